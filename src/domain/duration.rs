@@ -1,0 +1,88 @@
+//! Durations as Go writes them (`24h`, `90m`, `1h30m`), in whole seconds.
+
+use crate::domain::text::{InvalidText, matches, text};
+
+text! {
+    /// A Go duration in hours, minutes and seconds.
+    DurationText, "duration", max 32, "^([0-9]{1,9}[hms])+$",
+    "must be a Go duration in h, m and s, such as 24h, 90m or 1h30m", example "1h30m"
+}
+
+impl DurationText {
+    /// Its length in seconds. Text that passed the rule never overflows: 10 groups of at most 9 digits of hours.
+    #[must_use]
+    pub fn seconds(&self) -> i64 {
+        let mut total = 0i64;
+        let mut number = 0i64;
+        for character in self.as_str().chars() {
+            match character {
+                'h' => (total, number) = (total + number * 3600, 0),
+                'm' => (total, number) = (total + number * 60, 0),
+                's' => (total, number) = (total + number, 0),
+                digit => number = number * 10 + i64::from(digit.to_digit(10).unwrap_or(0)),
+            }
+        }
+        total
+    }
+}
+
+/// How long a document is good before it must be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    /// So many seconds.
+    Seconds(i64),
+    /// To the end of the License's validity.
+    Contract,
+}
+
+/// The word that stands for [`Ttl::Contract`].
+pub const CONTRACT: &str = "Contract";
+
+impl std::str::FromStr for Ttl {
+    type Err = InvalidText;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == CONTRACT {
+            return Ok(Self::Contract);
+        }
+        if !matches(text, 32, "^([0-9]{1,9}[hms])+$") {
+            return Err(InvalidText {
+                what: "ttl",
+                message: "must be a Go duration such as 24h, or Contract".into(),
+            });
+        }
+        Ok(Self::Seconds(text.parse::<DurationText>()?.seconds()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_durations_add_up() {
+        assert!(DurationText::EXAMPLE.parse::<DurationText>().is_ok());
+        for (text, seconds) in [("24h", 86_400), ("90m", 5_400), ("1h30m", 5_400), ("0s", 0), ("1h1m1s", 3_661)] {
+            assert_eq!(text.parse::<DurationText>().unwrap().seconds(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_go_would_not_read_is_refused() {
+        for text in ["", "1", "h", "1d", "-1h", "1.5h", "1 h"] {
+            assert!(text.parse::<DurationText>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_may_be_the_contract() {
+        assert_eq!("Contract".parse::<Ttl>().unwrap(), Ttl::Contract);
+        assert_eq!("24h".parse::<Ttl>().unwrap(), Ttl::Seconds(86_400));
+        assert!("contract".parse::<Ttl>().is_err());
+    }
+
+    #[test]
+    fn the_longest_duration_does_not_overflow() {
+        let text = format!("{0}h{0}h{0}h", "9".repeat(9));
+        assert_eq!(text.parse::<DurationText>().unwrap().seconds(), 3 * 999_999_999 * 3600);
+    }
+}

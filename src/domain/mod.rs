@@ -1,0 +1,16 @@
+//! The rules. Pure, synchronous and total: no clock, no I/O, no Kubernetes, no HTTP, no SQL.
+//!
+//! | module | what it rules |
+//! |---|---|
+//! | [`text`], [`duration`] | what people write, parsed once |
+//! | [`license`] | what is licensed to whom, and in which phase a License is |
+//! | [`allocation`] | who holds a seat and who waits |
+//! | [`document`] | what a signed document says, how long it is good, when it is renewed |
+//! | [`reason`] | the closed list of reasons that people are given |
+
+pub mod allocation;
+pub mod document;
+pub mod duration;
+pub mod license;
+pub mod reason;
+pub mod text;

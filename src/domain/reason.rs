@@ -1,0 +1,101 @@
+//! The closed list of reasons. A reason is the `reason` of a condition and of an event, word for word;
+//! the sentence beside it is the one that people read.
+
+/// A reason and its sentence: why something is so, and what to do if it should not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Because {
+    /// The word.
+    pub reason: Reason,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Because {
+    /// `reason`, said as `message`.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Why something is as it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Reason {
+            /// All of them, each with its documentation.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),*)),)*];
+
+            /// The word that users see.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The document is signed and in its Secret.
+    Issued,
+    /// The License's `validity.until` has passed, and `afterwards: Warn` lets everything go on.
+    Overdue,
+    /// The License's `validity.from` lies ahead.
+    NotYetValid,
+    /// `suspended: true`.
+    Suspended,
+    /// The License's `validity.until` has passed.
+    Expired,
+    /// The Seat holds a seat.
+    Bound,
+    /// All seats are taken; the Seat waits.
+    NoFreeSeat,
+    /// Another Seat stands for the same holder.
+    Duplicate,
+    /// The Seat's `licenseRef` names no License in its namespace.
+    LicenseNotFound,
+    /// The License could not be read or its references do not resolve; the Seat stands as it stood.
+    LicenseStalled,
+    /// `authorityRef` names no Authority.
+    AuthorityNotFound,
+    /// The Authority has no usable keys yet.
+    AuthorityNotReady,
+    /// The Authority does not sign for this namespace or product.
+    AuthorityNotAllowed,
+    /// A Secret of the wanted name is not ours, or belongs to another License or Seat.
+    SecretNameTaken,
+    /// The specification cannot be understood.
+    InvalidSpec,
+    /// The keys are made and the key set is published.
+    Published,
+    /// Another Authority has the same issuer.
+    IssuerTaken,
+    /// A key that this Authority once made is gone.
+    KeyMissing,
+    /// A key of this Authority is not the one that it once made, or cannot be read.
+    KeyChanged,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_a_camel_case_word_with_a_sentence() {
+        for (reason, doc) in Reason::ALL {
+            assert!(reason.as_str().chars().all(char::is_alphanumeric), "{reason}");
+            assert!(doc.trim().ends_with('.'), "{reason}: {doc}");
+        }
+    }
+}

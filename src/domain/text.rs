@@ -1,0 +1,195 @@
+//! Text that people write, parsed once.
+//!
+//! `text!` declares a type, and from that one declaration come its parser, its serde form and the
+//! schema that the API server enforces (as a CEL rule, so that the refusal is the very sentence
+//! that our own parser gives).
+
+use std::borrow::Cow;
+
+/// A text that does not obey the rule of its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {message}")]
+pub struct InvalidText {
+    /// The type's name for people.
+    pub what: &'static str,
+    /// What to write instead.
+    pub message: Cow<'static, str>,
+}
+
+/// Whether `text` is at most `max` bytes and matches `pattern` (RE2 syntax, anchored).
+pub(crate) fn matches(text: &str, max: usize, pattern: &str) -> bool {
+    text.len() <= max && regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $pattern:literal, $message:literal, example $example:literal) => {
+        text!(@type $(#[$doc])* $name, $what, $max, $pattern, $message, $example, |text: String| text);
+    };
+    ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $pattern:literal, $message:literal, example $example:literal, lowercase) => {
+        text!(@type $(#[$doc])* $name, $what, $max, $pattern, $message, $example, |text: String| text.to_ascii_lowercase());
+    };
+    (@type $(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $pattern:literal, $message:literal, $example:literal, $normalize:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::domain::text::InvalidText;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::text::InvalidText;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                if $crate::domain::text::matches(&text, $max, $pattern) {
+                    let normalize: fn(String) -> String = $normalize;
+                    Ok(Self(normalize(text)))
+                } else {
+                    Err($crate::domain::text::InvalidText { what: $what, message: $message.into() })
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> String {
+                text.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": $max,
+                    "x-kubernetes-validations": [{
+                        "rule": concat!("self.matches(r'", $pattern, "')"),
+                        "message": concat!($what, " ", $message),
+                    }],
+                })
+            }
+        }
+
+        #[cfg(test)]
+        impl $name {
+            /// The example in the type's documentation.
+            pub(crate) const EXAMPLE: &'static str = $example;
+        }
+    };
+}
+pub(crate) use text;
+
+text! {
+    /// The product that a License is for, as programs ask for it (`aud` of the document).
+    Product, "product", max 63, "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+    "must be lower-case letters, digits, dots and dashes, such as cad or render-farm", example "cad"
+}
+text! {
+    /// The customer that a License is for.
+    Customer, "customer", max 128, "^[A-Za-z0-9]([A-Za-z0-9 ._@-]*[A-Za-z0-9.])?$",
+    "must be letters, digits, spaces, dots, dashes, @ and underscores, such as acme or Acme Inc.", example "acme"
+}
+text! {
+    /// A feature of a product.
+    FeatureName, "feature name", max 63, "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+    "must be letters, digits, dots, dashes and underscores, such as render", example "render"
+}
+text! {
+    /// A whole e-mail address, ASCII; case does not count.
+    Email, "email", max 254, "^[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])$",
+    "must be a whole address in ASCII, such as ann@acme.example", example "ann@acme.example", lowercase
+}
+text! {
+    /// An issuer: the https URL by which an authority or an identity provider is known.
+    Issuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
+    "must be an https URL without query, fragment or trailing slash, such as https://usher.acme.example/a/default", example "https://usher.acme.example/a/default"
+}
+text! {
+    /// A subject: how an issuer names somebody (RFC 7519, section 4.1.2).
+    Subject, "subject", max 255, "^[!-~]+$",
+    "must be printable ASCII without spaces, such as 1234", example "1234"
+}
+text! {
+    /// The fingerprint of a device.
+    DeviceId, "device id", max 128, "^[A-Za-z0-9]([A-Za-z0-9._:+/=-]*[A-Za-z0-9=])?$",
+    "must be letters, digits and . _ : + / = -, such as a fingerprint in hex", example "9f86d081884c7d65"
+}
+text! {
+    /// What people call a device.
+    DeviceName, "device name", max 64, "^[A-Za-z0-9]([A-Za-z0-9 ._()#-]*[A-Za-z0-9.)])?$",
+    "must be letters, digits, spaces and . _ ( ) # -, such as Lab 3", example "Lab 3"
+}
+text! {
+    /// The name of an object that names other objects in turn: a DNS label (RFC 1123).
+    Label, "name", max 63, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    "must be lower-case letters, digits and dashes, at most 63, such as cad-license", example "cad-license"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_obeys_its_own_rule() {
+        assert!(Product::EXAMPLE.parse::<Product>().is_ok());
+        assert!(Customer::EXAMPLE.parse::<Customer>().is_ok());
+        assert!(FeatureName::EXAMPLE.parse::<FeatureName>().is_ok());
+        assert!(Email::EXAMPLE.parse::<Email>().is_ok());
+        assert!(Issuer::EXAMPLE.parse::<Issuer>().is_ok());
+        assert!(Subject::EXAMPLE.parse::<Subject>().is_ok());
+        assert!(DeviceId::EXAMPLE.parse::<DeviceId>().is_ok());
+        assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
+        assert!(Label::EXAMPLE.parse::<Label>().is_ok());
+    }
+
+    #[test]
+    fn an_address_in_another_case_is_the_same_address() {
+        let upper: Email = "Ann@ACME.example".parse().unwrap();
+        assert_eq!(upper, "ann@acme.example".parse().unwrap());
+    }
+
+    #[test]
+    fn half_an_address_is_refused_with_what_to_write_instead() {
+        for text in ["", "ann", "ann@", "@acme.example", "ann@acme", "a b@acme.example", "änn@acme.example"] {
+            let refusal = text.parse::<Email>().unwrap_err();
+            assert_eq!(refusal.to_string(), "email must be a whole address in ASCII, such as ann@acme.example");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_an_https_url_that_can_carry_a_path() {
+        assert!("http://usher.acme.example".parse::<Issuer>().is_err());
+        assert!("https://usher.acme.example/".parse::<Issuer>().is_err());
+        assert!("https://usher.acme.example?x".parse::<Issuer>().is_err());
+        assert!("https://127.0.0.1:8443/a/b".parse::<Issuer>().is_ok());
+    }
+
+    #[test]
+    fn a_text_that_is_one_byte_too_long_is_refused() {
+        assert!("a".repeat(63).parse::<Product>().is_ok());
+        assert!("a".repeat(64).parse::<Product>().is_err());
+    }
+}

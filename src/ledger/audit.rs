@@ -1,0 +1,181 @@
+//! The audit chain.
+//!
+//! ```text
+//!   link n-1 ──hash──► link n: SHA-256(hash n-1 ‖ n ‖ instant ‖ entries) ──hash──► link n+1
+//! ```
+//!
+//! 1. Each commit is one link, in the same transaction as what it tells of: what was done is in the audit,
+//!    and what is in the audit was done.
+//! 2. The entries are made from the change itself, so that no caller can forget one.
+//! 3. A person appears as a reference, never by name: a hash of the name with random bytes that are stored
+//!    nowhere. Erasing the row that links the two erases the person, and the chain still verifies.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::ledger::{AuthorityFacts, Change};
+
+/// One fact of the audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Entry {
+    /// A seat was taken.
+    Bind {
+        /// The License's namespace and name.
+        license: String,
+        /// The Seat.
+        seat: String,
+        /// The reference of its holder.
+        holder: String,
+    },
+    /// A seat was freed.
+    Free {
+        /// The License's namespace and name.
+        license: String,
+        /// The Seat.
+        seat: String,
+    },
+    /// A document was signed.
+    Issue {
+        /// The License's namespace and name.
+        license: String,
+        /// The License or Seat that it is about.
+        subject: String,
+        /// `jti`
+        serial: String,
+        /// `kid`
+        key: String,
+        /// `exp`
+        until: i64,
+    },
+    /// A License is gone.
+    Forget {
+        /// The License's namespace and name.
+        license: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// An Authority made its keys.
+    Establish {
+        /// Its name.
+        authority: String,
+        /// Its issuer.
+        issuer: String,
+        /// The thumbprint of its root key.
+        root: String,
+        /// The thumbprint of its signing key.
+        signing: String,
+    },
+    /// An Authority is gone.
+    Retire {
+        /// Its name.
+        authority: String,
+        /// Its issuer.
+        issuer: String,
+    },
+}
+
+/// One link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Counts from 1 without gaps.
+    pub sequence: i64,
+    /// When, in seconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// The entries, as JSON.
+    pub entries: String,
+    /// In hex.
+    pub hash: String,
+}
+
+impl Link {
+    /// The link after `previous` (its sequence and hash; the first link follows `None`).
+    #[must_use]
+    pub fn after(previous: Option<(i64, &str)>, at: i64, entries: String) -> Self {
+        let (last, hash) = previous.unwrap_or((0, ""));
+        let sequence = last + 1;
+        let mut digest = Sha256::new();
+        digest.update(hash.as_bytes());
+        digest.update(sequence.to_be_bytes());
+        digest.update(at.to_be_bytes());
+        digest.update(entries.as_bytes());
+        Self { sequence, at, entries, hash: hex(&digest.finalize()) }
+    }
+
+    /// Whether this link follows `previous`.
+    #[must_use]
+    pub fn follows(&self, previous: Option<(i64, &str)>) -> bool {
+        *self == Self::after(previous, self.at, self.entries.clone())
+    }
+}
+
+/// A new reference to a person.
+pub(super) fn reference(entropy: &[u8; 32], identity: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(entropy);
+    digest.update(identity.as_bytes());
+    hex(digest.finalize().get(..16).unwrap_or_default())
+}
+
+/// What a change tells the audit. `holders` are the references of those whom it binds, in order.
+pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
+    let license = change.key.to_string();
+    let freed = change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
+    let bound = change.bind.iter().zip(holders).map(|(bind, holder)| Entry::Bind {
+        license: license.clone(),
+        seat: bind.seat.to_string(),
+        holder,
+    });
+    let issued = change.issue.iter().map(|document| Entry::Issue {
+        license: license.clone(),
+        subject: document.subject.to_string(),
+        serial: document.serial.clone(),
+        key: document.key_id.clone(),
+        until: document.expires_at.as_second(),
+    });
+    let gone = change
+        .forget
+        .then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
+    freed.chain(bound).chain(issued).chain(gone).collect()
+}
+
+/// What a new Authority tells the audit.
+pub(super) fn established(facts: &AuthorityFacts) -> Entry {
+    Entry::Establish {
+        authority: facts.name.clone(),
+        issuer: facts.issuer.to_string(),
+        root: facts.root.clone(),
+        signing: facts.signing.clone(),
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_verifies_until_anything_in_it_is_changed() {
+        let first = Link::after(None, 10, "[]".into());
+        let second = Link::after(Some((1, &first.hash)), 11, "[1]".into());
+        assert!(first.follows(None) && second.follows(Some((1, &first.hash))));
+        for changed in [
+            Link { at: 12, ..second.clone() },
+            Link { entries: "[2]".into(), ..second.clone() },
+            Link { sequence: 3, ..second.clone() },
+            Link { hash: first.hash.clone(), ..second.clone() },
+        ] {
+            assert!(!changed.follows(Some((1, &first.hash))), "{changed:?}");
+        }
+        assert!(!second.follows(None));
+    }
+
+    #[test]
+    fn a_reference_tells_nothing_without_the_bytes_that_made_it() {
+        assert_ne!(reference(&[1; 32], "email:ann@acme.example"), reference(&[2; 32], "email:ann@acme.example"));
+        assert_eq!(reference(&[1; 32], "x").len(), 32);
+    }
+}

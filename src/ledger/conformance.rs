@@ -1,0 +1,280 @@
+//! What every engine of the ledger must do, whatever it is made of: one call, [`check`].
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::license::{Key, Uid},
+    ledger::{AuthorityFacts, Bind, Change, CommitError, Document, Facts, Ledger, SecretClaim, audit::Link},
+};
+
+/// Runs the suite. `open` gives an empty ledger each time, and whatever must live as long as it does.
+pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
+    run(&open, a_change_is_read_back_as_it_was_committed).await;
+    run(&open, of_two_changes_of_one_version_exactly_one_wins).await;
+    run(&open, racing_changes_win_once).await;
+    run(&open, more_holders_than_the_limit_are_never_committed).await;
+    run(&open, one_holder_is_never_bound_twice_under_one_license).await;
+    run(&open, a_seat_is_freed_before_it_is_given_again).await;
+    run(&open, a_refused_change_leaves_nothing_behind).await;
+    run(&open, a_secret_name_belongs_to_the_first_who_claims_it).await;
+    run(&open, a_secret_is_settled_only_after_it_was_released).await;
+    run(&open, a_reissued_document_takes_the_place_of_the_former).await;
+    run(&open, a_license_made_again_is_another_license).await;
+    run(&open, every_commit_is_one_link_of_the_audit).await;
+    run(&open, the_audit_names_no_person).await;
+    run(&open, an_issuer_belongs_to_the_first_authority).await;
+}
+
+async fn run<L: Ledger, Guard, F: Future<Output = ()>>(
+    open: &impl AsyncFn() -> (L, Guard),
+    case: impl FnOnce(std::sync::Arc<L>) -> F,
+) {
+    let (ledger, _guard) = open().await;
+    case(std::sync::Arc::new(ledger)).await;
+}
+
+type Shared<L> = std::sync::Arc<L>;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn uid(text: &str) -> Uid {
+    Uid(text.into())
+}
+
+fn key() -> Key {
+    Key::new("design", "cad")
+}
+
+/// A change of the License `l` with one seat.
+fn change(expected: Option<i64>) -> Change {
+    let mut change = Change::new(key(), uid("l"), expected, at(100), [7; 32]);
+    change.seats = Some(1);
+    change
+}
+
+fn bind(seat: &str, holder: &str) -> Bind {
+    Bind { seat: uid(seat), holder: format!("email:{holder}@acme.example") }
+}
+
+fn document(subject: &str, serial: &str) -> Document {
+    Document {
+        subject: uid(subject),
+        serial: serial.into(),
+        digest: "digest".into(),
+        key_id: "kid".into(),
+        jws: "a.b.c".into(),
+        keys_jws: "d.e.f".into(),
+        issued_at: at(100),
+        expires_at: at(900),
+        renew_at: Some(at(500)),
+    }
+}
+
+async fn facts<L: Ledger>(ledger: &L) -> Facts {
+    ledger.facts(&key()).await.unwrap().into_iter().next().unwrap()
+}
+
+fn seats(facts: &Facts) -> Vec<&str> {
+    facts.bindings.iter().map(|binding| binding.seat.0.as_str()).collect()
+}
+
+async fn a_change_is_read_back_as_it_was_committed<L: Ledger>(ledger: Shared<L>) {
+    assert!(ledger.facts(&key()).await.unwrap().is_empty());
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    first.issue = vec![document("l", "1"), document("s", "2")];
+    first.claim = vec![("cad-license".into(), uid("l"))];
+    assert!(ledger.commit(&first).await.unwrap().is_empty());
+    let facts = facts(&*ledger).await;
+    assert_eq!((facts.license.clone(), facts.version), (uid("l"), 1));
+    assert_eq!(seats(&facts), ["s"]);
+    assert_eq!(facts.documents, first.issue);
+    let claim = SecretClaim { name: "cad-license".into(), subject: uid("l"), removing: false };
+    assert_eq!(facts.secrets, [claim]);
+    assert_eq!(ledger.licenses().await.unwrap(), [key()]);
+}
+
+async fn of_two_changes_of_one_version_exactly_one_wins<L: Ledger>(ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    assert!(matches!(ledger.commit(&change(None)).await, Err(CommitError::Conflict)));
+    ledger.commit(&change(Some(1))).await.unwrap();
+    assert!(matches!(ledger.commit(&change(Some(1))).await, Err(CommitError::Conflict)));
+    assert_eq!(facts(&*ledger).await.version, 2);
+}
+
+async fn racing_changes_win_once<L: Ledger>(ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    for round in 1..20 {
+        let racers = (0..8).map(|_| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move { ledger.commit(&change(Some(round))).await })
+        });
+        let mut won = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(error) => assert!(matches!(error, CommitError::Conflict), "{error}"),
+            }
+        }
+        assert_eq!(won, 1, "in round {round}");
+    }
+}
+
+async fn more_holders_than_the_limit_are_never_committed<L: Ledger>(ledger: Shared<L>) {
+    let mut two = change(None);
+    two.bind = vec![bind("s", "ann"), bind("t", "bob")];
+    assert!(matches!(ledger.commit(&two).await, Err(CommitError::Limit(_))));
+    two.seats = Some(2);
+    ledger.commit(&two).await.unwrap();
+    assert_eq!(seats(&facts(&*ledger).await), ["s", "t"]);
+}
+
+async fn one_holder_is_never_bound_twice_under_one_license<L: Ledger>(ledger: Shared<L>) {
+    let mut twice = change(None);
+    twice.seats = Some(5);
+    twice.bind = vec![bind("s", "ann"), bind("t", "ann")];
+    assert!(matches!(ledger.commit(&twice).await, Err(CommitError::Limit(_))));
+    twice.bind.truncate(1);
+    ledger.commit(&twice).await.unwrap();
+}
+
+async fn a_seat_is_freed_before_it_is_given_again<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    ledger.commit(&first).await.unwrap();
+    let mut second = change(Some(1));
+    second.free = vec![uid("s")];
+    second.bind = vec![bind("t", "bob")];
+    ledger.commit(&second).await.unwrap();
+    let facts = facts(&*ledger).await;
+    assert_eq!(seats(&facts), ["t"]);
+}
+
+async fn a_refused_change_leaves_nothing_behind<L: Ledger>(ledger: Shared<L>) {
+    let mut refused = change(None);
+    refused.bind = vec![bind("s", "ann"), bind("t", "bob")];
+    refused.issue = vec![document("l", "1")];
+    refused.claim = vec![("cad-license".into(), uid("l"))];
+    assert!(matches!(ledger.commit(&refused).await, Err(CommitError::Limit(_))));
+    assert!(ledger.facts(&key()).await.unwrap().is_empty());
+    assert!(ledger.audit(0, 10).await.unwrap().is_empty());
+}
+
+async fn a_secret_name_belongs_to_the_first_who_claims_it<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.claim = vec![("shared".into(), uid("l"))];
+    ledger.commit(&first).await.unwrap();
+    let mut other = Change::new(Key::new("design", "pcb"), uid("m"), None, at(100), [8; 32]);
+    other.claim = vec![("shared".into(), uid("m")), ("own".into(), uid("m"))];
+    assert_eq!(ledger.commit(&other).await.unwrap(), ["shared"]);
+    let mut elsewhere = Change::new(Key::new("sales", "pcb"), uid("n"), None, at(100), [9; 32]);
+    elsewhere.claim = vec![("shared".into(), uid("n"))];
+    assert!(ledger.commit(&elsewhere).await.unwrap().is_empty(), "another namespace is another Secret");
+}
+
+async fn a_secret_is_settled_only_after_it_was_released<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.claim = vec![("cad-license".into(), uid("l"))];
+    ledger.commit(&first).await.unwrap();
+    let mut early = change(Some(1));
+    early.settle = vec!["cad-license".into()];
+    ledger.commit(&early).await.unwrap();
+    assert!(!facts(&*ledger).await.secrets[0].removing, "a wanted Secret is not forgotten");
+    let mut release = change(Some(2));
+    release.release = vec!["cad-license".into()];
+    ledger.commit(&release).await.unwrap();
+    assert!(facts(&*ledger).await.secrets[0].removing);
+    let mut settle = change(Some(3));
+    settle.settle = vec!["cad-license".into()];
+    ledger.commit(&settle).await.unwrap();
+    assert!(facts(&*ledger).await.secrets.is_empty());
+}
+
+async fn a_reissued_document_takes_the_place_of_the_former<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.issue = vec![document("l", "1")];
+    ledger.commit(&first).await.unwrap();
+    let mut second = change(Some(1));
+    second.issue = vec![document("l", "2")];
+    ledger.commit(&second).await.unwrap();
+    assert_eq!(facts(&*ledger).await.documents, second.issue);
+    let mut last = change(Some(2));
+    last.withdraw = vec![uid("l")];
+    ledger.commit(&last).await.unwrap();
+    assert!(facts(&*ledger).await.documents.is_empty());
+}
+
+async fn a_license_made_again_is_another_license<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    ledger.commit(&first).await.unwrap();
+    let mut again = Change::new(key(), uid("l2"), None, at(200), [7; 32]);
+    again.seats = Some(1);
+    ledger.commit(&again).await.unwrap();
+    let both = ledger.facts(&key()).await.unwrap();
+    assert_eq!(both.len(), 2);
+    let mut gone = change(Some(1));
+    gone.free = vec![uid("s")];
+    gone.forget = true;
+    ledger.commit(&gone).await.unwrap();
+    assert_eq!(facts(&*ledger).await.license, uid("l2"));
+}
+
+async fn every_commit_is_one_link_of_the_audit<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    first.issue = vec![document("l", "1")];
+    ledger.commit(&first).await.unwrap();
+    let mut second = change(Some(1));
+    second.free = vec![uid("s")];
+    ledger.commit(&second).await.unwrap();
+    let links = ledger.audit(0, 10).await.unwrap();
+    assert_eq!(links.len(), 2);
+    let mut previous: Option<&Link> = None;
+    for link in &links {
+        assert!(link.follows(previous.map(|link| (link.sequence, link.hash.as_str()))), "{link:?}");
+        previous = Some(link);
+    }
+    assert!(links[0].entries.contains("\"bind\"") && links[0].entries.contains("\"issue\""));
+    assert!(links[1].entries.contains("\"free\""));
+    assert_eq!(ledger.audit(1, 10).await.unwrap(), links[1..]);
+}
+
+async fn the_audit_names_no_person<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    ledger.commit(&first).await.unwrap();
+    let mut again = change(Some(1));
+    again.free = vec![uid("s")];
+    again.bind = vec![bind("t", "ann")];
+    again.entropy = [8; 32];
+    ledger.commit(&again).await.unwrap();
+    let entries: Vec<String> = ledger.audit(0, 10).await.unwrap().into_iter().map(|l| l.entries).collect();
+    assert!(entries.iter().all(|entries| !entries.contains("ann")), "{entries:?}");
+    let holder = |text: &str| text.split("\"holder\":\"").nth(1).map(|rest| rest[..32].to_owned());
+    assert!(holder(&entries[0]).is_some());
+    assert_eq!(holder(&entries[0]), holder(&entries[1]), "one person has one reference");
+}
+
+async fn an_issuer_belongs_to_the_first_authority<L: Ledger>(ledger: Shared<L>) {
+    let facts = |name: &str| AuthorityFacts {
+        uid: uid(name),
+        name: name.into(),
+        issuer: "https://usher.acme.example/a/default".parse().unwrap(),
+        root: "root".into(),
+        signing: "signing".into(),
+        serial: 1,
+        keys_jws: "a.b.c".into(),
+    };
+    ledger.establish(&facts("a"), at(1)).await.unwrap();
+    assert_eq!(ledger.authority(&uid("a")).await.unwrap(), Some(facts("a")));
+    assert!(matches!(ledger.establish(&facts("a"), at(1)).await, Err(CommitError::Conflict)));
+    assert!(matches!(ledger.establish(&facts("b"), at(1)).await, Err(CommitError::Conflict)));
+    assert_eq!(ledger.authority(&uid("b")).await.unwrap(), None);
+    ledger.retain_authorities(&[uid("b")], at(2)).await.unwrap();
+    ledger.establish(&facts("b"), at(3)).await.unwrap();
+}

@@ -1,0 +1,231 @@
+//! The facts: who is bound, what was issued, whose Secret is whose, and the audit of it all.
+//!
+//! A seat is bound when [`Ledger::commit`] returns: the change, the bytes of the documents and the audit
+//! entry are one transaction, on disk before the answer. Everything in the cluster is a projection of it.
+//!
+//! The port is small, and `conformance` is the suite that every engine passes unchanged.
+
+pub mod audit;
+#[cfg(test)]
+pub mod conformance;
+pub mod sqlite;
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    allocation::Binding,
+    license::{Key, Uid},
+    text::Issuer,
+};
+
+/// What the ledger knows of one License.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Of the License object.
+    pub license: Uid,
+    /// Its version: a [`Change`] names the one that it was decided upon.
+    pub version: i64,
+    /// Who is bound.
+    pub bindings: Vec<Binding>,
+    /// The current documents.
+    pub documents: Vec<Document>,
+    /// The Secrets that are, or were, this License's.
+    pub secrets: Vec<SecretClaim>,
+}
+
+/// A document as it was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The License or Seat that it is about.
+    pub subject: Uid,
+    /// `jti`
+    pub serial: String,
+    /// What it says, digested: see [`crate::domain::document::due`].
+    pub digest: String,
+    /// `kid`
+    pub key_id: String,
+    /// Its exact bytes.
+    pub jws: String,
+    /// The key set that was current then.
+    pub keys_jws: String,
+    /// `iat`
+    pub issued_at: Timestamp,
+    /// `exp`
+    pub expires_at: Timestamp,
+    /// When to renew it.
+    pub renew_at: Option<Timestamp>,
+}
+
+/// A Secret that belongs, or belonged, to a License or one of its Seats. Its namespace is the License's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretClaim {
+    /// Its name.
+    pub name: String,
+    /// The License or Seat whose document it holds.
+    pub subject: Uid,
+    /// It is no longer wanted, and not yet known to be gone.
+    pub removing: bool,
+}
+
+/// A binding to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// The Seat.
+    pub seat: Uid,
+    /// Who holds it: [`crate::domain::license::Holder::identity`].
+    pub holder: String,
+}
+
+/// All that one decision about one License changes. Bindings are freed before others are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The License's namespace and name.
+    pub key: Key,
+    /// Its UID.
+    pub license: Uid,
+    /// The version of the facts that were decided upon; `None` where there were none.
+    pub expected: Option<i64>,
+    /// The limit; `None` leaves it.
+    pub seats: Option<u32>,
+    /// Whose binding ends.
+    pub free: Vec<Uid>,
+    /// Who is bound.
+    pub bind: Vec<Bind>,
+    /// Documents, each instead of the subject's former one.
+    pub issue: Vec<Document>,
+    /// Subjects whose documents are no longer current.
+    pub withdraw: Vec<Uid>,
+    /// Secrets to claim.
+    pub claim: Vec<(String, Uid)>,
+    /// Secrets that are no longer wanted.
+    pub release: Vec<String>,
+    /// Secrets that are known to be gone.
+    pub settle: Vec<String>,
+    /// The License is gone, and with this change nothing of it is left.
+    pub forget: bool,
+    /// When.
+    pub at: Timestamp,
+    /// From which references to persons are made; never stored.
+    pub entropy: [u8; 32],
+}
+
+impl Change {
+    /// No change yet.
+    #[must_use]
+    pub fn new(key: Key, license: Uid, expected: Option<i64>, at: Timestamp, entropy: [u8; 32]) -> Self {
+        Self {
+            key,
+            license,
+            expected,
+            seats: None,
+            free: Vec::new(),
+            bind: Vec::new(),
+            issue: Vec::new(),
+            withdraw: Vec::new(),
+            claim: Vec::new(),
+            release: Vec::new(),
+            settle: Vec::new(),
+            forget: false,
+            at,
+            entropy,
+        }
+    }
+
+    /// Whether there is anything to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { free, bind, issue, withdraw, claim, release, settle, .. } = self;
+        self.seats.is_none()
+            && !self.forget
+            && free.is_empty()
+            && bind.is_empty()
+            && issue.is_empty()
+            && withdraw.is_empty()
+            && claim.is_empty()
+            && release.is_empty()
+            && settle.is_empty()
+    }
+}
+
+/// What the ledger knows of an Authority: made once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityFacts {
+    /// Of the Authority object.
+    pub uid: Uid,
+    /// Its name.
+    pub name: String,
+    /// Its issuer, which no other Authority has.
+    pub issuer: Issuer,
+    /// The thumbprint of its root key.
+    pub root: String,
+    /// The thumbprint of its signing key.
+    pub signing: String,
+    /// The number of its key set.
+    pub serial: u64,
+    /// The key set, signed by the root.
+    pub keys_jws: String,
+}
+
+/// Why nothing was committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else changed the same thing first: look again.
+    #[error("the facts have changed since they were read")]
+    Conflict,
+    /// The change would bind more holders than the limit allows, or one holder twice.
+    #[error("the change would break a limit: {0}")]
+    Limit(String),
+    /// The database did not do it.
+    #[error("the ledger is unavailable")]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The database cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct Unavailable {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What the engine said.
+    pub source: sqlx::Error,
+}
+
+/// The port to the facts.
+pub trait Ledger: Send + Sync + 'static {
+    /// The names of all Licenses of which anything is known.
+    fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
+
+    /// What is known of the Licenses that have, or had, this name: usually one; more after a License was
+    /// deleted and made again.
+    fn facts(&self, key: &Key) -> impl Future<Output = Result<Vec<Facts>, Unavailable>> + Send;
+
+    /// Commits one change and its audit entries. Returns the names of the wanted Secrets that belong to somebody
+    /// else; the rest of the change is committed.
+    fn commit(&self, change: &Change) -> impl Future<Output = Result<Vec<String>, CommitError>> + Send;
+
+    /// What is known of an Authority.
+    fn authority(&self, uid: &Uid) -> impl Future<Output = Result<Option<AuthorityFacts>, Unavailable>> + Send;
+
+    /// Records an Authority that was not known. `Conflict` when its issuer is another Authority's, or it is known.
+    fn establish(
+        &self,
+        facts: &AuthorityFacts,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Forgets the Authorities that are not among `known`, so that their issuers are free again.
+    fn retain_authorities(
+        &self,
+        known: &[Uid],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// At most `limit` links of the audit chain after `sequence`, in order.
+    fn audit(
+        &self,
+        sequence: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<audit::Link>, Unavailable>> + Send;
+}

@@ -1,0 +1,287 @@
+//! The writing half: each function is one transaction, with its link of the audit chain.
+
+use jiff::Timestamp;
+use sqlx::{SqliteConnection, SqlitePool};
+
+use crate::{
+    domain::license::Uid,
+    ledger::{
+        AuthorityFacts, Change, CommitError, Unavailable,
+        audit::{self, Entry, Link},
+    },
+};
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+fn failed(source: sqlx::Error) -> CommitError {
+    CommitError::Unavailable(Unavailable { doing: "committing a change", source })
+}
+
+/// A broken uniqueness means that somebody else was first.
+fn conflict_or_failed(error: sqlx::Error) -> CommitError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => CommitError::Conflict,
+        _ => failed(error),
+    }
+}
+
+pub(super) async fn license(pool: &SqlitePool, change: &Change) -> Result<Vec<String>, CommitError> {
+    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let connection = &mut *transaction;
+    advance(connection, change).await?;
+    let holders = bindings(connection, change).await?;
+    check_limit(connection, change).await?;
+    documents(connection, change).await?;
+    let refused = secrets(connection, change).await?;
+    if change.forget {
+        sqlx::query("DELETE FROM licenses WHERE uid = $1")
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    chain(connection, change.at, &audit::entries(change, holders)).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(refused)
+}
+
+/// Of two changes that were decided upon one version, one wins here.
+async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    let seats = change.seats.map(i64::from);
+    if let Some(version) = change.expected {
+        let advanced = sqlx::query(
+            "UPDATE licenses SET version = version + 1, seats = COALESCE($3, seats) WHERE uid = $1 AND version = $2",
+        )
+        .bind(&change.license.0)
+        .bind(version)
+        .bind(seats)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+        return if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) };
+    }
+    sqlx::query("INSERT INTO licenses (uid, namespace, name, seats, version) VALUES ($1, $2, $3, $4, 1)")
+        .bind(&change.license.0)
+        .bind(&change.key.namespace)
+        .bind(&change.key.name)
+        .bind(seats.unwrap_or(0))
+        .execute(connection)
+        .await
+        .map_err(conflict_or_failed)?;
+    Ok(())
+}
+
+/// Frees, then binds. Returns the references of those who are bound.
+async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<Vec<String>, CommitError> {
+    for seat in &change.free {
+        sqlx::query("DELETE FROM bindings WHERE seat = $1 AND license = $2")
+            .bind(&seat.0)
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    let mut holders = Vec::with_capacity(change.bind.len());
+    for bind in &change.bind {
+        sqlx::query(
+            "INSERT INTO bindings (seat, license, holder, ordinal, since)
+             SELECT $1, $2, $3, COALESCE(MAX(ordinal), 0) + 1, $4 FROM bindings WHERE license = $2",
+        )
+        .bind(&bind.seat.0)
+        .bind(&change.license.0)
+        .bind(&bind.holder)
+        .bind(change.at.as_second())
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| match conflict_or_failed(error) {
+            CommitError::Conflict => CommitError::Limit("the seat or its holder is bound already".into()),
+            other => other,
+        })?;
+        holders.push(person(connection, &bind.holder, &change.entropy).await?);
+    }
+    Ok(holders)
+}
+
+/// The reference to a person: the one that they have, else a new one.
+async fn person(
+    connection: &mut SqliteConnection,
+    identity: &str,
+    entropy: &[u8; 32],
+) -> Result<String, CommitError> {
+    sqlx::query_scalar(
+        "INSERT INTO people (identity, reference) VALUES ($1, $2)
+         ON CONFLICT (identity) DO UPDATE SET identity = excluded.identity RETURNING reference",
+    )
+    .bind(identity)
+    .bind(audit::reference(entropy, identity))
+    .fetch_one(connection)
+    .await
+    .map_err(failed)
+}
+
+/// The last line of defense: whatever was decided, more holders than the limit are not committed.
+async fn check_limit(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    if change.bind.is_empty() {
+        return Ok(());
+    }
+    let (bound, seats): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1), seats FROM licenses WHERE uid = $1",
+    )
+    .bind(&change.license.0)
+    .fetch_one(connection)
+    .await
+    .map_err(failed)?;
+    if bound > seats {
+        return Err(CommitError::Limit(format!("{bound} holders for {seats} seats")));
+    }
+    Ok(())
+}
+
+async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    let replaced = change.issue.iter().map(|document| &document.subject);
+    for subject in change.withdraw.iter().chain(replaced) {
+        sqlx::query("DELETE FROM documents WHERE subject = $1 AND license = $2")
+            .bind(&subject.0)
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    for document in &change.issue {
+        sqlx::query(
+            "INSERT INTO documents
+             (subject, license, serial, digest, key_id, jws, keys_jws, issued_at, expires_at, renew_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(&document.subject.0)
+        .bind(&change.license.0)
+        .bind(&document.serial)
+        .bind(&document.digest)
+        .bind(&document.key_id)
+        .bind(&document.jws)
+        .bind(&document.keys_jws)
+        .bind(document.issued_at.as_second())
+        .bind(document.expires_at.as_second())
+        .bind(document.renew_at.map(Timestamp::as_second))
+        .execute(&mut *connection)
+        .await
+        .map_err(conflict_or_failed)?;
+    }
+    Ok(())
+}
+
+/// Settles, releases, then claims. Returns the names that are somebody else's.
+async fn secrets(connection: &mut SqliteConnection, change: &Change) -> Result<Vec<String>, CommitError> {
+    for name in &change.settle {
+        sqlx::query("DELETE FROM secrets WHERE namespace = $1 AND name = $2 AND license = $3 AND removing")
+            .bind(&change.key.namespace)
+            .bind(name)
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    for name in &change.release {
+        sqlx::query("UPDATE secrets SET removing = TRUE WHERE namespace = $1 AND name = $2 AND license = $3")
+            .bind(&change.key.namespace)
+            .bind(name)
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    let mut refused = Vec::new();
+    for (name, subject) in &change.claim {
+        let claimed = sqlx::query(
+            "INSERT INTO secrets (namespace, name, subject, license, removing) VALUES ($1, $2, $3, $4, FALSE)
+             ON CONFLICT (namespace, name) DO UPDATE SET removing = FALSE
+             WHERE subject = excluded.subject AND license = excluded.license",
+        )
+        .bind(&change.key.namespace)
+        .bind(name)
+        .bind(&subject.0)
+        .bind(&change.license.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+        if claimed.rows_affected() == 0 {
+            refused.push(name.clone());
+        }
+    }
+    Ok(refused)
+}
+
+pub(super) async fn establish(
+    pool: &SqlitePool,
+    facts: &AuthorityFacts,
+    at: Timestamp,
+) -> Result<(), CommitError> {
+    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
+    sqlx::query(
+        "INSERT INTO authorities (uid, name, issuer, root, signing, serial, keys_jws)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(&facts.uid.0)
+    .bind(&facts.name)
+    .bind(facts.issuer.as_str())
+    .bind(&facts.root)
+    .bind(&facts.signing)
+    .bind(i64::try_from(facts.serial).unwrap_or(i64::MAX))
+    .bind(&facts.keys_jws)
+    .execute(&mut *transaction)
+    .await
+    .map_err(conflict_or_failed)?;
+    chain(&mut transaction, at, &[audit::established(facts)]).await?;
+    transaction.commit().await.map_err(failed)
+}
+
+pub(super) async fn retain_authorities(
+    pool: &SqlitePool,
+    known: &[Uid],
+    at: Timestamp,
+) -> Result<(), CommitError> {
+    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let recorded: Vec<(String, String, String)> = sqlx::query_as("SELECT uid, name, issuer FROM authorities")
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let mut retired = Vec::new();
+    for (uid, authority, issuer) in recorded.into_iter().filter(|(uid, ..)| known.iter().all(|k| k.0 != *uid)) {
+        sqlx::query("DELETE FROM authorities WHERE uid = $1")
+            .bind(uid)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        retired.push(Entry::Retire { authority, issuer });
+    }
+    chain(&mut transaction, at, &retired).await?;
+    transaction.commit().await.map_err(failed)
+}
+
+/// Appends the link of this commit; a commit that tells nothing has none.
+async fn chain(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    entries: &[Entry],
+) -> Result<(), CommitError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let last: Option<(i64, String)> =
+        sqlx::query_as("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failed)?;
+    let json = serde_json::to_string(entries).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
+    let link =
+        Link::after(last.as_ref().map(|(sequence, hash)| (*sequence, hash.as_str())), at.as_second(), json);
+    sqlx::query("INSERT INTO audit (sequence, at, entries, hash) VALUES ($1, $2, $3, $4)")
+        .bind(link.sequence)
+        .bind(link.at)
+        .bind(&link.entries)
+        .bind(&link.hash)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! The ledger in an embedded SQLite database: one process, one writer.
+//!
+//! WAL with `synchronous = FULL`: a commit is on disk before it is answered. A second process is kept out
+//! by a lock on a file beside the database, which the kernel releases however this process ends.
+
+mod commit;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use sqlx::{
+    Row as _, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+
+use crate::{
+    domain::{
+        allocation::Binding,
+        license::{Key, Uid},
+        text::Issuer,
+    },
+    ledger::{
+        AuthorityFacts, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable,
+        audit::Link,
+    },
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
+
+/// How many may read at once.
+const READERS: u32 = 4;
+/// How long a connection waits for a lock of the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{0} is in use by another usher process: stop that one first, one process owns a SQLite ledger")]
+    InUse(PathBuf),
+    /// The lock file cannot be made.
+    #[error("cannot lock {path}: {source}; the directory must exist and be writable")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the ledger {path}: {source}")]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// It was written by a newer Usher, or is damaged.
+    #[error("cannot bring the ledger {path} up to date: {source}")]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// The ledger in a SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    write: SqlitePool,
+    read: SqlitePool,
+    /// Held while this process lives.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`, making it or bringing it up to date as needed.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be opened.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let opened = |source| OpenError::Open { path: path.to_owned(), source };
+        let write =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(opened)?;
+        MIGRATIONS
+            .run(&write)
+            .await
+            .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
+        let read =
+            SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await.map_err(opened)?;
+        Ok(Self { write, read, _lock: lock })
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Unavailable {
+    move |source| Unavailable { doing, source }
+}
+
+fn instant(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
+fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
+    Ok(Document {
+        subject: Uid(row.try_get("subject")?),
+        serial: row.try_get("serial")?,
+        digest: row.try_get("digest")?,
+        key_id: row.try_get("key_id")?,
+        jws: row.try_get("jws")?,
+        keys_jws: row.try_get("keys_jws")?,
+        issued_at: instant(row.try_get("issued_at")?),
+        expires_at: instant(row.try_get("expires_at")?),
+        renew_at: row.try_get::<Option<i64>, _>("renew_at")?.map(instant),
+    })
+}
+
+impl Sqlite {
+    /// All that is known of one License, as of one moment.
+    async fn facts_of(
+        connection: &mut sqlx::SqliteConnection,
+        license: String,
+        version: i64,
+    ) -> Result<Facts, sqlx::Error> {
+        let bindings = sqlx::query("SELECT seat, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
+            .bind(&license)
+            .try_map(|row: SqliteRow| Ok(Binding { seat: Uid(row.try_get(0)?), ordinal: row.try_get(1)? }))
+            .fetch_all(&mut *connection)
+            .await?;
+        let documents = sqlx::query("SELECT * FROM documents WHERE license = $1 ORDER BY subject")
+            .bind(&license)
+            .try_map(|row: SqliteRow| document(&row))
+            .fetch_all(&mut *connection)
+            .await?;
+        let secrets =
+            sqlx::query("SELECT name, subject, removing FROM secrets WHERE license = $1 ORDER BY name")
+                .bind(&license)
+                .try_map(|row: SqliteRow| {
+                    Ok(SecretClaim {
+                        name: row.try_get(0)?,
+                        subject: Uid(row.try_get(1)?),
+                        removing: row.try_get(2)?,
+                    })
+                })
+                .fetch_all(&mut *connection)
+                .await?;
+        Ok(Facts { license: Uid(license), version, bindings, documents, secrets })
+    }
+}
+
+impl Ledger for Sqlite {
+    async fn licenses(&self) -> Result<Vec<Key>, Unavailable> {
+        sqlx::query("SELECT DISTINCT namespace, name FROM licenses ORDER BY namespace, name")
+            .try_map(|row: SqliteRow| {
+                Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? })
+            })
+            .fetch_all(&self.read)
+            .await
+            .map_err(while_doing("listing the licenses"))
+    }
+
+    async fn facts(&self, key: &Key) -> Result<Vec<Facts>, Unavailable> {
+        let failed = while_doing("reading what is known of a license");
+        // One read transaction: bindings and documents are of one moment.
+        let mut snapshot = self.read.begin().await.map_err(&failed)?;
+        let licenses: Vec<(String, i64)> =
+            sqlx::query_as("SELECT uid, version FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid")
+                .bind(&key.namespace)
+                .bind(&key.name)
+                .fetch_all(&mut *snapshot)
+                .await
+                .map_err(&failed)?;
+        let mut all = Vec::with_capacity(licenses.len());
+        for (license, version) in licenses {
+            all.push(Self::facts_of(&mut snapshot, license, version).await.map_err(&failed)?);
+        }
+        Ok(all)
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Vec<String>, CommitError> {
+        commit::license(&self.write, change).await
+    }
+
+    async fn authority(&self, uid: &Uid) -> Result<Option<AuthorityFacts>, Unavailable> {
+        sqlx::query("SELECT * FROM authorities WHERE uid = $1")
+            .bind(&uid.0)
+            .try_map(|row: SqliteRow| {
+                let issuer: Issuer = row
+                    .try_get::<String, _>("issuer")?
+                    .parse()
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                Ok(AuthorityFacts {
+                    uid: Uid(row.try_get("uid")?),
+                    name: row.try_get("name")?,
+                    issuer,
+                    root: row.try_get("root")?,
+                    signing: row.try_get("signing")?,
+                    serial: u64::try_from(row.try_get::<i64, _>("serial")?).unwrap_or(0),
+                    keys_jws: row.try_get("keys_jws")?,
+                })
+            })
+            .fetch_optional(&self.read)
+            .await
+            .map_err(while_doing("reading what is known of an authority"))
+    }
+
+    async fn establish(&self, facts: &AuthorityFacts, at: Timestamp) -> Result<(), CommitError> {
+        commit::establish(&self.write, facts, at).await
+    }
+
+    async fn retain_authorities(&self, known: &[Uid], at: Timestamp) -> Result<(), CommitError> {
+        commit::retain_authorities(&self.write, known, at).await
+    }
+
+    async fn audit(&self, sequence: i64, limit: u32) -> Result<Vec<Link>, Unavailable> {
+        sqlx::query("SELECT sequence, at, entries, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+            .bind(sequence)
+            .bind(limit)
+            .try_map(|row: SqliteRow| {
+                Ok(Link {
+                    sequence: row.try_get(0)?,
+                    at: row.try_get(1)?,
+                    entries: row.try_get(2)?,
+                    hash: row.try_get(3)?,
+                })
+            })
+            .fetch_all(&self.read)
+            .await
+            .map_err(while_doing("reading the audit"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_conforms() {
+        crate::ledger::conformance::check(async || {
+            let directory = tempfile::tempdir().unwrap();
+            let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
+            (ledger, directory)
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_the_database_is_opened_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let key = Key::new("design", "cad");
+        let mut change = Change::new(key.clone(), Uid("l".into()), None, instant(5), [7; 32]);
+        change.seats = Some(1);
+        change.bind = vec![crate::ledger::Bind { seat: Uid("s".into()), holder: "email:a@b.example".into() }];
+        let ledger = Sqlite::open(&path).await.unwrap();
+        ledger.commit(&change).await.unwrap();
+        let before = ledger.facts(&key).await.unwrap();
+        drop(ledger);
+        assert_eq!(Sqlite::open(&path).await.unwrap().facts(&key).await.unwrap(), before);
+        assert_eq!(before[0].bindings.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_second_process_is_told_that_the_ledger_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let _first = Sqlite::open(&path).await.unwrap();
+        assert!(matches!(Sqlite::open(&path).await, Err(OpenError::InUse(_))));
+    }
+}

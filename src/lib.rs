@@ -1,0 +1,4 @@
+//! Usher: a Kubernetes operator that manages who may use licensed software.
+
+pub mod domain;
+pub mod ledger;
