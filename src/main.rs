@@ -1,2 +1,5 @@
-//! Usher.
-fn main() {}
+//! The program `usher`.
+
+fn main() -> std::process::ExitCode {
+    usher::cmd::main()
+}

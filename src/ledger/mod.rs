@@ -27,6 +27,8 @@ pub struct Facts {
     pub license: Uid,
     /// Its version: a [`Change`] names the one that it was decided upon.
     pub version: i64,
+    /// The limit as last reconciled.
+    pub seats: u32,
     /// Who is bound.
     pub bindings: Vec<Binding>,
     /// The current documents.

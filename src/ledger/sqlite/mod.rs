@@ -144,8 +144,7 @@ impl Sqlite {
     /// All that is known of one License, as of one moment.
     async fn facts_of(
         connection: &mut sqlx::SqliteConnection,
-        license: String,
-        version: i64,
+        (license, version, seats): (String, i64, i64),
     ) -> Result<Facts, sqlx::Error> {
         let bindings = sqlx::query("SELECT seat, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
             .bind(&license)
@@ -169,7 +168,8 @@ impl Sqlite {
                 })
                 .fetch_all(&mut *connection)
                 .await?;
-        Ok(Facts { license: Uid(license), version, bindings, documents, secrets })
+        let seats = u32::try_from(seats).unwrap_or(u32::MAX);
+        Ok(Facts { license: Uid(license), version, seats, bindings, documents, secrets })
     }
 }
 
@@ -188,16 +188,17 @@ impl Ledger for Sqlite {
         let failed = while_doing("reading what is known of a license");
         // One read transaction: bindings and documents are of one moment.
         let mut snapshot = self.read.begin().await.map_err(&failed)?;
-        let licenses: Vec<(String, i64)> =
-            sqlx::query_as("SELECT uid, version FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid")
-                .bind(&key.namespace)
-                .bind(&key.name)
-                .fetch_all(&mut *snapshot)
-                .await
-                .map_err(&failed)?;
+        let licenses: Vec<(String, i64, i64)> = sqlx::query_as(
+            "SELECT uid, version, seats FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid",
+        )
+        .bind(&key.namespace)
+        .bind(&key.name)
+        .fetch_all(&mut *snapshot)
+        .await
+        .map_err(&failed)?;
         let mut all = Vec::with_capacity(licenses.len());
-        for (license, version) in licenses {
-            all.push(Self::facts_of(&mut snapshot, license, version).await.map_err(&failed)?);
+        for license in licenses {
+            all.push(Self::facts_of(&mut snapshot, license).await.map_err(&failed)?);
         }
         Ok(all)
     }

@@ -1,0 +1,40 @@
+//! The resources, `usher.dev/v1alpha1`: exactly what users write and read.
+//!
+//! Texts carry their rules with them (see [`crate::domain::text`]); rules that join several fields are CEL, each with a
+//! sentence that says what to write instead. An absent field means Usher's own default.
+
+mod authority;
+mod bounds;
+mod condition;
+mod license;
+mod seat;
+
+pub use authority::{
+    AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyStatus, NamespacesFrom, Selector,
+};
+pub use bounds::{Count, GraceText, TtlText};
+pub(crate) use condition::seconds;
+pub use condition::{Condition, Conditions, Type};
+pub use license::{
+    FeatureSpec, LeaseSpec, License, LicenseSpec, LicenseStatus, QuotaSpec, Reference, SeatCounts, SecretName,
+    SecretSpec, ValiditySpec,
+};
+pub use seat::{
+    DeviceSpec, HolderSpec, IdentitySpec, Seat, SeatSpec, SeatState, SeatStatus, UserSpec, WaitingStatus,
+};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// The API group.
+pub const GROUP: &str = "usher.dev";
+/// The field manager of everything that Usher applies.
+pub const MANAGER: &str = "usher";
+/// On an object: Usher leaves it as it is.
+pub const PAUSED: &str = "usher.dev/paused";
+
+/// The custom resource definitions, in the order in which they are written.
+#[must_use]
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![Authority::crd(), License::crd(), Seat::crd()]
+}

@@ -1,0 +1,179 @@
+//! Authority: its keys, and what is published of them.
+//!
+//! ```text
+//!   gather → establish (service) → apply: ConfigMap, HTTPS, status → the Licenses under it are looked at
+//! ```
+
+mod store;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tracing::error;
+
+use crate::{
+    cluster::{
+        Context,
+        api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, PAUSED, Type},
+        index::Slim,
+        labels,
+        queue::Done,
+    },
+    domain::{
+        license::{Key, Uid},
+        reason::{Because, Reason},
+    },
+    keys::Signer,
+    ledger::{CommitError, Ledger, audit::hex},
+    service::establish_authority::{Declared, EstablishError, establish_authority},
+};
+
+/// Why a look failed. It is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("making or finding the keys failed")]
+    Establish(#[source] EstablishError<kube::Error>),
+    #[error("forgetting Authorities that are gone failed")]
+    Retain(#[from] CommitError),
+    #[error("{doing} failed")]
+    Cluster { doing: &'static str, source: kube::Error },
+}
+
+/// Looks at the Authority `name`, whether there is one or not.
+pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, name: &str) -> Done {
+    match look(context, name).await {
+        Ok(()) => Done::Rest,
+        Err(failure) => {
+            error!(error = &failure as &dyn std::error::Error, "the look failed and is tried again");
+            Done::Failed
+        }
+    }
+}
+
+async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> {
+    let found = context.index.authority(name);
+    let living = found.as_deref().filter(|found| found.meta().deletion_timestamp.is_none());
+    let Some(guard) = living else {
+        context.published.withdraw(name);
+        let known = context.index.authorities();
+        let known: Vec<Uid> = known.iter().filter_map(|a| a.meta().uid.clone()).map(Uid).collect();
+        context.ledger.retain_authorities(&known, context.edge.now()).await?;
+        context.set_signing(name, None);
+        return Ok(());
+    };
+    // An Authority that cannot be read waits for its next edit; what it signed before stays.
+    let Ok(authority) = &guard.0 else { return Ok(()) };
+    if authority.annotations().get(PAUSED).is_some_and(|value| value != "false") {
+        return Ok(());
+    }
+    let declared = Declared {
+        uid: Uid(authority.uid().unwrap_or_default()),
+        name: name.to_owned(),
+        issuer: authority.spec.issuer.clone(),
+    };
+    let store = store::Secrets::new(&context.client, &context.namespace);
+    let entropy = || context.edge.entropy();
+    let signer = match establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await {
+        Ok(signer) => Ok(Arc::new(signer)),
+        Err(EstablishError::Stalled(because)) => Err(because),
+        Err(error) => return Err(Error::Establish(error)),
+    };
+    match &signer {
+        Ok(signer) => {
+            publish(context, name, signer).await?;
+            context.published.publish(name, &signer.issuer, &signer.jwks);
+        }
+        Err(_) => context.published.withdraw(name),
+    }
+    write_status(context, authority, signer.as_deref()).await?;
+    context.set_signing(name, Some(signer));
+    Ok(())
+}
+
+fn data(signer: &Signer) -> BTreeMap<String, String> {
+    [
+        ("jwks.json", &signer.jwks),
+        ("keys.jws", &signer.keys_jws),
+        ("root.jwk", &signer.root_jwk),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.clone()))
+    .into()
+}
+
+fn digest(labels: &BTreeMap<String, String>, data: &BTreeMap<String, String>) -> String {
+    let mut digest = Sha256::new();
+    for (name, value) in labels.iter().chain(data) {
+        digest.update(format!("{name} {}\n{value}", value.len()));
+    }
+    hex(&digest.finalize())
+}
+
+/// What the index keeps of a ConfigMap.
+pub(super) fn slim(map: ConfigMap) -> Slim<ConfigMap> {
+    let mut kept = map.labels().clone();
+    kept.retain(|name, _| [labels::AUTHORITY, labels::MANAGED_BY].contains(&name.as_str()));
+    let digest = digest(&kept, &map.data.clone().unwrap_or_default());
+    Slim::new(map, digest)
+}
+
+/// The ConfigMap `usher-authority-NAME` in Usher's namespace.
+async fn publish<L>(context: &Context<L>, authority: &str, signer: &Signer) -> Result<(), Error> {
+    let key = Key::new(&context.namespace, format!("usher-authority-{authority}"));
+    let (labels, data) = (labels::of_authority(authority), data(signer));
+    if context.index.config_map(&key).is_some_and(|seen| seen.digest == digest(&labels, &data)) {
+        return Ok(());
+    }
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels}, "data": data,
+    });
+    let written = api
+        .patch(&key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(map))
+        .await
+        .map_err(|source| Error::Cluster { doing: "publishing the keys", source })?;
+    context.index.note_config_map(slim(written));
+    Ok(())
+}
+
+async fn write_status<L>(
+    context: &Context<L>,
+    authority: &Authority,
+    signer: Result<&Signer, &Because>,
+) -> Result<(), Error> {
+    let former = authority.status.clone().unwrap_or_default();
+    let generation = authority.metadata.generation.unwrap_or(0);
+    let conditions = Conditions::after(&former.conditions, generation, context.edge.now());
+    let ready = Because::new(
+        Reason::Published,
+        format!("signs documents; its keys are in ConfigMap {}/usher-authority-{}", context.namespace, authority.name_any()),
+    );
+    let status = AuthorityStatus {
+        observed_generation: generation,
+        root: signer.ok().map(|signer| signer.root.to_string()).or(former.root),
+        keys: signer.map_or(former.keys, |signer| vec![KeyStatus { kid: signer.key_id().to_string() }]),
+        key_set: signer.ok().map(|signer| i64::try_from(signer.serial).unwrap_or(i64::MAX)).or(former.key_set),
+        conditions: conditions.ready(&ready, signer.err()).list(),
+    };
+    if authority.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let api: Api<Authority> = Api::all(context.client.clone());
+    let patch = json!({
+        "apiVersion": "usher.dev/v1alpha1", "kind": "Authority",
+        "metadata": {"name": authority.name_any(), "uid": authority.uid()}, "status": status,
+    });
+    match api.patch_status(&authority.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+        Ok(written) => context.index.note_authority(written),
+        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return Ok(()),
+        Err(source) => return Err(Error::Cluster { doing: "writing the status of an Authority", source }),
+    }
+    context.events.of_change(authority, Type::Ready, &former.conditions, &status.conditions).await;
+    Ok(())
+}

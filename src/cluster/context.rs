@@ -1,0 +1,102 @@
+//! What every reconcile is given.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use kube::Client;
+use tokio::sync::Notify;
+
+use crate::{
+    cluster::{
+        events::Events,
+        index::Index,
+        metrics::Metrics,
+        queue::{Queue, Task},
+    },
+    domain::reason::Because,
+    keys::{Published, Signer},
+    service::edge::Edge,
+};
+
+/// What became of an Authority's keys.
+pub type Signing = Result<Arc<Signer>, Because>;
+
+/// The parts that reconciles share.
+pub struct Context<L> {
+    /// To the API server.
+    pub client: Client,
+    /// The facts.
+    pub ledger: L,
+    /// Clock and randomness.
+    pub edge: Arc<dyn Edge>,
+    /// The namespace of Usher itself, where keys are kept.
+    pub namespace: String,
+    /// What the cluster holds.
+    pub(super) index: Index,
+    /// What users are told.
+    pub(super) events: Events,
+    /// What is served over HTTPS.
+    pub published: Arc<Published>,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) pushed: Notify,
+    signers: Mutex<HashMap<String, Signing>>,
+}
+
+impl<L> Context<L> {
+    /// Puts the parts together.
+    pub fn new(
+        client: Client,
+        ledger: L,
+        edge: Arc<dyn Edge>,
+        namespace: String,
+        published: Arc<Published>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            events: Events::new(client.clone()),
+            client,
+            ledger,
+            edge,
+            namespace,
+            index: Index::default(),
+            published,
+            metrics,
+            queue: Mutex::default(),
+            pushed: Notify::new(),
+            signers: Mutex::default(),
+        }
+    }
+
+    /// Asks for looks.
+    pub(super) fn push(&self, tasks: impl IntoIterator<Item = Task>) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks {
+            queue.push(task);
+        }
+        drop(queue);
+        self.pushed.notify_one();
+    }
+
+    /// The signer of an Authority; `None` until it was looked at once.
+    pub(super) fn signing(&self, authority: &str) -> Option<Signing> {
+        self.signers.lock().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+    }
+
+    /// Records what became of an Authority's keys, and asks for a look at the Licenses under it.
+    pub(super) fn set_signing(&self, authority: &str, signing: Option<Signing>) {
+        {
+            let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+            match signing {
+                Some(signing) => drop(signers.insert(authority.to_owned(), signing)),
+                None => drop(signers.remove(authority)),
+            }
+        }
+        let under: BTreeSet<Task> =
+            self.index.licenses_under(authority).into_iter().map(Task::License).collect();
+        self.push(under);
+    }
+}

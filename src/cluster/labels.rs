@@ -1,0 +1,55 @@
+//! The labels by which Usher knows its own objects. None of them names a person.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    cluster::queue::Task,
+    domain::license::{Key, Uid},
+};
+
+/// Whose it is.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`MANAGED_BY`].
+pub const USHER: &str = "usher";
+/// On a Secret: the License whose document, or whose Seat's document, it holds.
+pub const LICENSE: &str = "usher.dev/license";
+/// On a Secret: the UID of the License or Seat.
+pub const SUBJECT: &str = "usher.dev/subject";
+/// On a Secret or ConfigMap: the Authority.
+pub const AUTHORITY: &str = "usher.dev/authority";
+
+/// Selects what is ours.
+#[must_use]
+pub fn selector() -> String {
+    format!("{MANAGED_BY}={USHER}")
+}
+
+/// The labels of a document's Secret.
+#[must_use]
+pub fn of_document(license: &str, subject: &Uid) -> BTreeMap<String, String> {
+    labels([(LICENSE, license), (SUBJECT, &subject.0)])
+}
+
+/// The labels of what belongs to an Authority.
+#[must_use]
+pub fn of_authority(authority: &str) -> BTreeMap<String, String> {
+    labels([(AUTHORITY, authority)])
+}
+
+fn labels<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    let all = own.into_iter().chain([(MANAGED_BY, USHER)]);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Whose reconcile looks after an object with this metadata.
+#[must_use]
+pub fn task_of(meta: &ObjectMeta) -> Option<Task> {
+    let labels = meta.labels.as_ref()?;
+    if let Some(authority) = labels.get(AUTHORITY) {
+        return Some(Task::Authority(authority.clone()));
+    }
+    let license = labels.get(LICENSE)?;
+    Some(Task::License(Key::new(meta.namespace.clone()?, license)))
+}

@@ -1,0 +1,237 @@
+//! Showing the outcome: requests, and only where something is not yet as it should be.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use kube::{Api, Resource as _, ResourceExt as _, api::{Patch, PatchParams}};
+use serde_json::json;
+
+use crate::{
+    cluster::{
+        Context,
+        api::{self, Condition, Conditions, LicenseStatus, MANAGER, SeatStatus, Type},
+        license::{
+            Error,
+            gather::Gathered,
+            status::{self, Before},
+            validate::{self, paused},
+        },
+        secrets::{self, Desired, Owner, Written},
+    },
+    domain::{
+        allocation::Standing,
+        license::{Key, Seat, Uid},
+        reason::Because,
+    },
+    service::reconcile_license::{Outcome, seat_secret},
+};
+
+/// How many requests of one look are under way at once.
+const AT_ONCE: usize = 4;
+/// How long until a name that somebody else has is tried again.
+const FOREIGN_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+pub(super) fn look_again_for_foreign(now: Timestamp) -> Timestamp {
+    now.checked_add(FOREIGN_AGAIN).unwrap_or(Timestamp::MAX)
+}
+
+fn failed(doing: &'static str) -> impl Fn(kube::Error) -> Error {
+    move |source| Error::Cluster { doing, source }
+}
+
+/// Removes the Secrets of those who lost.
+pub(super) async fn removals<L>(context: &Context<L>, key: &Key, outcome: &Outcome) -> Result<(), Error> {
+    stream::iter(&outcome.removals)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, async |removal| {
+            let secret = Key::new(&key.namespace, &removal.name);
+            secrets::remove(&context.client, &secret, &removal.subject).await
+        })
+        .await
+        .map_err(failed("removing a Secret"))
+}
+
+/// Says so of the Seats that do not hold a place.
+pub(super) async fn losses<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), Error> {
+    seats(context, gathered, validated, outcome, &BTreeSet::new(), now, false).await
+}
+
+/// Says so of the Seats that hold a place.
+pub(super) async fn gains<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    foreign: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    seats(context, gathered, validated, outcome, foreign, now, true).await
+}
+
+async fn seats<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    foreign: &BTreeSet<String>,
+    now: Timestamp,
+    bound: bool,
+) -> Result<(), Error> {
+    let chosen: Vec<(&Seat, &api::Seat)> = validated
+        .seats
+        .iter()
+        .filter(|seat| (outcome.standings.get(&seat.uid) == Some(&Standing::Bound)) == bound)
+        .filter_map(|seat| Some((seat, object_of(gathered, &seat.uid)?)))
+        .collect();
+    stream::iter(chosen)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, async |(seat, object)| {
+            let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+            let status = status::of_seat(validated, seat, outcome, foreign, &before, now);
+            write_seat(context, object, status).await
+        })
+        .await
+}
+
+fn object_of<'a>(gathered: &'a Gathered, uid: &Uid) -> Option<&'a api::Seat> {
+    gathered.readable_seats().find(|seat| seat.metadata.uid.as_ref() == Some(&uid.0))
+}
+
+fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>) -> Before<'a> {
+    Before {
+        conditions: conditions.unwrap_or_default(),
+        generation: object.meta().generation.unwrap_or(0),
+    }
+}
+
+/// The Secrets of the License and of the Seats that hold a place. Returns the names that are not ours to write.
+pub(super) async fn secrets<L>(
+    context: &Context<L>,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+) -> Result<BTreeSet<String>, Error> {
+    let license = &validated.license;
+    let own = (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
+    let of_seats = validated.seats.iter().map(|seat| {
+        (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name))
+    });
+    let desired: Vec<(String, Desired)> = std::iter::once(own)
+        .chain(of_seats)
+        .filter(|(_, name)| !outcome.taken.contains(name))
+        .filter_map(|(owner, name)| {
+            let document = outcome.documents.get(owner.uid)?;
+            let key = Key::new(&license.key.namespace, &name);
+            Some((name, Desired::new(key, &license.key.name, &owner, document)))
+        })
+        .collect();
+    let foreign: Vec<Option<String>> = stream::iter(desired)
+        .map(async |(name, desired)| {
+            let written = secrets::ensure(&context.client, &context.index, &desired).await?;
+            Ok((written == Written::Foreign).then_some(name))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(failed("writing a Secret"))?;
+    Ok(foreign.into_iter().flatten().chain(outcome.taken.iter().cloned()).collect())
+}
+
+/// The License's own status.
+pub(super) async fn license<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    foreign: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(object) = gathered.readable() else { return Ok(()) };
+    let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+    let status = status::of_license(validated, outcome, foreign, &before, now);
+    write_license(context, object, status).await
+}
+
+/// The License cannot be read: it says so, and nothing else changes.
+pub(super) async fn stalled<L>(context: &Context<L>, gathered: &Gathered, because: &Because) -> Result<(), Error> {
+    let Some(license) = &gathered.license else { return Ok(()) };
+    let now = context.edge.now();
+    let meta = license.meta();
+    let former = gathered.readable().and_then(|license| license.status.clone()).unwrap_or_default();
+    let before = Before { conditions: &former.conditions, generation: meta.generation.unwrap_or(0) };
+    let conditions = Conditions::after(before.conditions, before.generation, now).ready(because, Some(because)).list();
+    if former.conditions == conditions {
+        return Ok(());
+    }
+    let api: Api<api::License> = Api::namespaced(context.client.clone(), &gathered.key.namespace);
+    let status = LicenseStatus { observed_generation: before.generation, conditions, ..former };
+    let patch = json!({
+        "apiVersion": "usher.dev/v1alpha1", "kind": "License",
+        "metadata": {"name": gathered.key.name, "uid": meta.uid}, "status": status,
+    });
+    // Its answer cannot be read either.
+    let written = api.patch_status(&gathered.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await;
+    match written {
+        Err(kube::Error::SerdeError(_)) | Ok(_) => Ok(()),
+        Err(error) => gone_or(error, "writing the status of a License"),
+    }
+}
+
+/// The Seats that name a License that is not there.
+pub(super) async fn orphans<L>(context: &Context<L>, gathered: &Gathered, now: Timestamp) -> Result<(), Error> {
+    for seat in gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
+        let before = before(seat, seat.status.as_ref().map(|status| status.conditions.as_slice()));
+        write_seat(context, seat, status::of_orphan(&gathered.key.name, &before, now)).await?;
+    }
+    Ok(())
+}
+
+async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatStatus) -> Result<(), Error> {
+    if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
+        return Ok(());
+    }
+    let api: Api<api::Seat> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": "usher.dev/v1alpha1", "kind": "Seat",
+        "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
+    });
+    match api.patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+        Ok(written) => context.index.note_seat(written),
+        Err(error) => return gone_or(error, "writing the status of a Seat"),
+    }
+    let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    context.events.of_change(object, Type::Bound, former, &status.conditions).await;
+    Ok(())
+}
+
+async fn write_license<L>(context: &Context<L>, object: &api::License, status: LicenseStatus) -> Result<(), Error> {
+    if object.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let api: Api<api::License> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": "usher.dev/v1alpha1", "kind": "License",
+        "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
+    });
+    match api.patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+        Ok(written) => context.index.note_license(written),
+        Err(error) => return gone_or(error, "writing the status of a License"),
+    }
+    let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    context.events.of_change(object, Type::Ready, former, &status.conditions).await;
+    Ok(())
+}
+
+/// The object went, or another one has its name: its event brings us back, nothing failed.
+fn gone_or(error: kube::Error, doing: &'static str) -> Result<(), Error> {
+    match error {
+        kube::Error::Api(status) if [404, 409].contains(&status.code) => Ok(()),
+        error => Err(failed(doing)(error)),
+    }
+}

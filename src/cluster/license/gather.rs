@@ -1,0 +1,52 @@
+//! Everything that a look at a License needs to know of the cluster. From the index: no request is made.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kube::core::DeserializeGuard;
+
+use crate::{
+    cluster::{
+        Context,
+        api::{Authority, License, Seat},
+        context::Signing,
+    },
+    domain::license::Key,
+};
+
+pub(super) struct Gathered {
+    pub(super) key: Key,
+    pub(super) license: Option<Arc<DeserializeGuard<License>>>,
+    pub(super) seats: Vec<Arc<DeserializeGuard<Seat>>>,
+    pub(super) authority: Option<Arc<DeserializeGuard<Authority>>>,
+    /// `None` until the Authority was looked at once.
+    pub(super) signing: Option<Signing>,
+    pub(super) namespace_labels: BTreeMap<String, String>,
+}
+
+impl Gathered {
+    /// The License, if it can be read.
+    pub(super) fn readable(&self) -> Option<&License> {
+        self.license.as_ref()?.0.as_ref().ok()
+    }
+
+    /// The Seats that can be read.
+    pub(super) fn readable_seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter_map(|seat| seat.0.as_ref().ok())
+    }
+}
+
+pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
+    let license = context.index.license(key);
+    let authority = license
+        .as_ref()
+        .and_then(|license| license.0.as_ref().ok())
+        .map(|license| license.spec.authority_ref.name.to_string());
+    Gathered {
+        key: key.clone(),
+        seats: context.index.seats_of(key),
+        authority: authority.as_deref().and_then(|name| context.index.authority(name)),
+        signing: authority.as_deref().and_then(|name| context.signing(name)),
+        namespace_labels: context.index.namespace_labels(&key.namespace),
+        license,
+    }
+}

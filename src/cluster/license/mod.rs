@@ -1,0 +1,96 @@
+//! License, with all its Seats: one look.
+//!
+//! ```text
+//!   gather (client) → validate (pure) → decide and commit (service) → apply (client) → status (client)
+//! ```
+//!
+//! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
+//! who lost go, then their status says so, then new Secrets come, then their status, then the License's.
+
+mod apply;
+mod gather;
+mod status;
+mod validate;
+
+use tracing::{debug, error, info};
+
+use crate::{
+    cluster::{Context, queue::Done},
+    domain::license::Key,
+    ledger::{CommitError, Ledger},
+    service::reconcile_license::{ReconcileError, Wanted, reconcile_license, settle},
+};
+
+use validate::Validated;
+
+/// Why a look failed. It is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("deciding failed")]
+    Decide(#[from] ReconcileError),
+    #[error("settling removed Secrets failed")]
+    Settle(#[from] CommitError),
+    #[error("{doing} failed")]
+    Cluster { doing: &'static str, source: kube::Error },
+}
+
+/// Looks at the License `key`, whether there is one or not.
+pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Done {
+    match look(context, key).await {
+        Ok(done) => done,
+        Err(Error::Decide(ReconcileError::Commit(CommitError::Conflict)) | Error::Settle(CommitError::Conflict)) => {
+            debug!("somebody else was faster; looking again");
+            Done::Again
+        }
+        Err(failure) => {
+            error!(error = &failure as &dyn std::error::Error, "the look failed and is tried again");
+            Done::Failed
+        }
+    }
+}
+
+async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
+    let gathered = gather::gather(context, key);
+    let validated = match validate::validate(&gathered) {
+        Validated::Wait => return Ok(Done::Rest),
+        Validated::Unreadable(because) => {
+            apply::stalled(context, &gathered, &because).await?;
+            return Ok(Done::Rest);
+        }
+        Validated::Gone => None,
+        Validated::Wanted(wanted) => Some(wanted),
+    };
+    let now = context.edge.now();
+    let wanted = validated.as_ref().map(|validated| Wanted {
+        license: &validated.license,
+        seats: &validated.seats,
+        signer: validated.signer.as_deref().ok(),
+    });
+    let outcome = reconcile_license(&context.ledger, key, wanted, now, context.edge.entropy()).await?;
+    if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
+        info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
+    }
+    context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
+
+    apply::removals(context, key, &outcome).await?;
+    if !outcome.removals.is_empty() {
+        settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;
+    }
+    let Some(validated) = validated else {
+        apply::orphans(context, &gathered, now).await?;
+        return Ok(if outcome.removals.is_empty() { Done::Rest } else { Done::Again });
+    };
+    apply::losses(context, &gathered, &validated, &outcome, now).await?;
+    let foreign = apply::secrets(context, &validated, &outcome).await?;
+    apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await?;
+    apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
+
+    Ok(match (outcome.removals.is_empty(), foreign.is_empty(), outcome.next_look) {
+        // A name may have come free, or the last of a former License can be forgotten.
+        (false, ..) => Done::Again,
+        // Nobody tells us when a Secret that is not ours goes.
+        (_, false, _) => Done::At(apply::look_again_for_foreign(now)),
+        (.., Some(at)) => Done::At(at),
+        (.., None) => Done::Rest,
+    })
+}

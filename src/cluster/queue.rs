@@ -1,0 +1,240 @@
+//! What is to be looked at, and when.
+//!
+//! ```text
+//!            push                     pop (at most `workers` at once)
+//!   ───────► ready ───────────────────────────────► running ──► done: rests, or later (next look, or backoff)
+//!              ▲                                     │   ▲
+//!              │ its time has come                   │   │ push while running: once more, right after
+//!            later ◄─────────────────────────────────┘   └─ again
+//! ```
+//!
+//! 1. A task is never run twice at once.
+//! 2. However often it is pushed, it waits once; pushed while it runs, it runs once more.
+//! 3. A failure is tried again after 200 ms, doubling to 5 minutes, per task; a push does not wait for that.
+//!
+//! The core is pure: time is an argument.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::license::Key;
+
+/// Something to look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// The License of this name, whether there is one or not, and all Seats that name it.
+    License(Key),
+    /// The Authority of this name.
+    Authority(String),
+}
+
+impl Task {
+    /// The kind, for logs and metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::License(_) => "License",
+            Self::Authority(_) => "Authority",
+        }
+    }
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::License(key) => write!(f, "{key}"),
+            Self::Authority(name) => f.write_str(name),
+        }
+    }
+}
+
+const FIRST_RETRY: SignedDuration = SignedDuration::from_millis(200);
+const LAST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+
+/// How a look ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// Nothing to do until something changes.
+    Rest,
+    /// Look again then.
+    At(Timestamp),
+    /// Look again at once.
+    Again,
+    /// It failed.
+    Failed,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    ready: VecDeque<Task>,
+    waiting: HashSet<Task>,
+    running: HashSet<Task>,
+    again: HashSet<Task>,
+    later: BTreeSet<(Timestamp, Task)>,
+    due: HashMap<Task, Timestamp>,
+    failures: HashMap<Task, u32>,
+}
+
+impl Queue {
+    /// Something changed: look at `task` soon.
+    pub fn push(&mut self, task: Task) {
+        self.unschedule(&task);
+        if self.running.contains(&task) {
+            self.again.insert(task);
+        } else if self.waiting.insert(task.clone()) {
+            self.ready.push_back(task);
+        }
+    }
+
+    /// The next task to run at `now`.
+    pub fn pop(&mut self, now: Timestamp) -> Option<Task> {
+        while let Some((_, task)) = self.later.first().filter(|(at, _)| *at <= now).cloned() {
+            self.push(task);
+        }
+        let task = self.ready.pop_front()?;
+        self.waiting.remove(&task);
+        self.running.insert(task.clone());
+        Some(task)
+    }
+
+    /// `task` has run.
+    pub fn done(&mut self, task: Task, done: Done, now: Timestamp) {
+        self.running.remove(&task);
+        if done == Done::Failed {
+            *self.failures.entry(task.clone()).or_default() += 1;
+        } else {
+            self.failures.remove(&task);
+        }
+        if self.again.remove(&task) || done == Done::Again {
+            return self.push(task);
+        }
+        match done {
+            Done::Rest | Done::Again => {}
+            Done::At(at) => self.schedule(task, at),
+            Done::Failed => {
+                let at = now.checked_add(self.backoff(&task)).unwrap_or(Timestamp::MAX);
+                self.schedule(task, at);
+            }
+        }
+    }
+
+    /// When `pop` will next have something that it does not have now.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.later.first().map(|(at, _)| *at)
+    }
+
+    /// How many wait to be run now.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.ready.len()
+    }
+
+    fn schedule(&mut self, task: Task, at: Timestamp) {
+        self.due.insert(task.clone(), at);
+        self.later.insert((at, task));
+    }
+
+    fn unschedule(&mut self, task: &Task) {
+        if let Some(at) = self.due.remove(task) {
+            self.later.remove(&(at, task.clone()));
+        }
+    }
+
+    /// Doubling, with up to a quarter more that differs by task, so that many failures do not come back at once.
+    fn backoff(&self, task: &Task) -> SignedDuration {
+        let failures = self.failures.get(task).copied().unwrap_or(1).clamp(1, 16);
+        let wait = FIRST_RETRY.saturating_mul(1 << (failures - 1)).min(LAST_RETRY);
+        let mut hasher = DefaultHasher::new();
+        (task, failures).hash(&mut hasher);
+        let millis = i64::try_from(wait.as_millis() / 4).unwrap_or(0).max(1);
+        let spread = i64::try_from(hasher.finish() % 1_000).unwrap_or(0) * millis / 1_000;
+        wait.saturating_add(SignedDuration::from_millis(spread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(name: &str) -> Task {
+        Task::License(Key::new("design", name))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_task_that_is_pushed_often_waits_once() {
+        let mut queue = Queue::default();
+        for _ in 0..3 {
+            queue.push(task("a"));
+        }
+        assert_eq!((queue.depth(), queue.pop(at(0)), queue.pop(at(0))), (1, Some(task("a")), None));
+    }
+
+    #[test]
+    fn a_task_that_is_pushed_while_it_runs_runs_once_more_afterwards() {
+        let mut queue = Queue::default();
+        queue.push(task("a"));
+        let running = queue.pop(at(0)).unwrap();
+        queue.push(task("a"));
+        queue.push(task("a"));
+        assert_eq!(queue.pop(at(0)), None, "never twice at once");
+        queue.done(running, Done::At(at(100)), at(0));
+        assert_eq!(queue.pop(at(0)), Some(task("a")));
+        queue.done(task("a"), Done::Rest, at(0));
+        assert_eq!((queue.pop(at(1_000)), queue.next_due()), (None, None));
+    }
+
+    #[test]
+    fn a_task_comes_back_when_its_time_has_come_and_not_before() {
+        let mut queue = Queue::default();
+        queue.push(task("a"));
+        let running = queue.pop(at(0)).unwrap();
+        queue.done(running, Done::At(at(10)), at(0));
+        assert_eq!((queue.pop(at(9)), queue.next_due()), (None, Some(at(10))));
+        assert_eq!(queue.pop(at(10)), Some(task("a")));
+    }
+
+    #[test]
+    fn a_push_does_not_wait_for_the_backoff() {
+        let mut queue = Queue::default();
+        queue.push(task("a"));
+        let running = queue.pop(at(0)).unwrap();
+        queue.done(running, Done::Failed, at(0));
+        assert_eq!(queue.pop(at(0)), None);
+        queue.push(task("a"));
+        assert_eq!((queue.pop(at(0)), queue.next_due()), (Some(task("a")), None));
+    }
+
+    #[test]
+    fn failures_of_one_task_wait_longer_and_longer_and_hold_up_no_other() {
+        let mut queue = Queue::default();
+        let (mut now, mut last) = (at(0), SignedDuration::ZERO);
+        for _ in 0..20 {
+            queue.push(task("a"));
+            let running = queue.pop(now).unwrap();
+            queue.done(running, Done::Failed, now);
+            let wait = queue.next_due().unwrap().duration_since(now);
+            assert!(wait >= last || wait >= LAST_RETRY, "{wait} after {last}");
+            assert!(wait <= LAST_RETRY + LAST_RETRY / 4);
+            (now, last) = (queue.next_due().unwrap(), wait);
+        }
+        queue.push(task("b"));
+        assert_eq!(queue.pop(at(0)), Some(task("b")));
+        queue.push(task("a"));
+        let running = queue.pop(now).unwrap();
+        queue.done(running, Done::Rest, now);
+        queue.push(task("a"));
+        let running = queue.pop(now).unwrap();
+        queue.done(running, Done::Failed, now);
+        assert!(queue.next_due().unwrap().duration_since(now) < SignedDuration::from_secs(1), "success forgives");
+    }
+}

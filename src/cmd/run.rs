@@ -1,0 +1,155 @@
+//! `usher run`: the operator. The only place that names concrete parts and wires them.
+
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+
+use axum_server::tls_rustls::RustlsConfig;
+use clap::ValueEnum;
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cluster::{self, Context, Settings, ca, metrics::Metrics},
+    cmd::{Failure, edge::Machine},
+    http::{self, Operations},
+    keys::{
+        Published,
+        tls::{self, Pem},
+    },
+    ledger::sqlite::Sqlite,
+    service::edge::Edge,
+};
+
+/// Reconciles Licenses and Seats, and serves the keys of Authorities. The cluster is that of KUBECONFIG, else the
+/// one that this program runs in.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to serve keys, over HTTPS.
+    #[arg(long, env = "USHER_LISTEN", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// Where to serve /healthz, /readyz and /metrics, over HTTPS.
+    #[arg(long, env = "USHER_OPS_LISTEN", default_value = "0.0.0.0:8081")]
+    ops_listen: SocketAddr,
+    /// The ledger: a SQLite file on a disk that lasts. One process owns it.
+    #[arg(long, env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
+    ledger: PathBuf,
+    /// The namespace of Usher itself: private keys are kept there.
+    #[arg(long, env = "USHER_NAMESPACE", default_value = "usher-system")]
+    namespace: String,
+    /// A name or address under which clients reach this server, besides localhost and the Service's; may be repeated.
+    #[arg(long = "tls-name", env = "USHER_TLS_NAMES", value_delimiter = ',')]
+    tls_names: Vec<String>,
+    /// How many objects are looked at at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// How to write logs. RUST_LOG chooses what is logged; usher=debug tells more.
+    #[arg(long, env = "USHER_LOG", value_enum, default_value_t = Log::Human)]
+    log: Log,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Log {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    log(args.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(operate(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// We say ourselves what becomes of a watch.
+const DEFAULT_FILTER: &str = "info,kube_runtime=off,kube_client=error";
+
+fn log(log: Log) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let terminal = std::io::stderr().is_terminal();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    match log {
+        Log::Human => subscriber.with_target(false).init(),
+        Log::Json => subscriber.json().init(),
+    }
+}
+
+async fn operate(args: Args) -> Result<(), Failure> {
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("told to stop: finishing what is under way");
+        stop.send_replace(true);
+    });
+
+    let edge: Arc<dyn Edge> = Arc::new(Machine);
+    let ledger = Sqlite::open(&args.ledger).await?;
+    let config = kube::Config::infer()
+        .await
+        .map_err(|error| format!("no cluster is configured: set KUBECONFIG, or run in a pod: {error}"))?;
+    let client = Client::try_from(config)?;
+    let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
+    let names = tls_names(&args);
+    let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);
+
+    let published = Arc::new(Published::default());
+    let metrics = Arc::new(Metrics::default());
+    let context = Arc::new(Context::new(
+        client,
+        ledger,
+        edge.clone(),
+        args.namespace.clone(),
+        published.clone(),
+        metrics.clone(),
+    ));
+    let (ready, is_ready) = watch::channel(false);
+    let operations = Operations { ready: is_ready, metrics: Arc::new(move || metrics.text()) };
+    info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
+
+    let operator = async {
+        let settings = Settings { workers: usize::from(args.workers) };
+        cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
+    };
+    let serve = |address, router| {
+        let server = http::serve::serve(address, router, tls.clone(), stopped.clone());
+        async move { server.await.map_err(|error| Failure::from(format!("cannot listen on {address}: {error}"))) }
+    };
+    let running = async {
+        tokio::try_join!(
+            operator,
+            serve(args.listen, http::main(published)),
+            serve(args.ops_listen, http::operations(operations)),
+        )
+    };
+    tokio::select! {
+        ended = running => ended.map(|_| ())?,
+        failed = renew_certificate(&*edge, &ca, &names, &tls) => failed?,
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn tls_names(args: &Args) -> Vec<String> {
+    let service = format!("usher.{}.svc", args.namespace);
+    let own = ["localhost".into(), "127.0.0.1".into(), "::1".into(), format!("{service}.cluster.local"), service];
+    own.into_iter().chain(args.tls_names.iter().cloned()).collect()
+}
+
+/// Makes a new certificate from time to time; ends only by failing.
+async fn renew_certificate(edge: &dyn Edge, ca: &Pem, names: &[String], tls: &RustlsConfig) -> Result<(), Failure> {
+    loop {
+        edge.wait_until(edge.now().checked_add(tls::RENEWAL)?).await;
+        tls.reload_from_config(http::serve::tls(&tls::make_certificate(ca, names, edge.now())?)?);
+    }
+}

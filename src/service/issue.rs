@@ -1,0 +1,171 @@
+//! What a document says, and signing it.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use usher_license as wire;
+
+use crate::{
+    domain::{
+        document::{self, Current, Due, State},
+        license::{Holder, License, Seat, Uid},
+    },
+    keys::Signer,
+    ledger::{Document, audit::hex},
+};
+
+/// About what a document is.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// The License itself.
+    License,
+    /// A Seat that is bound.
+    Seat(&'a Seat),
+}
+
+impl Subject<'_> {
+    /// The UID of the License or Seat.
+    #[must_use]
+    pub fn uid<'a>(&'a self, license: &'a License) -> &'a Uid {
+        match self {
+            Self::License => &license.uid,
+            Self::Seat(seat) => &seat.uid,
+        }
+    }
+
+    fn sub(&self, license: &License) -> String {
+        match self {
+            Self::License => format!("license/{}", license.key),
+            Self::Seat(seat) => format!("seat/{}/{}", license.key.namespace, seat.name),
+        }
+    }
+}
+
+/// The document about `subject` if one is due at `now`, and why. `current` is the one that there is.
+///
+/// # Errors
+/// Never in practice: the form is fixed.
+pub fn issue_if_due(
+    license: &License,
+    subject: Subject<'_>,
+    signer: &Signer,
+    current: Option<&Document>,
+    now: Timestamp,
+    entropy: &[u8; 32],
+) -> Result<Option<(Document, Due)>, serde_json::Error> {
+    let mut claims = without_times(license, subject, signer, now);
+    let digest = digest(license, &claims)?;
+    let current = current.map(|document| Current { digest: &document.digest, renew_at: document.renew_at });
+    let Some(due) = document::due(current, &digest, now) else { return Ok(None) };
+
+    let uid = subject.uid(license);
+    let times = document::times(license, uid, now);
+    claims.jti = serial(entropy, uid);
+    claims.iat = unix(times.issued_at);
+    claims.nbf = unix(times.not_before);
+    claims.exp = unix(times.expires_at);
+    claims.lease = wire::Lease {
+        until: unix(times.lease_until),
+        renew_at: unix(times.renew_at.unwrap_or(times.lease_until)),
+    };
+    let document = Document {
+        subject: uid.clone(),
+        serial: claims.jti.clone(),
+        digest,
+        key_id: signer.key_id().to_string(),
+        jws: signer.document(&claims)?,
+        keys_jws: signer.keys_jws.clone(),
+        issued_at: times.issued_at,
+        expires_at: times.expires_at,
+        renew_at: times.renew_at,
+    };
+    Ok(Some((document, due)))
+}
+
+/// Everything that a document says, but its instants and its serial.
+fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: Timestamp) -> wire::Claims {
+    let state = State::from(license.phase(now));
+    wire::Claims {
+        iss: signer.issuer.to_string(),
+        sub: subject.sub(license),
+        aud: license.product.to_string(),
+        jti: String::new(),
+        iat: 0,
+        nbf: 0,
+        exp: 0,
+        schema: wire::Schema::V1,
+        state: match state {
+            State::Active => wire::State::Active,
+            State::Suspended => wire::State::Suspended,
+            State::Expired => wire::State::Expired,
+        },
+        license: wire::LicenseRef {
+            namespace: license.key.namespace.clone(),
+            name: license.key.name.clone(),
+            uid: license.uid.to_string(),
+            customer: license.customer.to_string(),
+            edition: None,
+        },
+        holder: match subject {
+            Subject::License => None,
+            Subject::Seat(seat) => Some(holder(&seat.holder)),
+        },
+        features: if state == State::Active { features(license) } else { Vec::new() },
+        limits: wire::Limits { seats: Some(license.seats), ..wire::Limits::default() },
+        lease: wire::Lease { until: 0, renew_at: 0 },
+        device: None,
+        activation: None,
+    }
+}
+
+/// A digest of what the document says and of what its instants come from: when this changes, it is made anew.
+fn digest(license: &License, claims: &wire::Claims) -> Result<String, serde_json::Error> {
+    let validity = license.validity;
+    let instants = (
+        validity.from.map(Timestamp::as_second),
+        validity.hard_end().map(Timestamp::as_second),
+        format!("{:?}", license.lease),
+    );
+    Ok(hex(&Sha256::digest(serde_json::to_vec(&(claims, instants))?)))
+}
+
+fn holder(holder: &Holder) -> wire::Holder {
+    match holder {
+        Holder::Email(email) => wire::Holder::User(wire::User::Email { email: email.to_string() }),
+        Holder::Identity { issuer, subject } => wire::Holder::User(wire::User::Identity {
+            issuer: issuer.to_string(),
+            subject: subject.to_string(),
+        }),
+        Holder::Device { id, name } => wire::Holder::Device(wire::Device {
+            id: id.to_string(),
+            name: name.as_ref().map(ToString::to_string),
+        }),
+    }
+}
+
+fn features(license: &License) -> Vec<wire::Feature> {
+    license
+        .features
+        .iter()
+        .map(|feature| wire::Feature {
+            name: feature.name.to_string(),
+            pool: feature.pool,
+            quota: feature
+                .quota
+                .map(|(limit, per)| wire::Quota { limit: u64::from(limit), per: format!("{per:?}") }),
+        })
+        .collect()
+}
+
+/// 128 bits that nobody can guess, and that no two subjects of one commit share.
+fn serial(entropy: &[u8; 32], subject: &Uid) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"serial");
+    digest.update(entropy);
+    digest.update(subject.0.as_bytes());
+    hex(digest.finalize().get(..16).unwrap_or_default())
+}
+
+fn unix(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+

@@ -1,0 +1,6 @@
+//! The use cases, one verb a file: gather, ask the domain, commit, answer.
+
+pub mod edge;
+pub mod establish_authority;
+pub mod issue;
+pub mod reconcile_license;
