@@ -1,0 +1,270 @@
+//! The ground that tests stand on: a real control plane, the operator with its own rights, and looks from outside.
+//!
+//! | what | for whom |
+//! |---|---|
+//! | [`shared`] | one control plane and one operator for all scenarios, a namespace each |
+//! | [`Ground::own`] | a control plane that a test may hurt |
+//! | [`Operator`] | the operator in this process, with any clock and any client |
+//! | [`outside::Watcher`] | what somebody who only watches gets to see |
+//! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
+
+pub mod operator;
+pub mod outside;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Config, Resource,
+    api::{Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::{Value, json};
+
+pub use operator::{Machine, Operator};
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const USHER: &str = "system:serviceaccount:usher-system:usher";
+
+/// A control plane of its own, gone when this is dropped or this process ends, however it ends.
+pub struct Ground {
+    directory: tempfile::TempDir,
+    supervisor: Child,
+}
+
+/// Waits until `look` finds something; fails with `what` if it never does.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = tokio::time::timeout(PATIENCE, async {
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            pause.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("never came true: {what}"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Ground {
+    /// A control plane that a test may hurt, with Usher's resources and rights applied.
+    pub fn own() -> Self {
+        let directory = tempfile::Builder::new().prefix("usher-ground-").tempdir().unwrap();
+        let mut supervisor = Command::new(root().join("dev/control-plane"))
+            .arg("run")
+            .arg(directory.path())
+            .arg(root().join("crds"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dev/control-plane runs");
+        let mut line = String::new();
+        BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("KUBECONFIG="), "the control plane did not start: {line}");
+        let ground = Self { directory, supervisor };
+        ground.kubectl(&["apply", "-f", root().join("deploy/rbac.yaml").to_str().unwrap()]);
+        ground
+    }
+
+    /// Runs kubectl as the administrator and returns what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        let (ok, text) = self.try_kubectl(arguments, "");
+        assert!(ok, "kubectl {arguments:?}: {text}");
+        text
+    }
+
+    /// Runs kubectl with `input`; whether it went well, and everything it said.
+    pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> (bool, String) {
+        static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+            let printed = Command::new(root().join("dev/control-plane")).arg("bin").output().unwrap();
+            PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim())
+        });
+        let mut child = Command::new(PROGRAMS.join("kubectl"))
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.success(), text.concat())
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
+    async fn config(&self) -> Config {
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
+    }
+
+    /// A client with all rights.
+    pub async fn admin(&self) -> Client {
+        Client::try_from(self.config().await).unwrap()
+    }
+
+    /// How Usher reaches the API server: with the rights of its ServiceAccount and no others.
+    pub async fn usher_config(&self) -> Config {
+        let mut config = self.config().await;
+        let token = self.kubectl(&["create", "token", "usher", "-n", "usher-system", "--duration=24h"]);
+        config.auth_info = kube::config::AuthInfo {
+            token: Some(token.trim().to_owned().into()),
+            ..kube::config::AuthInfo::default()
+        };
+        config
+    }
+
+    /// Every write that Usher has made so far, in order: `verb resource/subresource namespace/name code`.
+    pub fn writes(&self) -> Vec<String> {
+        self.requests().into_iter().filter(|r| !["get ", "list ", "watch "].iter().any(|v| r.starts_with(v))).collect()
+    }
+
+    /// Every request that Usher has made so far, in order.
+    pub fn requests(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
+        log.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|entry| entry["user"]["username"] == USHER && entry["stage"] == "ResponseComplete")
+            .map(|entry| {
+                let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+                let resource = [text("/objectRef/resource"), text("/objectRef/subresource")];
+                let resource = resource.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
+                let object = format!("{}/{}", text("/objectRef/namespace"), text("/objectRef/name"));
+                format!("{} {resource} {object} {}", text("/verb"), entry["responseStatus"]["code"])
+            })
+            .collect()
+    }
+
+    /// The writes about a namespace, its events left out.
+    pub fn writes_in(&self, namespace: &str) -> Vec<String> {
+        let about = format!(" {namespace}/");
+        self.writes().into_iter().filter(|w| w.contains(&about) && !w.contains(" events ")).collect()
+    }
+
+    /// A namespace for one test, and an Authority `default` that signs for all.
+    pub async fn namespace(&self) -> (Client, String) {
+        static COUNT: AtomicUsize = AtomicUsize::new(1);
+        let client = self.admin().await;
+        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+        apply(&client, "", &json!({
+            "kind": "Authority", "metadata": {"name": "default"},
+            "spec": {"issuer": "https://usher.acme.example/a/default", "allowedNamespaces": {"from": "All"}},
+        }))
+        .await
+        .unwrap();
+        (client, name)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // The supervisor tears everything down when its input ends.
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// The control plane and operator that scenarios share.
+pub fn shared() -> &'static Ground {
+    // Never dropped: the supervisor sees its input end when this process does.
+    static SHARED: LazyLock<Ground> = LazyLock::new(|| {
+        let ground = Ground::own();
+        let (told, started) = std::sync::mpsc::channel();
+        let kubeconfig = ground.kubeconfig();
+        let token = ground.kubectl(&["create", "token", "usher", "-n", "usher-system", "--duration=24h"]);
+        // A thread with a runtime of its own: it outlives the test that happens to come first.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+                let mut config =
+                    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+                config.auth_info = kube::config::AuthInfo {
+                    token: Some(token.trim().to_owned().into()),
+                    ..kube::config::AuthInfo::default()
+                };
+                let directory = tempfile::tempdir().unwrap();
+                let ledger = directory.path().join("ledger.db");
+                let operator =
+                    Operator::start(Client::try_from(config).unwrap(), &ledger, std::sync::Arc::new(Machine)).await;
+                told.send(()).unwrap();
+                operator.run_on().await;
+            });
+        });
+        started.recv().expect("the shared operator starts");
+        ground
+    });
+    &SHARED
+}
+
+/// Applies an object of ours as a user would; `apiVersion` is filled in.
+pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<Value, kube::Error> {
+    let mut object = object.clone();
+    let kind = object["kind"].as_str().unwrap().to_owned();
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    let (version, plural) = match kind.as_str() {
+        "Authority" => ("usher.dev/v1alpha1", "authorities"),
+        "License" => ("usher.dev/v1alpha1", "licenses"),
+        "Seat" => ("usher.dev/v1alpha1", "seats"),
+        "Secret" => ("v1", "secrets"),
+        other => panic!("apply {other}?"),
+    };
+    object["apiVersion"] = json!(version);
+    let gvk = kube::core::GroupVersionKind::try_from(&kube::core::TypeMeta { api_version: version.into(), kind }).unwrap();
+    let resource = kube::core::ApiResource::from_gvk_with_plural(&gvk, plural);
+    let api: Api<kube::core::DynamicObject> = if namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    };
+    let params = PatchParams::apply("a-user").force();
+    let applied = api.patch(&name, &params, &Patch::Apply(&object)).await?;
+    Ok(serde_json::to_value(applied).unwrap())
+}
+
+/// The License `cad` with so many seats.
+pub fn license(seats: u32) -> Value {
+    json!({
+        "kind": "License", "metadata": {"name": "cad"},
+        "spec": {"product": "cad", "customer": "acme", "authorityRef": {"name": "default"}, "seats": seats,
+                 "features": [{"name": "render"}]},
+    })
+}
+
+/// A Seat under `cad` for the person of the same name.
+pub fn seat(name: &str) -> Value {
+    json!({
+        "kind": "Seat", "metadata": {"name": name},
+        "spec": {"licenseRef": {"name": "cad"}, "holder": {"user": {"email": format!("{name}@acme.example")}}},
+    })
+}
+
+/// Waits until the object `name` is as `wanted`.
+pub async fn wait_for<K>(api: &Api<K>, name: &str, what: &str, wanted: impl Fn(&K) -> bool) -> K
+where
+    K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    until(&format!("{name} {what}"), async || api.get_opt(name).await.unwrap().filter(&wanted)).await
+}

@@ -1,0 +1,133 @@
+//! The operator in this process.
+
+use std::{
+    future::Future,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, atomic::{AtomicI64, Ordering}},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use usher::{
+    cluster::{self, Context, Settings, metrics::Metrics},
+    keys::Published,
+    ledger::sqlite::Sqlite,
+    service::edge::Edge,
+};
+
+/// The machine's own clock and randomness.
+pub struct Machine;
+
+impl Edge for Machine {
+    #[expect(clippy::disallowed_methods, reason = "the real clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+    fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(until.duration_since(self.now()).try_into().unwrap_or_default()))
+    }
+    #[expect(clippy::disallowed_methods, reason = "real randomness")]
+    fn entropy(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+/// A clock that a test turns. It runs from the real time on, so that tokens are good.
+pub struct Turned {
+    ahead: AtomicI64,
+    turned: Notify,
+}
+
+impl Turned {
+    /// A clock that shows the real time, until it is turned.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { ahead: AtomicI64::new(0), turned: Notify::new() })
+    }
+
+    /// Turns the clock.
+    pub fn forward(&self, by: SignedDuration) {
+        self.ahead.fetch_add(by.as_secs(), Ordering::SeqCst);
+        self.turned.notify_waiters();
+    }
+}
+
+impl Edge for Turned {
+    fn now(&self) -> Timestamp {
+        Machine.now() + SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst))
+    }
+    fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            loop {
+                let mut turned = std::pin::pin!(self.turned.notified());
+                turned.as_mut().enable();
+                let Ok(wait) = until.duration_since(self.now()).try_into() else { return };
+                if tokio::time::timeout(wait, turned).await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+    fn entropy(&self) -> [u8; 32] {
+        Machine.entropy()
+    }
+}
+
+/// A running operator.
+pub struct Operator {
+    /// What it measures.
+    pub metrics: Arc<Metrics>,
+    /// What it serves.
+    pub published: Arc<Published>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Operator {
+    /// Starts the operator and waits until it is at work.
+    pub async fn start(client: Client, ledger: &Path, edge: Arc<dyn Edge>) -> Self {
+        // A former operator of this process may still be letting go of the file.
+        let ledger = super::until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
+        let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
+        let context = Context::new(client, ledger, edge, "usher-system".into(), published.clone(), metrics.clone());
+        let (stop, stopped) = watch::channel(false);
+        let (ready, mut is_ready) = watch::channel(false);
+        let running = tokio::spawn(async move {
+            cluster::run(Arc::new(context), Settings::default(), ready, stopped).await.unwrap();
+        });
+        let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
+        ready.expect("the operator is ready in time").expect("the operator lives");
+        Self { metrics, published, stop, running }
+    }
+
+    /// Stops it as SIGTERM would.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.running.await.unwrap();
+    }
+
+    /// Ends it wherever it is.
+    pub async fn crash(self) {
+        self.running.abort();
+        let _ = self.running.await;
+    }
+
+    /// Lets it run until the process ends.
+    pub async fn run_on(self) {
+        self.running.await.unwrap();
+    }
+
+    /// How many looks at a kind of object have ended.
+    pub fn looks(&self, kind: &str) -> u64 {
+        let prefix = format!("usher_reconciles_total{{kind=\"{kind}\"");
+        let text = self.metrics.text();
+        let counts = text.lines().filter(|line| line.starts_with(&prefix));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
