@@ -27,7 +27,9 @@ pub enum Error {
         source: kube::Error,
     },
     /// The Secret holds something else.
-    #[error("Secret {NAME} has no {0}: restore it from a backup, or delete it and hand out the new ConfigMap {NAME}")]
+    #[error(
+        "Secret {NAME} has no {0}: restore it from a backup, or delete it and hand out the new ConfigMap {NAME}"
+    )]
     Incomplete(&'static str),
 }
 
@@ -71,7 +73,9 @@ fn secret(ca: &Pem) -> Secret {
         metadata: ObjectMeta { name: Some(NAME.into()), ..ObjectMeta::default() },
         immutable: Some(true),
         type_: Some("kubernetes.io/tls".into()),
-        string_data: Some([(CERTIFICATE.into(), ca.certificate.clone()), (KEY.into(), ca.key.to_string())].into()),
+        string_data: Some(
+            [(CERTIFICATE.into(), ca.certificate.clone()), (KEY.into(), ca.key.to_string())].into(),
+        ),
         ..Secret::default()
     }
 }

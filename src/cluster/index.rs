@@ -221,7 +221,8 @@ impl Index {
                 }
             });
             for (license, seat) in &touched {
-                let there = s.seats.items.get(seat).and_then(|seat| license_of(seat)).as_ref() == Some(license);
+                let there =
+                    s.seats.items.get(seat).and_then(|seat| license_of(seat)).as_ref() == Some(license);
                 let names = s.seats_of.entry(license.clone()).or_default();
                 if there {
                     names.insert(seat.name.clone());
@@ -239,7 +240,9 @@ impl Index {
     /// An Authority came, changed or went.
     pub fn authority_event(&self, event: Event<DeserializeGuard<Authority>>) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
-        self.write(|s| s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())])));
+        self.write(|s| {
+            s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())]))
+        });
         tasks
     }
 
@@ -316,7 +319,12 @@ impl Index {
             let named = |license: &DeserializeGuard<License>| {
                 license.0.as_ref().is_ok_and(|license| license.spec.authority_ref.name.as_str() == authority)
             };
-            s.licenses.items.iter().filter(|(_, license)| named(license)).map(|(key, _)| key.clone()).collect()
+            s.licenses
+                .items
+                .iter()
+                .filter(|(_, license)| named(license))
+                .map(|(key, _)| key.clone())
+                .collect()
         })
     }
 
@@ -329,9 +337,7 @@ impl Index {
     pub fn seats_of(&self, license: &Key) -> Vec<Arc<DeserializeGuard<Seat>>> {
         self.read(|s| {
             let names = s.seats_of.get(license).into_iter().flatten();
-            names
-                .filter_map(|name| s.seats.items.get(&Key::new(&license.namespace, name)).cloned())
-                .collect()
+            names.filter_map(|name| s.seats.items.get(&Key::new(&license.namespace, name)).cloned()).collect()
         })
     }
 

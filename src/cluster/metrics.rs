@@ -44,7 +44,11 @@ impl Default for Metrics {
             freed: Counter::default(),
         };
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.register("reconciles", "Looks at an object, by kind and outcome (rest, later, again, failed)", metrics.looks.clone());
+        registry.register(
+            "reconciles",
+            "Looks at an object, by kind and outcome (rest, later, again, failed)",
+            metrics.looks.clone(),
+        );
         registry.register("reconcile_seconds", "How long a look took, in seconds", metrics.seconds.clone());
         registry.register("queue_depth", "Objects that wait to be looked at", metrics.depth.clone());
         registry.register("documents_signed", "Documents signed", metrics.signed.clone());

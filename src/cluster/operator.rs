@@ -97,11 +97,7 @@ fn next_due<L>(context: &Context<L>) -> Option<Timestamp> {
     context.queue.lock().unwrap_or_else(PoisonError::into_inner).next_due()
 }
 
-fn finish<L>(
-    context: &Context<L>,
-    names: &mut HashMap<Id, Task>,
-    ended: Result<(Id, Done), JoinError>,
-) {
+fn finish<L>(context: &Context<L>, names: &mut HashMap<Id, Task>, ended: Result<(Id, Done), JoinError>) {
     let (id, done) = match ended {
         Ok(ended) => ended,
         Err(panic) => {

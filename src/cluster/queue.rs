@@ -235,6 +235,9 @@ mod tests {
         queue.push(task("a"));
         let running = queue.pop(now).unwrap();
         queue.done(running, Done::Failed, now);
-        assert!(queue.next_due().unwrap().duration_since(now) < SignedDuration::from_secs(1), "success forgives");
+        assert!(
+            queue.next_due().unwrap().duration_since(now) < SignedDuration::from_secs(1),
+            "success forgives"
+        );
     }
 }

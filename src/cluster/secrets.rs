@@ -120,7 +120,11 @@ pub(super) enum Written {
 }
 
 /// Makes the Secret say what it should.
-pub(super) async fn ensure(client: &Client, index: &Index, desired: &Desired) -> Result<Written, kube::Error> {
+pub(super) async fn ensure(
+    client: &Client,
+    index: &Index,
+    desired: &Desired,
+) -> Result<Written, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &desired.key.namespace);
     let name = &desired.key.name;
     if let Some(seen) = index.secret(&desired.key) {
@@ -167,11 +171,7 @@ fn is_ours(secret: &Secret) -> bool {
 }
 
 /// Removes the Secret if it holds the document of `subject`.
-pub(super) async fn remove(
-    client: &Client,
-    key: &Key,
-    subject: &Uid,
-) -> Result<(), kube::Error> {
+pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<(), kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
     let Some(secret) = api.get_opt(&key.name).await? else { return Ok(()) };
     let of_subject = secret.labels().get(labels::SUBJECT) == Some(&subject.0)

@@ -32,11 +32,24 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
     let client = || context.client.clone();
     let ours = || watcher::Config::default().labels(&labels::selector());
     let any = watcher::Config::default;
-    set.spawn(follow(context.clone(), watch(Api::<DeserializeGuard<License>>::all(client()), any()), Index::license_event));
-    set.spawn(follow(context.clone(), watch(Api::<DeserializeGuard<Seat>>::all(client()), any()), Index::seat_event));
-    set.spawn(follow(context.clone(), watch(Api::<DeserializeGuard<Authority>>::all(client()), any()), Index::authority_event));
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<DeserializeGuard<License>>::all(client()), any()),
+        Index::license_event,
+    ));
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<DeserializeGuard<Seat>>::all(client()), any()),
+        Index::seat_event,
+    ));
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<DeserializeGuard<Authority>>::all(client()), any()),
+        Index::authority_event,
+    ));
     set.spawn(follow(context.clone(), watch(Api::<Namespace>::all(client()), any()), Index::namespace_event));
-    let secrets = watch(Api::<Secret>::all(client()), ours()).map(|event| event.map(|event| slimmed(event, secrets::slim)));
+    let secrets = watch(Api::<Secret>::all(client()), ours())
+        .map(|event| event.map(|event| slimmed(event, secrets::slim)));
     set.spawn(follow(context.clone(), secrets, Index::secret_event));
     let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), ours())
         .map(|event| event.map(|event| slimmed(event, authority::slim)));
@@ -48,9 +61,9 @@ fn watch<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Result<E
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher(api, config).default_backoff().map(|event| {
-        event.map(|event| event.modify(|object| drop(object.meta_mut().managed_fields.take())))
-    })
+    watcher(api, config)
+        .default_backoff()
+        .map(|event| event.map(|event| event.modify(|object| drop(object.meta_mut().managed_fields.take()))))
 }
 
 fn slimmed<K: Resource>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<Slim<K>> {
@@ -93,8 +106,12 @@ fn said(error: &watcher::Error) -> String {
         return format!("the watch broke and is begun again: {error}");
     };
     match source {
-        kube::Error::Api(status) if status.code == 403 => format!("{}: apply the roles in deploy/rbac.yaml", status.message),
-        kube::Error::Api(status) if status.code == 404 => "the cluster does not know this kind: apply crds/".to_owned(),
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("{}: apply the roles in deploy/rbac.yaml", status.message)
+        }
+        kube::Error::Api(status) if status.code == 404 => {
+            "the cluster does not know this kind: apply crds/".to_owned()
+        }
         kube::Error::Api(status) => format!("the watch broke and is begun again: {}", status.message),
         other => format!("the watch broke and is begun again: {other}"),
     }

@@ -21,7 +21,11 @@ impl Edge for Machine {
         Box::pin(tokio::time::sleep(wait.try_into().unwrap_or_default()))
     }
 
-    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "this is the edge; a kernel without randomness cannot be worked on")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        reason = "this is the edge; a kernel without randomness cannot be worked on"
+    )]
     fn entropy(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("the kernel gives random bytes");

@@ -142,12 +142,18 @@ async fn operate(args: Args) -> Result<(), Failure> {
 
 fn tls_names(args: &Args) -> Vec<String> {
     let service = format!("usher.{}.svc", args.namespace);
-    let own = ["localhost".into(), "127.0.0.1".into(), "::1".into(), format!("{service}.cluster.local"), service];
+    let own =
+        ["localhost".into(), "127.0.0.1".into(), "::1".into(), format!("{service}.cluster.local"), service];
     own.into_iter().chain(args.tls_names.iter().cloned()).collect()
 }
 
 /// Makes a new certificate from time to time; ends only by failing.
-async fn renew_certificate(edge: &dyn Edge, ca: &Pem, names: &[String], tls: &RustlsConfig) -> Result<(), Failure> {
+async fn renew_certificate(
+    edge: &dyn Edge,
+    ca: &Pem,
+    names: &[String],
+    tls: &RustlsConfig,
+) -> Result<(), Failure> {
     loop {
         edge.wait_until(edge.now().checked_add(tls::RENEWAL)?).await;
         tls.reload_from_config(http::serve::tls(&tls::make_certificate(ca, names, edge.now())?)?);

@@ -78,11 +78,13 @@ pub fn allocate(limit: u32, grants: bool, seats: &[Seat], held: &[Binding]) -> A
         seats.sort_by_key(|seat| order(seat));
     }
 
-    let mut keeping: Vec<&Seat> = of_holder.values().filter_map(|seats| standing_for(seats, &ordinals)).collect();
+    let mut keeping: Vec<&Seat> =
+        of_holder.values().filter_map(|seats| standing_for(seats, &ordinals)).collect();
     keeping.sort_by_key(|seat| (Reverse(seat.priority), ordinals.get(&seat.uid), &seat.uid));
     keeping.truncate(limit);
 
-    let mut heads: HashMap<String, &Seat> = keeping.iter().map(|seat| (seat.holder.identity(), *seat)).collect();
+    let mut heads: HashMap<String, &Seat> =
+        keeping.iter().map(|seat| (seat.holder.identity(), *seat)).collect();
     let mut waiting: Vec<&Seat> = Vec::new();
     for (holder, seats) in &of_holder {
         if let (false, Some(first)) = (heads.contains_key(holder), seats.first()) {
@@ -95,10 +97,8 @@ pub fn allocate(limit: u32, grants: bool, seats: &[Seat], held: &[Binding]) -> A
     let free_seats = if grants { limit - keeping.len() } else { 0 };
     let taking: Vec<&Seat> = waiting.drain(..free_seats.min(waiting.len())).collect();
 
-    let mut allocation = Allocation {
-        take: taking.iter().map(|seat| seat.uid.clone()).collect(),
-        ..Allocation::default()
-    };
+    let mut allocation =
+        Allocation { take: taking.iter().map(|seat| seat.uid.clone()).collect(), ..Allocation::default() };
     for seat in keeping.iter().chain(&taking) {
         allocation.standings.insert(seat.uid.clone(), Standing::Bound);
     }
@@ -122,7 +122,11 @@ fn order(seat: &Seat) -> (Reverse<i32>, Timestamp, String, Uid) {
 
 /// The Seat by which a holder is bound today.
 fn standing_for<'a>(seats: &[&'a Seat], ordinals: &HashMap<&Uid, i64>) -> Option<&'a Seat> {
-    seats.iter().copied().filter(|seat| ordinals.contains_key(&seat.uid)).min_by_key(|seat| ordinals.get(&seat.uid))
+    seats
+        .iter()
+        .copied()
+        .filter(|seat| ordinals.contains_key(&seat.uid))
+        .min_by_key(|seat| ordinals.get(&seat.uid))
 }
 
 #[cfg(test)]
@@ -143,7 +147,10 @@ mod tests {
     }
 
     fn held(names: &[&str]) -> Vec<Binding> {
-        (1..).zip(names).map(|(ordinal, name)| Binding { seat: Uid(format!("uid-{name}")), ordinal }).collect()
+        (1..)
+            .zip(names)
+            .map(|(ordinal, name)| Binding { seat: Uid(format!("uid-{name}")), ordinal })
+            .collect()
     }
 
     /// What the allocation says, readable: `ann=bound bob=1`.
@@ -162,7 +169,12 @@ mod tests {
 
     #[test]
     fn the_first_come_are_bound_and_the_rest_wait_in_order() {
-        let seats = [seat("cy", "cy", 0, 3), seat("ann", "ann", 0, 1), seat("bob", "bob", 0, 2), seat("di", "di", 0, 4)];
+        let seats = [
+            seat("cy", "cy", 0, 3),
+            seat("ann", "ann", 0, 1),
+            seat("bob", "bob", 0, 2),
+            seat("di", "di", 0, 4),
+        ];
         assert_eq!(told(&allocate(2, true, &seats, &[])), "ann=bound bob=bound cy=1 di=2");
     }
 
@@ -245,9 +257,12 @@ mod tests {
 
     /// The bindings after the allocation was committed.
     fn applied(allocation: &Allocation, before: &[Binding]) -> Vec<Binding> {
-        let mut after: Vec<Binding> = before.iter().filter(|b| !allocation.free.contains(&b.seat)).cloned().collect();
+        let mut after: Vec<Binding> =
+            before.iter().filter(|b| !allocation.free.contains(&b.seat)).cloned().collect();
         let last = before.iter().map(|b| b.ordinal).max().unwrap_or(0);
-        after.extend((last + 1..).zip(&allocation.take).map(|(ordinal, seat)| Binding { seat: seat.clone(), ordinal }));
+        after.extend(
+            (last + 1..).zip(&allocation.take).map(|(ordinal, seat)| Binding { seat: seat.clone(), ordinal }),
+        );
         after
     }
 

@@ -186,7 +186,10 @@ mod tests {
         license.lease.ttl = Ttl::Contract;
         license.validity.until = Some(at(9_000_000));
         let times = times(&license, &uid("a"), at(1_000));
-        assert_eq!((times.lease_until, times.expires_at, times.renew_at), (at(9_000_000), at(9_000_000), None));
+        assert_eq!(
+            (times.lease_until, times.expires_at, times.renew_at),
+            (at(9_000_000), at(9_000_000), None)
+        );
     }
 
     #[test]
@@ -194,7 +197,10 @@ mod tests {
         let mut license = license(1);
         license.validity.from = Some(at(50_000));
         let times = times(&license, &uid("a"), at(1_000));
-        assert_eq!((times.issued_at, times.not_before, times.lease_until), (at(1_000), at(50_000), at(136_400)));
+        assert_eq!(
+            (times.issued_at, times.not_before, times.lease_until),
+            (at(1_000), at(50_000), at(136_400))
+        );
         assert!(times.renew_at.unwrap() > at(50_000));
     }
 

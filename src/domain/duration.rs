@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn go_durations_add_up() {
         assert!(DurationText::EXAMPLE.parse::<DurationText>().is_ok());
-        for (text, seconds) in [("24h", 86_400), ("90m", 5_400), ("1h30m", 5_400), ("0s", 0), ("1h1m1s", 3_661)] {
+        for (text, seconds) in
+            [("24h", 86_400), ("90m", 5_400), ("1h30m", 5_400), ("0s", 0), ("1h1m1s", 3_661)]
+        {
             assert_eq!(text.parse::<DurationText>().unwrap().seconds(), seconds, "{text}");
         }
     }

@@ -127,7 +127,9 @@ pub struct Lease {
 }
 
 /// What happens at the end of validity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[schemars(inline)]
 pub enum Afterwards {
     /// Documents say `expired` and grant nothing.
@@ -258,7 +260,9 @@ pub(crate) mod tests {
     fn a_license_is_active_from_its_first_instant_to_the_one_before_its_end() {
         let mut license = license(1);
         license.validity = Validity { from: Some(at(10)), until: Some(at(20)), afterwards: Afterwards::Stop };
-        for (now, phase) in [(9, Phase::NotYetValid), (10, Phase::Active), (19, Phase::Active), (20, Phase::Expired)] {
+        for (now, phase) in
+            [(9, Phase::NotYetValid), (10, Phase::Active), (19, Phase::Active), (20, Phase::Expired)]
+        {
             assert_eq!(license.phase(at(now)), phase, "{now}");
         }
     }

@@ -173,9 +173,13 @@ mod tests {
 
     #[test]
     fn half_an_address_is_refused_with_what_to_write_instead() {
-        for text in ["", "ann", "ann@", "@acme.example", "ann@acme", "a b@acme.example", "änn@acme.example"] {
+        for text in ["", "ann", "ann@", "@acme.example", "ann@acme", "a b@acme.example", "änn@acme.example"]
+        {
             let refusal = text.parse::<Email>().unwrap_err();
-            assert_eq!(refusal.to_string(), "email must be a whole address in ASCII, such as ann@acme.example");
+            assert_eq!(
+                refusal.to_string(),
+                "email must be a whole address in ASCII, such as ann@acme.example"
+            );
         }
     }
 

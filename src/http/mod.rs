@@ -30,10 +30,14 @@ pub fn main(published: Arc<Published>) -> Router {
 async fn jwks(State(published): State<Arc<Published>>, uri: Uri) -> Response {
     match published.at(uri.path()) {
         Some(jwks) => {
-            let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
+            let headers =
+                [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
             (headers, jwks).into_response()
         }
-        None => (StatusCode::NOT_FOUND, "nothing is here; keys are at <issuer>/jwks.json of each Authority\n").into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "nothing is here; keys are at <issuer>/jwks.json of each Authority\n")
+                .into_response()
+        }
     }
 }
 
@@ -59,7 +63,10 @@ async fn readyz(State(operations): State<Operations>) -> (StatusCode, &'static s
     if *operations.ready.borrow() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the cluster is not listed yet: is the API server there, are the CRDs applied?\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the cluster is not listed yet: is the API server there, are the CRDs applied?\n",
+        )
     }
 }
 

@@ -60,13 +60,15 @@ impl KeyPair {
     /// # Errors
     /// When it is not one.
     pub fn from_jwk(json: &[u8]) -> Result<Self, KeyError> {
-        let jwk: PrivateJwk =
-            serde_json::from_slice(json).map_err(|_| KeyError::Unreadable("it is not JSON with kty, crv, x and d"))?;
+        let jwk: PrivateJwk = serde_json::from_slice(json)
+            .map_err(|_| KeyError::Unreadable("it is not JSON with kty, crv, x and d"))?;
         if (jwk.kty.as_str(), jwk.crv.as_str()) != ("OKP", "Ed25519") {
             return Err(KeyError::Unreadable("kty must be OKP and crv Ed25519"));
         }
         let seed = Zeroizing::new(
-            BASE64_URL_SAFE_NO_PAD.decode(jwk.d.as_bytes()).map_err(|_| KeyError::Unreadable("d is not base64url"))?,
+            BASE64_URL_SAFE_NO_PAD
+                .decode(jwk.d.as_bytes())
+                .map_err(|_| KeyError::Unreadable("d is not base64url"))?,
         );
         let seed: &[u8; 32] =
             seed.as_slice().try_into().map_err(|_| KeyError::Unreadable("d is not 32 bytes"))?;
@@ -226,8 +228,12 @@ mod tests {
 
     #[test]
     fn what_is_not_a_private_key_is_refused() {
-        for text in ["", "{}", r#"{"kty":"RSA","crv":"Ed25519","x":"","d":""}"#, r#"{"kty":"OKP","crv":"Ed25519","x":"","d":"AA"}"#]
-        {
+        for text in [
+            "",
+            "{}",
+            r#"{"kty":"RSA","crv":"Ed25519","x":"","d":""}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"","d":"AA"}"#,
+        ] {
             assert!(matches!(KeyPair::from_jwk(text.as_bytes()), Err(KeyError::Unreadable(_))), "{text}");
         }
     }

@@ -1,7 +1,10 @@
 //! The certificates of Usher's own listeners: a small CA, made once, and a certificate under it, made at each start.
 
 use jiff::{SignedDuration, Timestamp};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use zeroize::Zeroizing;
 
 /// How long the CA lasts: ten years. Clients hold it, so it should outlive them.

@@ -120,7 +120,8 @@ pub(super) fn reference(entropy: &[u8; 32], identity: &str) -> String {
 /// What a change tells the audit. `holders` are the references of those whom it binds, in order.
 pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     let license = change.key.to_string();
-    let freed = change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
+    let freed =
+        change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
     let bound = change.bind.iter().zip(holders).map(|(bind, holder)| Entry::Bind {
         license: license.clone(),
         seat: bind.seat.to_string(),
@@ -133,9 +134,8 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
         key: document.key_id.clone(),
         until: document.expires_at.as_second(),
     });
-    let gone = change
-        .forget
-        .then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
+    let gone =
+        change.forget.then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
     freed.chain(bound).chain(issued).chain(gone).collect()
 }
 
@@ -175,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_reference_tells_nothing_without_the_bytes_that_made_it() {
-        assert_ne!(reference(&[1; 32], "email:ann@acme.example"), reference(&[2; 32], "email:ann@acme.example"));
+        assert_ne!(
+            reference(&[1; 32], "email:ann@acme.example"),
+            reference(&[2; 32], "email:ann@acme.example")
+        );
         assert_eq!(reference(&[1; 32], "x").len(), 32);
     }
 }

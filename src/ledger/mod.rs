@@ -208,7 +208,10 @@ pub trait Ledger: Send + Sync + 'static {
     fn commit(&self, change: &Change) -> impl Future<Output = Result<Vec<String>, CommitError>> + Send;
 
     /// What is known of an Authority.
-    fn authority(&self, uid: &Uid) -> impl Future<Output = Result<Option<AuthorityFacts>, Unavailable>> + Send;
+    fn authority(
+        &self,
+        uid: &Uid,
+    ) -> impl Future<Output = Result<Option<AuthorityFacts>, Unavailable>> + Send;
 
     /// Records an Authority that was not known. `Conflict` when its issuer is another Authority's, or it is known.
     fn establish(

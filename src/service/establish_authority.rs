@@ -114,7 +114,10 @@ pub async fn establish_authority<K: KeyStore>(
         Ok(()) => Ok(Signer::new(facts.issuer, &root, signing, serial, facts.keys_jws)?),
         Err(CommitError::Conflict) => Err(EstablishError::Stalled(Because::new(
             Reason::IssuerTaken,
-            format!("another Authority has the issuer {}: delete one of the two, and give this one an issuer of its own", authority.issuer),
+            format!(
+                "another Authority has the issuer {}: delete one of the two, and give this one an issuer of its own",
+                authority.issuer
+            ),
         ))),
         Err(error) => Err(EstablishError::Commit(error)),
     }
@@ -130,7 +133,10 @@ async fn recorded<K: KeyStore>(
     let Some(jwk) = store.find(authority, role).await.map_err(EstablishError::Keys)? else {
         return Err(EstablishError::Stalled(Because::new(
             Reason::KeyMissing,
-            format!("the Secret with the {} is gone: restore it from a backup; Usher does not make another, for documents under it are out there", named(role, thumbprint)),
+            format!(
+                "the Secret with the {} is gone: restore it from a backup; Usher does not make another, for documents under it are out there",
+                named(role, thumbprint)
+            ),
         )));
     };
     match KeyPair::from_jwk(&jwk) {
@@ -143,7 +149,10 @@ async fn recorded<K: KeyStore>(
 fn changed<E>(role: Role, thumbprint: &str, what: &str) -> EstablishError<E> {
     EstablishError::Stalled(Because::new(
         Reason::KeyChanged,
-        format!("the Secret of the {} was changed ({what}): restore it from a backup", named(role, thumbprint)),
+        format!(
+            "the Secret of the {} was changed ({what}): restore it from a backup",
+            named(role, thumbprint)
+        ),
     ))
 }
 
@@ -167,7 +176,8 @@ async fn made<K: KeyStore>(
         store.keep_new(authority, role, &fresh.to_jwk()?).await.map_err(EstablishError::Keys)?;
         found = store.find(authority, role).await.map_err(EstablishError::Keys)?;
     }
-    let read = found.as_deref().map_or(Err(KeyError::Unreadable("it was deleted just now")), |jwk| KeyPair::from_jwk(jwk));
+    let read = found
+        .as_deref()
+        .map_or(Err(KeyError::Unreadable("it was deleted just now")), |jwk| KeyPair::from_jwk(jwk));
     read.map_err(|error| changed(role, "of this Authority", &error.to_string()))
 }
-

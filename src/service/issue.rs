@@ -7,6 +7,7 @@ use usher_license as wire;
 use crate::{
     domain::{
         document::{self, Current, Due, State},
+        duration::Ttl,
         license::{Holder, License, Seat, Uid},
     },
     keys::Signer,
@@ -120,10 +121,15 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
 /// A digest of what the document says and of what its instants come from: when this changes, it is made anew.
 fn digest(license: &License, claims: &wire::Claims) -> Result<String, serde_json::Error> {
     let validity = license.validity;
+    let ttl = match license.lease.ttl {
+        Ttl::Seconds(seconds) => Some(seconds),
+        Ttl::Contract => None,
+    };
     let instants = (
         validity.from.map(Timestamp::as_second),
         validity.hard_end().map(Timestamp::as_second),
-        format!("{:?}", license.lease),
+        ttl,
+        license.lease.offline_grace,
     );
     Ok(hex(&Sha256::digest(serde_json::to_vec(&(claims, instants))?)))
 }
@@ -168,4 +174,3 @@ fn serial(entropy: &[u8; 32], subject: &Uid) -> String {
 fn unix(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }
-

@@ -1,7 +1,8 @@
 //! One look at a License: who holds, what is signed, which Secrets are wanted, committed as one change.
 //!
 //! ```text
-//!   facts ──► decide (pure) ──► commit ──► Outcome ──► (the cluster removes, then `settle`, then adds)
+//!   facts ──► decide (pure) ──► commit ──► Outcome ──► the cluster removes, `settle`, and looks again
+//!                                                  └──► nothing to remove: the cluster shows it
 //! ```
 //!
 //! What is bound was bound by the commit; the outcome tells the cluster what to show. A License that is gone, or
@@ -137,7 +138,8 @@ pub async fn settle(
     }
     for ((license, version), settle) in by_license {
         // Settling binds nobody, so nothing is made of the entropy.
-        let change = Change { settle, ..Change::new(key.clone(), license.clone(), Some(version), now, [0; 32]) };
+        let change =
+            Change { settle, ..Change::new(key.clone(), license.clone(), Some(version), now, [0; 32]) };
         ledger.commit(&change).await?;
     }
     Ok(())
@@ -156,8 +158,9 @@ async fn commit(
     }
     let removing = before.iter().filter(|claim| {
         let wanted_again = change.claim.iter().any(|(name, _)| *name == claim.name);
-        (claim.removing || change.release.contains(&claim.name)) && !wanted_again
-            || claim.removing && outcome.taken.contains(&claim.name)
+        // A name that went from one Seat to its namesake is refused to the new one until the old Secret is gone.
+        (claim.removing || change.release.contains(&claim.name))
+            && (!wanted_again || outcome.taken.contains(&claim.name))
     });
     outcome.removals.extend(removing.map(|claim| Removal {
         license: change.license.clone(),
@@ -173,7 +176,12 @@ fn emptied(key: &Key, facts: &Facts, now: Timestamp, entropy: [u8; 32]) -> Chang
     Change {
         free: facts.bindings.iter().map(|binding| binding.seat.clone()).collect(),
         withdraw: facts.documents.iter().map(|document| document.subject.clone()).collect(),
-        release: facts.secrets.iter().filter(|claim| !claim.removing).map(|claim| claim.name.clone()).collect(),
+        release: facts
+            .secrets
+            .iter()
+            .filter(|claim| !claim.removing)
+            .map(|claim| claim.name.clone())
+            .collect(),
         forget: facts.secrets.is_empty(),
         ..Change::new(key.clone(), facts.license.clone(), Some(facts.version), now, entropy)
     }
@@ -193,7 +201,8 @@ fn decide(
     let grants = phase.grants() && signer.is_some();
     let Allocation { standings, take, free } = allocate(license.seats, grants, seats, held);
 
-    let mut change = Change::new(key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
+    let mut change =
+        Change::new(key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
     let holders: BTreeMap<&Uid, &Seat> = seats.iter().map(|seat| (&seat.uid, seat)).collect();
     change.bind = take
         .iter()
@@ -204,7 +213,8 @@ fn decide(
     change.seats = (facts.map(|facts| facts.seats) != Some(license.seats)).then_some(license.seats);
 
     let bound = seats.iter().filter(|seat| standings.get(&seat.uid) == Some(&Standing::Bound));
-    let subjects: Vec<Subject<'_>> = std::iter::once(Subject::License).chain(bound.map(Subject::Seat)).collect();
+    let subjects: Vec<Subject<'_>> =
+        std::iter::once(Subject::License).chain(bound.map(Subject::Seat)).collect();
     let mut documents = documents_by_subject(facts);
     let lost: Vec<Uid> =
         documents.keys().filter(|uid| subjects.iter().all(|s| s.uid(license) != *uid)).cloned().collect();
@@ -221,11 +231,8 @@ fn decide(
     }
     (change.claim, change.release) = secrets(license, &subjects, &documents, facts);
 
-    let next_look = documents
-        .values()
-        .filter_map(|document| document.renew_at)
-        .chain(license.next_phase(now))
-        .min();
+    let next_look =
+        documents.values().filter_map(|document| document.renew_at).chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(phase),
         standings,
@@ -266,8 +273,13 @@ fn secrets(
         })
         .collect();
     let claims = facts.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
-    let ours = |name: &str, subject: &Uid| claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing);
+    let ours = |name: &str, subject: &Uid| {
+        claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing)
+    };
     let claim = wanted.iter().filter(|(name, subject)| !ours(name, subject));
     let release = claims.iter().filter(|c| !c.removing && wanted.get(&c.name) != Some(&c.subject));
-    (claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(), release.map(|c| c.name.clone()).collect())
+    (
+        claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(),
+        release.map(|c| c.name.clone()).collect(),
+    )
 }

@@ -31,7 +31,9 @@ async fn two_seats_bind_two_of_three_and_a_freed_one_goes_to_the_third() {
     wait_for(&secrets, "cy-seat", "is there", |_| true).await;
     assert!(secrets.get_opt("ann-seat").await.unwrap().is_none());
     let licenses: Api<License> = Api::namespaced(client, &namespace);
-    let counted = |license: &License| license.status.as_ref().is_some_and(|s| (s.seats.bound, s.seats.waiting) == (2, 0));
+    let counted = |license: &License| {
+        license.status.as_ref().is_some_and(|s| (s.seats.bound, s.seats.waiting) == (2, 0))
+    };
     wait_for(&licenses, "cad", "counts two", counted).await;
     let sight = watcher.sight();
     assert!(sight.most_bound <= 2 && sight.most_secrets <= 2 && sight.events > 0, "{sight:?}");

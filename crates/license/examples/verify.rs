@@ -14,16 +14,10 @@ fn main() -> ExitCode {
     match check() {
         Ok(license) => {
             let claims = license.claims();
-            let features: Vec<&str> = license
-                .features()
-                .iter()
-                .map(|feature| feature.name.as_str())
-                .collect();
+            let features: Vec<&str> =
+                license.features().iter().map(|feature| feature.name.as_str()).collect();
             let (sub, aud, until) = (&claims.sub, &claims.aud, rfc3339(license.exp()));
-            println!(
-                "ok: {sub} may use {aud} until {until}; features: {}",
-                features.join(", ")
-            );
+            println!("ok: {sub} may use {aud} until {until}; features: {}", features.join(", "));
             ExitCode::SUCCESS
         }
         Err(refusal) => {
@@ -42,10 +36,7 @@ fn check() -> Result<License<Verified>, Box<dyn Error>> {
     Ok(verify(&fs::read(license)?, &trust, now()?)?)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program's edge: the library takes the time as an argument"
-)]
+#[expect(clippy::disallowed_methods, reason = "a program's edge: the library takes the time as an argument")]
 fn now() -> Result<u64, Box<dyn Error>> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
@@ -53,28 +44,14 @@ fn now() -> Result<u64, Box<dyn Error>> {
 /// Unix seconds as RFC 3339, in UTC. A real program takes a library for this.
 fn rfc3339(seconds: u64) -> String {
     let (mut day, time) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
         year += 1;
     }
     let mut month = 1;
-    for length in [
-        31,
-        28 + u64::from(leap(year)),
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-    ] {
+    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
         if day < length {
             break;
         }
@@ -82,8 +59,5 @@ fn rfc3339(seconds: u64) -> String {
         month += 1;
     }
     let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
-    format!(
-        "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z",
-        day + 1
-    )
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
 }

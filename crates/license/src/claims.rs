@@ -57,10 +57,7 @@ impl Claims {
         let strict = Strict::check("payload", payload)?;
         let Version { schema: found } = strict.read()?;
         if found != u64::from(Schema::V1) {
-            return Err(Error::UnsupportedSchema {
-                expected: Schema::V1.into(),
-                found,
-            });
+            return Err(Error::UnsupportedSchema { expected: Schema::V1.into(), found });
         }
         strict.read()
     }

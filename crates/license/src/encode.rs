@@ -35,15 +35,8 @@ impl Typ {
 /// The JWS signing input: header and payload, encoded (RFC 7515 §5.1).
 #[must_use]
 pub fn signing_input(typ: Typ, kid: &Thumbprint, payload_json: &[u8]) -> String {
-    let header = format!(
-        r#"{{"alg":"EdDSA","typ":"{}","kid":"{kid}"}}"#,
-        typ.as_str()
-    ); // neither can need escaping
-    format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(payload_json)
-    )
+    let header = format!(r#"{{"alg":"EdDSA","typ":"{}","kid":"{kid}"}}"#, typ.as_str()); // neither can need escaping
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload_json))
 }
 
 /// The compact JWS: the signing input and its signature.

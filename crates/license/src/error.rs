@@ -246,12 +246,8 @@ impl Error {
             Self::UnknownKey { .. } => {
                 "Fetch the authority's current keys; if the key stays unknown, the document is another authority's."
             }
-            Self::KeyExpired { .. } => {
-                "Fetch the document again: it has been renewed under a newer key."
-            }
-            Self::BadSignature { .. } => {
-                "Fetch the document again: it was changed after it was signed."
-            }
+            Self::KeyExpired { .. } => "Fetch the document again: it has been renewed under a newer key.",
+            Self::BadSignature { .. } => "Fetch the document again: it was changed after it was signed.",
             Self::UnsupportedSchema { .. } => "Update the program that reads the document.",
             Self::WrongIssuer { .. } => {
                 "Use a document of the expected authority, or correct the issuer that is trusted."
@@ -260,28 +256,21 @@ impl Error {
             Self::NotYetValid { .. } => {
                 "Check this machine's clock; if it is right, wait until the license begins."
             }
-            Self::Expired {
-                cause: Expiry::Document { .. },
-            } => "Fetch the renewed document, and check this machine's clock.",
-            Self::Expired {
-                cause: Expiry::License,
-            } => "Ask whoever manages your licenses to extend it.",
+            Self::Expired { cause: Expiry::Document { .. } } => {
+                "Fetch the renewed document, and check this machine's clock."
+            }
+            Self::Expired { cause: Expiry::License } => "Ask whoever manages your licenses to extend it.",
             Self::Suspended => "Ask whoever manages your licenses why it is suspended.",
             Self::WrongRoot { .. } => {
                 "Use the key set of the authority whose root key is pinned, or correct the pin."
             }
             Self::OldKeySet { .. } => "Fetch the authority's current key set.",
-            Self::NoUsableKey { .. } => {
-                "Fetch the authority's current keys, and check this machine's clock."
-            }
+            Self::NoUsableKey { .. } => "Fetch the authority's current keys, and check this machine's clock.",
         }
     }
 
     pub(crate) fn malformed(what: &'static str, why: impl std::fmt::Display) -> Self {
-        Self::Malformed {
-            what,
-            why: cut(&why.to_string()),
-        }
+        Self::Malformed { what, why: cut(&why.to_string()) }
     }
 }
 
@@ -306,11 +295,8 @@ fn cut(untrusted: &str) -> String {
 
 /// Control characters as `\u{…}`, all others as they are.
 fn escape(char: char) -> impl Iterator<Item = char> {
-    let (escaped, plain) = if char.is_control() {
-        (Some(char.escape_unicode()), None)
-    } else {
-        (None, Some(char))
-    };
+    let (escaped, plain) =
+        if char.is_control() { (Some(char.escape_unicode()), None) } else { (None, Some(char)) };
     escaped.into_iter().flatten().chain(plain)
 }
 
@@ -321,14 +307,8 @@ mod tests {
     #[test]
     fn what_the_refused_bytes_say_is_cut_and_escaped_before_it_is_logged() {
         let error = Error::malformed("header", "a\nb\u{1b}[31m");
-        assert_eq!(
-            error.to_string(),
-            "header is malformed: a\\u{a}b\\u{1b}[31m"
-        );
-        assert_eq!(
-            quoted(&"x".repeat(100_000)).chars().count(),
-            QUOTED_CHARS + 3
-        );
+        assert_eq!(error.to_string(), "header is malformed: a\\u{a}b\\u{1b}[31m");
+        assert_eq!(quoted(&"x".repeat(100_000)).chars().count(), QUOTED_CHARS + 3);
     }
 
     #[test]
@@ -337,9 +317,8 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Error::CODES.len());
-        assert!(codes.iter().all(|code| {
-            code.chars()
-                .all(|char| char.is_ascii_lowercase() || char == '-')
-        }));
+        assert!(
+            codes.iter().all(|code| { code.chars().all(|char| char.is_ascii_lowercase() || char == '-') })
+        );
     }
 }

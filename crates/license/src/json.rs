@@ -24,14 +24,10 @@ impl<'a> Strict<'a> {
     pub(crate) fn check(what: &'static str, text: &'a [u8]) -> Result<Self, Error> {
         let mut refusal = None;
         let mut json = serde_json::Deserializer::from_slice(text);
-        Walk {
-            what,
-            depth: 0,
-            refusal: &mut refusal,
-        }
-        .deserialize(&mut json)
-        .and_then(|()| json.end())
-        .map_err(|error| refusal.unwrap_or_else(|| Error::malformed(what, error)))?;
+        Walk { what, depth: 0, refusal: &mut refusal }
+            .deserialize(&mut json)
+            .and_then(|()| json.end())
+            .map_err(|error| refusal.unwrap_or_else(|| Error::malformed(what, error)))?;
         Ok(Self { what, text })
     }
 
@@ -57,16 +53,9 @@ impl Walk<'_> {
 
     fn deeper<E: serde::de::Error>(&mut self) -> Result<Walk<'_>, E> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.refuse(Error::TooDeep {
-                what: self.what,
-                limit: MAX_DEPTH,
-            }));
+            return Err(self.refuse(Error::TooDeep { what: self.what, limit: MAX_DEPTH }));
         }
-        Ok(Walk {
-            what: self.what,
-            depth: self.depth + 1,
-            refusal: self.refusal,
-        })
+        Ok(Walk { what: self.what, depth: self.depth + 1, refusal: self.refusal })
     }
 }
 
@@ -91,10 +80,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         while let Some(member) = map.next_key::<String>()? {
             if seen.contains(&member) {
                 let what = below.what;
-                return Err(below.refuse(Error::DuplicateMember {
-                    what,
-                    member: quoted(&member),
-                }));
+                return Err(below.refuse(Error::DuplicateMember { what, member: quoted(&member) }));
             }
             seen.insert(member);
             map.next_value_seed(below.again())?;
@@ -136,11 +122,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 impl Walk<'_> {
     /// The same step for the next sibling.
     fn again(&mut self) -> Walk<'_> {
-        Walk {
-            what: self.what,
-            depth: self.depth,
-            refusal: self.refusal,
-        }
+        Walk { what: self.what, depth: self.depth, refusal: self.refusal }
     }
 }
 
@@ -149,22 +131,14 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> Option<&'static str> {
-        Strict::check("text", text.as_bytes())
-            .err()
-            .map(|error| error.code())
+        Strict::check("text", text.as_bytes()).err().map(|error| error.code())
     }
 
     #[test]
     fn a_member_that_occurs_twice_is_refused_at_any_depth_and_however_it_is_escaped() {
-        assert_eq!(
-            refusal(r#"{"a": 1, "b": {"a": [1, -1, 1.5, null, true, "x"]}}"#),
-            None
-        );
+        assert_eq!(refusal(r#"{"a": 1, "b": {"a": [1, -1, 1.5, null, true, "x"]}}"#), None);
         assert_eq!(refusal(r#"{"a": 1, "a": 1}"#), Some("duplicate-member"));
-        assert_eq!(
-            refusal(r#"[{"b": [{"a": 1, "\u0061": 2}]}]"#),
-            Some("duplicate-member")
-        );
+        assert_eq!(refusal(r#"[{"b": [{"a": 1, "\u0061": 2}]}]"#), Some("duplicate-member"));
     }
 
     #[test]
@@ -177,15 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for text in [
-            "",
-            "{",
-            "{} {}",
-            "{\"a\": 01}",
-            "{\"a\": 1e999}",
-            "\"\\ud800\"",
-            "nul",
-        ] {
+        for text in ["", "{", "{} {}", "{\"a\": 01}", "{\"a\": 1e999}", "\"\\ud800\"", "nul"] {
             assert_eq!(refusal(text), Some("malformed"), "{text}");
         }
         assert!(Strict::check("text", b"\"\xff\"").is_err());

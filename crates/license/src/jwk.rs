@@ -75,10 +75,8 @@ impl Jwk {
     /// Its RFC 7638 thumbprint.
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
-        let required = format!(
-            r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
-            URL_SAFE_NO_PAD.encode(self.public)
-        );
+        let required =
+            format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(self.public));
         Thumbprint(URL_SAFE_NO_PAD.encode(Sha256::digest(required)))
     }
 }
@@ -144,44 +142,32 @@ impl TryFrom<Wire> for Jwk {
 
     fn try_from(wire: Wire) -> Result<Self, Error> {
         if wire.d.is_some() {
-            return Err(Error::malformed(
-                "jwk",
-                "it holds a private key, the member `d`",
-            ));
+            return Err(Error::malformed("jwk", "it holds a private key, the member `d`"));
         }
         if wire.kty != "OKP" || wire.crv != "Ed25519" {
-            let found =
-                format_args!("kty {} and crv {}", quoted(&wire.kty), quoted(&wire.crv)).to_string();
+            let found = format_args!("kty {} and crv {}", quoted(&wire.kty), quoted(&wire.crv)).to_string();
             return Err(Error::malformed(
                 "jwk",
                 format_args!("expected kty `OKP` and crv `Ed25519`, found {found}"),
             ));
         }
-        let jwk = Self {
-            public: decode_32("jwk", &wire.x)?,
-        };
+        let jwk = Self { public: decode_32("jwk", &wire.x)? };
         let thumbprint = jwk.thumbprint();
         match wire.kid {
-            Some(kid) if kid != thumbprint.0 => Err(Error::KidMismatch {
-                expected: thumbprint.0,
-                found: quoted(&kid),
-            }),
+            Some(kid) if kid != thumbprint.0 => {
+                Err(Error::KidMismatch { expected: thumbprint.0, found: quoted(&kid) })
+            }
             _ => Ok(jwk),
         }
     }
 }
 
 fn decode_32(what: &'static str, text: &str) -> Result<[u8; 32], Error> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|error| Error::malformed(what, error))?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| Error::malformed(what, error))?;
     let found = bytes.len();
-    bytes.try_into().map_err(|_| {
-        Error::malformed(
-            what,
-            format_args!("expected 32 bytes in base64url, found {found}"),
-        )
-    })
+    bytes
+        .try_into()
+        .map_err(|_| Error::malformed(what, format_args!("expected 32 bytes in base64url, found {found}")))
 }
 
 #[cfg(test)]
@@ -189,8 +175,7 @@ mod tests {
     use super::*;
 
     /// RFC 8037, appendix A.2 and A.3.
-    const JWK: &str =
-        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
     const THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
     fn code(jwk: &str) -> &'static str {
@@ -207,19 +192,13 @@ mod tests {
 
     #[test]
     fn a_kid_that_is_not_the_thumbprint_is_refused() {
-        assert_eq!(
-            code(&JWK.replace(r#""crv""#, r#""kid":"ours","crv""#)),
-            "kid-mismatch"
-        );
+        assert_eq!(code(&JWK.replace(r#""crv""#, r#""kid":"ours","crv""#)), "kid-mismatch");
     }
 
     #[test]
     fn a_private_key_is_refused_where_a_public_one_belongs() {
         assert_eq!(
-            code(&JWK.replace(
-                r#""crv""#,
-                r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","crv""#
-            )),
+            code(&JWK.replace(r#""crv""#, r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","crv""#)),
             "malformed"
         );
     }
@@ -228,11 +207,7 @@ mod tests {
     fn keys_of_other_curves_and_lengths_are_refused() {
         assert_eq!(code(&JWK.replace("Ed25519", "X25519")), "malformed");
         assert_eq!(code(&JWK.replace("11qY", "")), "malformed");
-        assert_eq!(
-            code(&JWK.replace("HURo", "HURp")),
-            "malformed",
-            "trailing bits"
-        );
+        assert_eq!(code(&JWK.replace("HURo", "HURp")), "malformed", "trailing bits");
     }
 
     #[test]

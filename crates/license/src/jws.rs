@@ -43,25 +43,15 @@ impl<'a> Jws<'a> {
                 format_args!("expected three parts between dots, found {found}"),
             ));
         };
-        let signing_input = bytes
-            .get(..header.len() + 1 + payload.len())
-            .unwrap_or_default();
+        let signing_input = bytes.get(..header.len() + 1 + payload.len()).unwrap_or_default();
         let header = decode("header", header)?;
         let payload = decode("payload", payload)?;
         let signature = decode("signature", signature)?;
         let signature = Signature::from_slice(&signature).map_err(|_| {
-            Error::malformed(
-                "signature",
-                format_args!("expected 64 bytes, found {}", signature.len()),
-            )
+            Error::malformed("signature", format_args!("expected 64 bytes, found {}", signature.len()))
         })?;
         let kid = read_header(&header, typ)?;
-        Ok(Self {
-            signing_input,
-            payload,
-            signature,
-            kid,
-        })
+        Ok(Self { signing_input, payload, signature, kid })
     }
 
     pub(crate) fn unverified_kid(&self) -> &str {
@@ -75,9 +65,7 @@ impl<'a> Jws<'a> {
     /// The step *signature*. `key` is the one that the `kid` names.
     pub(crate) fn check_signature(&self, key: &VerifyingKey) -> Result<(), Error> {
         key.verify_strict(self.signing_input, &self.signature)
-            .map_err(|_| Error::BadSignature {
-                kid: self.kid.clone(),
-            })
+            .map_err(|_| Error::BadSignature { kid: self.kid.clone() })
     }
 
     pub(crate) fn into_parts(self) -> (String, Vec<u8>) {
@@ -88,20 +76,14 @@ impl<'a> Jws<'a> {
 pub(crate) fn bounded(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
     let found = bytes.len();
     if found > MAX_BYTES {
-        return Err(Error::Oversized {
-            what,
-            limit: MAX_BYTES,
-            found,
-        });
+        return Err(Error::Oversized { what, limit: MAX_BYTES, found });
     }
     Ok(())
 }
 
 /// Canonical base64url: no padding, no trailing bits, no white space (RFC 7515 §2). Else one signature would fit many texts.
 fn decode(what: &'static str, part: &[u8]) -> Result<Vec<u8>, Error> {
-    URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|error| Error::malformed(what, error))
+    URL_SAFE_NO_PAD.decode(part).map_err(|error| Error::malformed(what, error))
 }
 
 #[derive(Deserialize)]
@@ -115,10 +97,7 @@ struct Header {
 fn read_header(json: &[u8], typ: Typ) -> Result<String, Error> {
     let strict = Strict::check("header", json)?;
     let members: BTreeMap<String, IgnoredAny> = strict.read()?;
-    if let Some(member) = FORBIDDEN
-        .into_iter()
-        .find(|member| members.contains_key(*member))
-    {
+    if let Some(member) = FORBIDDEN.into_iter().find(|member| members.contains_key(*member)) {
         return Err(Error::ForbiddenHeader { member });
     }
     let header: Header = strict.read()?;
@@ -129,11 +108,7 @@ fn read_header(json: &[u8], typ: Typ) -> Result<String, Error> {
         });
     }
     if !matches!(header.alg.as_deref(), Some("EdDSA" | "Ed25519")) {
-        return Err(Error::WrongAlgorithm {
-            found: quoted_or_none(header.alg.as_deref()),
-        });
+        return Err(Error::WrongAlgorithm { found: quoted_or_none(header.alg.as_deref()) });
     }
-    header
-        .kid
-        .ok_or_else(|| Error::malformed("header", "it has no `kid`"))
+    header.kid.ok_or_else(|| Error::malformed("header", "it has no `kid`"))
 }

@@ -70,10 +70,7 @@ impl KeySet<Verified> {
     pub fn verify(bytes: &[u8], root: &Thumbprint, issuer: &str) -> Result<Self, Error> {
         let set = read(bytes, Some(root))?;
         if set.iss != issuer {
-            return Err(Error::WrongIssuer {
-                expected: issuer.to_owned(),
-                found: quoted(&set.iss),
-            });
+            return Err(Error::WrongIssuer { expected: issuer.to_owned(), found: quoted(&set.iss) });
         }
         Ok(set)
     }
@@ -84,10 +81,7 @@ impl KeySet<Verified> {
     /// `old-key-set`.
     pub fn require_serial(self, minimum: u64) -> Result<Self, Error> {
         if self.serial < minimum {
-            return Err(Error::OldKeySet {
-                minimum,
-                found: self.serial,
-            });
+            return Err(Error::OldKeySet { minimum, found: self.serial });
         }
         Ok(self)
     }
@@ -182,22 +176,12 @@ fn read<S>(bytes: &[u8], pinned: Option<&Thumbprint>) -> Result<KeySet<S>, Error
     if !keys.all_have_exp() {
         return Err(Error::malformed("key set", "a key has no `exp`"));
     }
-    Ok(KeySet {
-        root,
-        iss: payload.iss,
-        iat: payload.iat,
-        serial: payload.serial,
-        keys,
-        trust: PhantomData,
-    })
+    Ok(KeySet { root, iss: payload.iss, iat: payload.iat, serial: payload.serial, keys, trust: PhantomData })
 }
 
 fn require_root(expected: &Thumbprint, found: &str) -> Result<(), Error> {
     if expected.as_str() == found {
         return Ok(());
     }
-    Err(Error::WrongRoot {
-        expected: expected.as_str().to_owned(),
-        found: quoted(found),
-    })
+    Err(Error::WrongRoot { expected: expected.as_str().to_owned(), found: quoted(found) })
 }

@@ -73,11 +73,7 @@ impl Keys {
     /// Refuses a set of which nothing could be verified at `now`.
     pub(crate) fn require_usable(&self, what: &'static str, now: u64) -> Result<(), Error> {
         let usable = self.0.iter().any(|key| key.require_current(now, 0).is_ok());
-        if usable {
-            Ok(())
-        } else {
-            Err(Error::NoUsableKey { what, now })
-        }
+        if usable { Ok(()) } else { Err(Error::NoUsableKey { what, now }) }
     }
 
     pub(crate) fn find(&self, kid: &str) -> Result<&Key, Error> {
@@ -90,8 +86,7 @@ impl Keys {
 
 impl Key {
     fn read(what: &'static str, jwk: Value) -> Result<Self, Error> {
-        let wire: Wire =
-            serde_json::from_value(jwk).map_err(|error| Error::malformed(what, error))?;
+        let wire: Wire = serde_json::from_value(jwk).map_err(|error| Error::malformed(what, error))?;
         let exp = wire.exp;
         Self::new(&Jwk::try_from(wire)?, exp)
     }
@@ -100,16 +95,9 @@ impl Key {
         let key = VerifyingKey::from_bytes(jwk.public())
             .map_err(|_| Error::malformed("jwk", "`x` is not a point of the curve"))?;
         if key.is_weak() {
-            return Err(Error::malformed(
-                "jwk",
-                "`x` is a point of small order, for which anybody can sign",
-            ));
+            return Err(Error::malformed("jwk", "`x` is a point of small order, for which anybody can sign"));
         }
-        Ok(Self {
-            kid: jwk.thumbprint(),
-            key,
-            exp,
-        })
+        Ok(Self { kid: jwk.thumbprint(), key, exp })
     }
 
     pub(crate) fn verifying_key(&self) -> &VerifyingKey {
@@ -119,11 +107,9 @@ impl Key {
     /// From its not-after on a key is not used, however good the signature.
     pub(crate) fn require_current(&self, now: u64, leeway: u64) -> Result<(), Error> {
         match self.exp {
-            Some(exp) if now >= exp.saturating_add(leeway) => Err(Error::KeyExpired {
-                kid: self.kid.as_str().to_owned(),
-                exp,
-                now,
-            }),
+            Some(exp) if now >= exp.saturating_add(leeway) => {
+                Err(Error::KeyExpired { kid: self.kid.as_str().to_owned(), exp, now })
+            }
             _ => Ok(()),
         }
     }
@@ -131,10 +117,7 @@ impl Key {
 
 /// An Ed25519 key that is published for signatures.
 fn is_for_us(jwk: &Value) -> bool {
-    let member = |name| {
-        jwk.get(name)
-            .map(|value| value.as_str().unwrap_or_default())
-    };
+    let member = |name| jwk.get(name).map(|value| value.as_str().unwrap_or_default());
     member("kty") == Some("OKP")
         && member("crv") == Some("Ed25519")
         && matches!(member("use"), None | Some("sig"))

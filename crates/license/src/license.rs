@@ -61,12 +61,7 @@ impl<S> License<S> {
     fn read(jws: Jws<'_>) -> Result<Self, Error> {
         let claims = Claims::parse(jws.unverified_payload())?;
         let (kid, payload) = jws.into_parts();
-        Ok(Self {
-            kid,
-            payload,
-            claims,
-            trust: PhantomData,
-        })
+        Ok(Self { kid, payload, claims, trust: PhantomData })
     }
 }
 
@@ -153,10 +148,7 @@ impl License<Verified> {
     /// Whether a feature may be used; of a pooled one that it may be checked out.
     #[must_use]
     pub fn has_feature(&self, name: &str) -> bool {
-        self.claims
-            .features
-            .iter()
-            .any(|feature| feature.name == name)
+        self.claims.features.iter().any(|feature| feature.name == name)
     }
 
     /// Whether the client should have asked for a newer document by now: keep working, and warn.

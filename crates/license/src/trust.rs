@@ -45,12 +45,7 @@ impl Trust {
     pub fn key_set(set: KeySet<Verified>, product: &str, now: u64) -> Result<Self, Error> {
         let (issuer, keys) = set.into_parts();
         keys.require_usable("key set", now)?;
-        Ok(Self {
-            keys,
-            issuer,
-            product: product.to_owned(),
-            leeway: 0,
-        })
+        Ok(Self { keys, issuer, product: product.to_owned(), leeway: 0 })
     }
 
     /// Trusts the keys of a JWK set, which must come from a place that is trusted by other means, never from beside the
@@ -60,52 +55,34 @@ impl Trust {
     /// As [`Keys::from_jwks`].
     pub fn jwks(jwks_json: &[u8], issuer: &str, product: &str) -> Result<Self, Error> {
         let keys = Keys::from_jwks(jwks_json)?;
-        Ok(Self {
-            keys,
-            issuer: issuer.to_owned(),
-            product: product.to_owned(),
-            leeway: 0,
-        })
+        Ok(Self { keys, issuer: issuer.to_owned(), product: product.to_owned(), leeway: 0 })
     }
 
     /// Bears with clocks that differ by `seconds`, at most [`MAX_LEEWAY_SECONDS`], in `nbf`, `exp` and the keys' not-after.
     #[must_use]
     pub fn with_leeway(self, seconds: u64) -> Self {
-        Self {
-            leeway: seconds.min(MAX_LEEWAY_SECONDS),
-            ..self
-        }
+        Self { leeway: seconds.min(MAX_LEEWAY_SECONDS), ..self }
     }
 
     /// The last step: issuer, product, times, state.
     pub(crate) fn check(&self, claims: &Claims, now: u64) -> Result<(), Error> {
         if claims.iss != self.issuer {
-            return Err(Error::WrongIssuer {
-                expected: self.issuer.clone(),
-                found: quoted(&claims.iss),
-            });
+            return Err(Error::WrongIssuer { expected: self.issuer.clone(), found: quoted(&claims.iss) });
         }
         if claims.aud != self.product {
-            return Err(Error::WrongProduct {
-                expected: self.product.clone(),
-                found: quoted(&claims.aud),
-            });
+            return Err(Error::WrongProduct { expected: self.product.clone(), found: quoted(&claims.aud) });
         }
         let (nbf, exp) = (claims.nbf, claims.exp);
         if now.saturating_add(self.leeway) < nbf {
             return Err(Error::NotYetValid { nbf, now });
         }
         if now >= exp.saturating_add(self.leeway) {
-            return Err(Error::Expired {
-                cause: Expiry::Document { exp, now },
-            });
+            return Err(Error::Expired { cause: Expiry::Document { exp, now } });
         }
         match claims.state {
             State::Active => Ok(()),
             State::Suspended => Err(Error::Suspended),
-            State::Expired => Err(Error::Expired {
-                cause: Expiry::License,
-            }),
+            State::Expired => Err(Error::Expired { cause: Expiry::License }),
         }
     }
 }

@@ -137,7 +137,10 @@ mod tests {
         assert!(TtlText::try_from("5m".to_owned()).is_ok());
         assert!(TtlText::try_from("8760h".to_owned()).is_ok());
         assert_eq!(TtlText::try_from("Contract".to_owned()).unwrap().ttl(), Ttl::Contract);
-        assert_eq!(TtlText::try_from("299s".to_owned()).unwrap_err().to_string(), format!("ttl {TTL_BOUNDS}"));
+        assert_eq!(
+            TtlText::try_from("299s".to_owned()).unwrap_err().to_string(),
+            format!("ttl {TTL_BOUNDS}")
+        );
         assert!(TtlText::try_from("8761h".to_owned()).is_err());
     }
 

@@ -10,14 +10,15 @@ mod license;
 mod seat;
 
 pub use authority::{
-    AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyStatus, NamespacesFrom, Selector,
+    AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyStatus, LabelValue, NamespacesFrom,
+    Selector,
 };
 pub use bounds::{Count, GraceText, TtlText};
 pub(crate) use condition::seconds;
 pub use condition::{Condition, Conditions, Type};
 pub use license::{
-    FeatureSpec, LeaseSpec, License, LicenseSpec, LicenseStatus, QuotaSpec, Reference, SeatCounts, SecretName,
-    SecretSpec, ValiditySpec,
+    FeatureSpec, LeaseSpec, License, LicenseSpec, LicenseStatus, QuotaSpec, Reference, SeatCounts,
+    SecretName, SecretSpec, ValiditySpec,
 };
 pub use seat::{
     DeviceSpec, HolderSpec, IdentitySpec, Seat, SeatSpec, SeatState, SeatStatus, UserSpec, WaitingStatus,

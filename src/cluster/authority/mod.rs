@@ -67,8 +67,16 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
         context.set_signing(name, None);
         return Ok(());
     };
-    // An Authority that cannot be read waits for its next edit; what it signed before stays.
-    let Ok(authority) = &guard.0 else { return Ok(()) };
+    // An Authority that cannot be read waits for its next edit, and goes on signing if it did.
+    let authority = match &guard.0 {
+        Ok(authority) => authority,
+        Err(invalid) if context.signing(name).is_none() => {
+            let message = format!("the Authority cannot be read: {}; correct it", invalid.error);
+            context.set_signing(name, Some(Err(Because::new(Reason::InvalidSpec, message))));
+            return Ok(());
+        }
+        Err(_) => return Ok(()),
+    };
     if authority.annotations().get(PAUSED).is_some_and(|value| value != "false") {
         return Ok(());
     }
@@ -79,11 +87,12 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
     };
     let store = store::Secrets::new(&context.client, &context.namespace);
     let entropy = || context.edge.entropy();
-    let signer = match establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await {
-        Ok(signer) => Ok(Arc::new(signer)),
-        Err(EstablishError::Stalled(because)) => Err(because),
-        Err(error) => return Err(Error::Establish(error)),
-    };
+    let signer =
+        match establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await {
+            Ok(signer) => Ok(Arc::new(signer)),
+            Err(EstablishError::Stalled(because)) => Err(because),
+            Err(error) => return Err(Error::Establish(error)),
+        };
     match &signer {
         Ok(signer) => {
             publish(context, name, signer).await?;
@@ -97,13 +106,9 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
 }
 
 fn data(signer: &Signer) -> BTreeMap<String, String> {
-    [
-        ("jwks.json", &signer.jwks),
-        ("keys.jws", &signer.keys_jws),
-        ("root.jwk", &signer.root_jwk),
-    ]
-    .map(|(name, text)| (name.to_owned(), text.clone()))
-    .into()
+    [("jwks.json", &signer.jwks), ("keys.jws", &signer.keys_jws), ("root.jwk", &signer.root_jwk)]
+        .map(|(name, text)| (name.to_owned(), text.clone()))
+        .into()
 }
 
 fn digest(labels: &BTreeMap<String, String>, data: &BTreeMap<String, String>) -> String {
@@ -152,13 +157,20 @@ async fn write_status<L>(
     let conditions = Conditions::after(&former.conditions, generation, context.edge.now());
     let ready = Because::new(
         Reason::Published,
-        format!("signs documents; its keys are in ConfigMap {}/usher-authority-{}", context.namespace, authority.name_any()),
+        format!(
+            "signs documents; its keys are in ConfigMap {}/usher-authority-{}",
+            context.namespace,
+            authority.name_any()
+        ),
     );
     let status = AuthorityStatus {
         observed_generation: generation,
         root: signer.ok().map(|signer| signer.root.to_string()).or(former.root),
         keys: signer.map_or(former.keys, |signer| vec![KeyStatus { kid: signer.key_id().to_string() }]),
-        key_set: signer.ok().map(|signer| i64::try_from(signer.serial).unwrap_or(i64::MAX)).or(former.key_set),
+        key_set: signer
+            .ok()
+            .map(|signer| i64::try_from(signer.serial).unwrap_or(i64::MAX))
+            .or(former.key_set),
         conditions: conditions.ready(&ready, signer.err()).list(),
     };
     if authority.status.as_ref() == Some(&status) {
@@ -169,7 +181,10 @@ async fn write_status<L>(
         "apiVersion": "usher.dev/v1alpha1", "kind": "Authority",
         "metadata": {"name": authority.name_any(), "uid": authority.uid()}, "status": status,
     });
-    match api.patch_status(&authority.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+    match api
+        .patch_status(&authority.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
+        .await
+    {
         Ok(written) => context.index.note_authority(written),
         Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return Ok(()),
         Err(source) => return Err(Error::Cluster { doing: "writing the status of an Authority", source }),

@@ -34,10 +34,15 @@ fn name(authority: &Declared, role: Role) -> String {
 impl KeyStore for Secrets {
     type Error = kube::Error;
 
-    async fn find(&self, authority: &Declared, role: Role) -> Result<Option<Zeroizing<Vec<u8>>>, kube::Error> {
+    async fn find(
+        &self,
+        authority: &Declared,
+        role: Role,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, kube::Error> {
         let Some(secret) = self.0.get_opt(&name(authority, role)).await? else { return Ok(None) };
         // A Secret without the entry holds something that is not our key: said as such, not made again.
-        let jwk = secret.data.and_then(|mut data| data.remove(ENTRY)).map(|bytes| bytes.0).unwrap_or_default();
+        let jwk =
+            secret.data.and_then(|mut data| data.remove(ENTRY)).map(|bytes| bytes.0).unwrap_or_default();
         Ok(Some(Zeroizing::new(jwk)))
     }
 

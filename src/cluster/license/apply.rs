@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use kube::{Api, Resource as _, ResourceExt as _, api::{Patch, PatchParams}};
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::{
@@ -105,10 +108,7 @@ fn object_of<'a>(gathered: &'a Gathered, uid: &Uid) -> Option<&'a api::Seat> {
 }
 
 fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>) -> Before<'a> {
-    Before {
-        conditions: conditions.unwrap_or_default(),
-        generation: object.meta().generation.unwrap_or(0),
-    }
+    Before { conditions: conditions.unwrap_or_default(), generation: object.meta().generation.unwrap_or(0) }
 }
 
 /// The Secrets of the License and of the Seats that hold a place. Returns the names that are not ours to write.
@@ -118,10 +118,12 @@ pub(super) async fn secrets<L>(
     outcome: &Outcome,
 ) -> Result<BTreeSet<String>, Error> {
     let license = &validated.license;
-    let own = (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
-    let of_seats = validated.seats.iter().map(|seat| {
-        (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name))
-    });
+    let own =
+        (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
+    let of_seats = validated
+        .seats
+        .iter()
+        .map(|seat| (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name)));
     let desired: Vec<(String, Desired)> = std::iter::once(own)
         .chain(of_seats)
         .filter(|(_, name)| !outcome.taken.contains(name))
@@ -159,13 +161,18 @@ pub(super) async fn license<L>(
 }
 
 /// The License cannot be read: it says so, and nothing else changes.
-pub(super) async fn stalled<L>(context: &Context<L>, gathered: &Gathered, because: &Because) -> Result<(), Error> {
+pub(super) async fn stalled<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    because: &Because,
+) -> Result<(), Error> {
     let Some(license) = &gathered.license else { return Ok(()) };
     let now = context.edge.now();
     let meta = license.meta();
     let former = gathered.readable().and_then(|license| license.status.clone()).unwrap_or_default();
     let before = Before { conditions: &former.conditions, generation: meta.generation.unwrap_or(0) };
-    let conditions = Conditions::after(before.conditions, before.generation, now).ready(because, Some(because)).list();
+    let conditions =
+        Conditions::after(before.conditions, before.generation, now).ready(because, Some(because)).list();
     if former.conditions == conditions {
         return Ok(());
     }
@@ -176,7 +183,9 @@ pub(super) async fn stalled<L>(context: &Context<L>, gathered: &Gathered, becaus
         "metadata": {"name": gathered.key.name, "uid": meta.uid}, "status": status,
     });
     // Its answer cannot be read either.
-    let written = api.patch_status(&gathered.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await;
+    let written = api
+        .patch_status(&gathered.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
+        .await;
     match written {
         Err(kube::Error::SerdeError(_)) | Ok(_) => Ok(()),
         Err(error) => gone_or(error, "writing the status of a License"),
@@ -184,7 +193,11 @@ pub(super) async fn stalled<L>(context: &Context<L>, gathered: &Gathered, becaus
 }
 
 /// The Seats that name a License that is not there.
-pub(super) async fn orphans<L>(context: &Context<L>, gathered: &Gathered, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn orphans<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    now: Timestamp,
+) -> Result<(), Error> {
     for seat in gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
         let before = before(seat, seat.status.as_ref().map(|status| status.conditions.as_slice()));
         write_seat(context, seat, status::of_orphan(&gathered.key.name, &before, now)).await?;
@@ -196,12 +209,16 @@ async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatSta
     if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
         return Ok(());
     }
-    let api: Api<api::Seat> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let api: Api<api::Seat> =
+        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": "usher.dev/v1alpha1", "kind": "Seat",
         "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
     });
-    match api.patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+    match api
+        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
+        .await
+    {
         Ok(written) => context.index.note_seat(written),
         Err(error) => return gone_or(error, "writing the status of a Seat"),
     }
@@ -210,16 +227,24 @@ async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatSta
     Ok(())
 }
 
-async fn write_license<L>(context: &Context<L>, object: &api::License, status: LicenseStatus) -> Result<(), Error> {
+async fn write_license<L>(
+    context: &Context<L>,
+    object: &api::License,
+    status: LicenseStatus,
+) -> Result<(), Error> {
     if object.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let api: Api<api::License> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let api: Api<api::License> =
+        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": "usher.dev/v1alpha1", "kind": "License",
         "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
     });
-    match api.patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+    match api
+        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
+        .await
+    {
         Ok(written) => context.index.note_license(written),
         Err(error) => return gone_or(error, "writing the status of a License"),
     }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
-//! who lost go, then their status says so, then new Secrets come, then their status, then the License's.
+//! who lost go (and then the look begins again), then their status says so, then new Secrets come, then their
+//! status, then the License's.
 
 mod apply;
 mod gather;
@@ -38,7 +39,10 @@ enum Error {
 pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Done {
     match look(context, key).await {
         Ok(done) => done,
-        Err(Error::Decide(ReconcileError::Commit(CommitError::Conflict)) | Error::Settle(CommitError::Conflict)) => {
+        Err(
+            Error::Decide(ReconcileError::Commit(CommitError::Conflict))
+            | Error::Settle(CommitError::Conflict),
+        ) => {
             debug!("somebody else was faster; looking again");
             Done::Again
         }
@@ -72,25 +76,25 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     }
     context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
 
-    apply::removals(context, key, &outcome).await?;
     if !outcome.removals.is_empty() {
+        apply::removals(context, key, &outcome).await?;
         settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;
+        // Names have come free, and the last of a former License can be forgotten.
+        return Ok(Done::Again);
     }
     let Some(validated) = validated else {
         apply::orphans(context, &gathered, now).await?;
-        return Ok(if outcome.removals.is_empty() { Done::Rest } else { Done::Again });
+        return Ok(Done::Rest);
     };
     apply::losses(context, &gathered, &validated, &outcome, now).await?;
     let foreign = apply::secrets(context, &validated, &outcome).await?;
     apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await?;
     apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
 
-    Ok(match (outcome.removals.is_empty(), foreign.is_empty(), outcome.next_look) {
-        // A name may have come free, or the last of a former License can be forgotten.
-        (false, ..) => Done::Again,
+    Ok(match (foreign.is_empty(), outcome.next_look) {
         // Nobody tells us when a Secret that is not ours goes.
-        (_, false, _) => Done::At(apply::look_again_for_foreign(now)),
-        (.., Some(at)) => Done::At(at),
-        (.., None) => Done::Rest,
+        (false, _) => Done::At(apply::look_again_for_foreign(now)),
+        (true, Some(at)) => Done::At(at),
+        (true, None) => Done::Rest,
     })
 }

@@ -39,13 +39,17 @@ pub(super) fn of_license(
     let license = &validated.license;
     let counts = counts(license, outcome);
     let ready = license_ready(license, outcome, counts);
-    let taken = foreign.contains(license.secret.as_str()).then(|| secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret"));
+    let taken = foreign.contains(license.secret.as_str()).then(|| {
+        secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret")
+    });
     let stalled = validated.signer.as_ref().err().or(taken.as_ref());
     let document = outcome.documents.get(&license.uid).filter(|_| taken.is_none());
     let conditions = Conditions::after(before.conditions, before.generation, now);
     let conditions = match stalled {
         // The Authority sees to that itself: nobody needs to edit the License.
-        Some(because) if because.reason == Reason::AuthorityNotReady => conditions.with(Type::Ready, false, because),
+        Some(because) if because.reason == Reason::AuthorityNotReady => {
+            conditions.with(Type::Ready, false, because)
+        }
         other => conditions.ready(&ready, other),
     };
     LicenseStatus {
@@ -81,16 +85,28 @@ fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Be
             let from = license.validity.from.map(seconds).unwrap_or_default();
             Because::new(Reason::NotYetValid, format!("{seats}; documents are good from {from} on"))
         }
-        Phase::Overdue => Because::new(Reason::Overdue, format!("{seats}; validity ended at {until}: renew the contract")),
-        Phase::Suspended => Because::new(Reason::Suspended, format!("{seats}; documents grant nothing until spec.suspended is false")),
-        Phase::Expired => Because::new(Reason::Expired, format!("{seats}; validity ended at {until} and documents grant nothing: extend spec.validity.until")),
+        Phase::Overdue => {
+            Because::new(Reason::Overdue, format!("{seats}; validity ended at {until}: renew the contract"))
+        }
+        Phase::Suspended => Because::new(
+            Reason::Suspended,
+            format!("{seats}; documents grant nothing until spec.suspended is false"),
+        ),
+        Phase::Expired => Because::new(
+            Reason::Expired,
+            format!(
+                "{seats}; validity ended at {until} and documents grant nothing: extend spec.validity.until"
+            ),
+        ),
     }
 }
 
 fn secret_taken(name: &str, next: &str) -> Because {
     Because::new(
         Reason::SecretNameTaken,
-        format!("Secret {name} is not ours, or belongs to another License or Seat, and is left alone: {next}"),
+        format!(
+            "Secret {name} is not ours, or belongs to another License or Seat, and is left alone: {next}"
+        ),
     )
 }
 
@@ -105,8 +121,9 @@ pub(super) fn of_seat(
     let phase = outcome.phase.unwrap_or(Phase::Active);
     let standing = outcome.standings.get(&seat.uid).cloned().unwrap_or(Standing::Waiting { position: 0 });
     let secret = seat_secret(&seat.name);
-    let taken = (standing == Standing::Bound && foreign.contains(&secret))
-        .then(|| secret_taken(&secret, "delete that Secret, or delete this Seat and make one of another name"));
+    let taken = (standing == Standing::Bound && foreign.contains(&secret)).then(|| {
+        secret_taken(&secret, "delete that Secret, or delete this Seat and make one of another name")
+    });
     let document = outcome.documents.get(&seat.uid).filter(|_| taken.is_none());
     let because = seat_because(validated, &standing, phase);
     let stalled = if because.reason == Reason::LicenseStalled { Some(because.clone()) } else { taken };
@@ -144,7 +161,9 @@ fn seat_because(validated: &validate::Valid, standing: &Standing, phase: Phase) 
         ),
         (Standing::Bound, Phase::Suspended) => Because::new(
             Reason::Suspended,
-            format!("holds a seat of License {name}, which is suspended: its document grants nothing until it is resumed"),
+            format!(
+                "holds a seat of License {name}, which is suspended: its document grants nothing until it is resumed"
+            ),
         ),
         (Standing::Bound, Phase::Expired) => Because::new(
             Reason::Expired,
@@ -160,7 +179,9 @@ fn seat_because(validated: &validate::Valid, standing: &Standing, phase: Phase) 
         (Standing::Waiting { .. }, _) => match &validated.signer {
             Ok(_) => Because::new(
                 Reason::NoFreeSeat,
-                format!("all {seats} seats of License {name} are taken: raise its spec.seats, or delete a Seat that is bound"),
+                format!(
+                    "all {seats} seats of License {name} are taken: raise its spec.seats, or delete a Seat that is bound"
+                ),
             ),
             Err(because) => Because::new(
                 Reason::LicenseStalled,

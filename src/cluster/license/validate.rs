@@ -79,7 +79,10 @@ fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License
     let secret = match &spec.secret {
         Some(secret) => secret.name.clone(),
         None => format!("{}-license", gathered.key.name).parse().map_err(|_| {
-            Because::new(Reason::InvalidSpec, "no Secret can be named after this License: set spec.secret.name")
+            Because::new(
+                Reason::InvalidSpec,
+                "no Secret can be named after this License: set spec.secret.name",
+            )
         })?,
     };
     Ok(License {
@@ -141,10 +144,12 @@ pub(super) fn holder(spec: &HolderSpec) -> Option<Holder> {
     }
 }
 
+/// One reason why documents are not signed, or none.
+type Check = fn(&Gathered, &License) -> Result<(), Because>;
+
 /// Who signs, or why nobody does. `None` when it is not known yet.
 fn signer(gathered: &Gathered, license: &License) -> Option<Result<Arc<Signer>, Because>> {
-    let checks: [fn(&Gathered, &License) -> Result<(), Because>; 3] =
-        [authority_exists, namespace_is_allowed, product_is_allowed];
+    let checks: [Check; 3] = [authority_exists, namespace_is_allowed, product_is_allowed];
     for check in checks {
         if let Err(because) = check(gathered, license) {
             return Some(Err(because));
@@ -152,7 +157,10 @@ fn signer(gathered: &Gathered, license: &License) -> Option<Result<Arc<Signer>, 
     }
     let signing: &Signing = gathered.signing.as_ref()?;
     Some(signing.clone().map_err(|because| {
-        Because::new(Reason::AuthorityNotReady, format!("Authority {} does not sign: {}", license.authority, because.message))
+        Because::new(
+            Reason::AuthorityNotReady,
+            format!("Authority {} does not sign: {}", license.authority, because.message),
+        )
     }))
 }
 
@@ -166,7 +174,10 @@ fn authority_exists(gathered: &Gathered, license: &License) -> Result<(), Becaus
         Some(authority) if authority.meta().deletion_timestamp.is_none() => Ok(()),
         _ => Err(Because::new(
             Reason::AuthorityNotFound,
-            format!("there is no Authority {}: create it, or correct spec.authorityRef.name", license.authority),
+            format!(
+                "there is no Authority {}: create it, or correct spec.authorityRef.name",
+                license.authority
+            ),
         )),
     }
 }

@@ -246,7 +246,8 @@ pub(super) async fn retain_authorities(
         .await
         .map_err(failed)?;
     let mut retired = Vec::new();
-    for (uid, authority, issuer) in recorded.into_iter().filter(|(uid, ..)| known.iter().all(|k| k.0 != *uid)) {
+    for (uid, authority, issuer) in recorded.into_iter().filter(|(uid, ..)| known.iter().all(|k| k.0 != *uid))
+    {
         sqlx::query("DELETE FROM authorities WHERE uid = $1")
             .bind(uid)
             .execute(&mut *transaction)
@@ -272,7 +273,8 @@ async fn chain(
             .fetch_optional(&mut *connection)
             .await
             .map_err(failed)?;
-    let json = serde_json::to_string(entries).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
+    let json =
+        serde_json::to_string(entries).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
     let link =
         Link::after(last.as_ref().map(|(sequence, hash)| (*sequence, hash.as_str())), at.as_second(), json);
     sqlx::query("INSERT INTO audit (sequence, at, entries, hash) VALUES ($1, $2, $3, $4)")

@@ -25,8 +25,7 @@ use crate::{
         text::Issuer,
     },
     ledger::{
-        AuthorityFacts, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable,
-        audit::Link,
+        AuthorityFacts, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable, audit::Link,
     },
 };
 
@@ -91,10 +90,15 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // The root file system is read-only and there is no /tmp.
+            .pragma("temp_store", "memory")
             .busy_timeout(BUSY_TIMEOUT);
         let opened = |source| OpenError::Open { path: path.to_owned(), source };
-        let write =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(opened)?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(opened)?;
         MIGRATIONS
             .run(&write)
             .await
@@ -239,20 +243,22 @@ impl Ledger for Sqlite {
     }
 
     async fn audit(&self, sequence: i64, limit: u32) -> Result<Vec<Link>, Unavailable> {
-        sqlx::query("SELECT sequence, at, entries, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
-            .bind(sequence)
-            .bind(limit)
-            .try_map(|row: SqliteRow| {
-                Ok(Link {
-                    sequence: row.try_get(0)?,
-                    at: row.try_get(1)?,
-                    entries: row.try_get(2)?,
-                    hash: row.try_get(3)?,
-                })
+        sqlx::query(
+            "SELECT sequence, at, entries, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+        )
+        .bind(sequence)
+        .bind(limit)
+        .try_map(|row: SqliteRow| {
+            Ok(Link {
+                sequence: row.try_get(0)?,
+                at: row.try_get(1)?,
+                entries: row.try_get(2)?,
+                hash: row.try_get(3)?,
             })
-            .fetch_all(&self.read)
-            .await
-            .map_err(while_doing("reading the audit"))
+        })
+        .fetch_all(&self.read)
+        .await
+        .map_err(while_doing("reading the audit"))
     }
 }
 

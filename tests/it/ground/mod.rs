@@ -136,7 +136,10 @@ impl Ground {
 
     /// Every write that Usher has made so far, in order: `verb resource/subresource namespace/name code`.
     pub fn writes(&self) -> Vec<String> {
-        self.requests().into_iter().filter(|r| !["get ", "list ", "watch "].iter().any(|v| r.starts_with(v))).collect()
+        self.requests()
+            .into_iter()
+            .filter(|r| !["get ", "list ", "watch "].iter().any(|v| r.starts_with(v)))
+            .collect()
     }
 
     /// Every request that Usher has made so far, in order.
@@ -146,9 +149,11 @@ impl Ground {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|entry| entry["user"]["username"] == USHER && entry["stage"] == "ResponseComplete")
             .map(|entry| {
-                let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+                let text =
+                    |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
                 let resource = [text("/objectRef/resource"), text("/objectRef/subresource")];
-                let resource = resource.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
+                let resource =
+                    resource.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
                 let object = format!("{}/{}", text("/objectRef/namespace"), text("/objectRef/name"));
                 format!("{} {resource} {object} {}", text("/verb"), entry["responseStatus"]["code"])
             })
@@ -208,7 +213,8 @@ pub fn shared() -> &'static Ground {
                 let directory = tempfile::tempdir().unwrap();
                 let ledger = directory.path().join("ledger.db");
                 let operator =
-                    Operator::start(Client::try_from(config).unwrap(), &ledger, std::sync::Arc::new(Machine)).await;
+                    Operator::start(Client::try_from(config).unwrap(), &ledger, std::sync::Arc::new(Machine))
+                        .await;
                 told.send(()).unwrap();
                 operator.run_on().await;
             });
@@ -232,7 +238,9 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<V
         other => panic!("apply {other}?"),
     };
     object["apiVersion"] = json!(version);
-    let gvk = kube::core::GroupVersionKind::try_from(&kube::core::TypeMeta { api_version: version.into(), kind }).unwrap();
+    let gvk =
+        kube::core::GroupVersionKind::try_from(&kube::core::TypeMeta { api_version: version.into(), kind })
+            .unwrap();
     let resource = kube::core::ApiResource::from_gvk_with_plural(&gvk, plural);
     let api: Api<kube::core::DynamicObject> = if namespace.is_empty() {
         Api::all_with(client.clone(), &resource)

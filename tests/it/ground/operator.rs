@@ -4,7 +4,10 @@ use std::{
     future::Future,
     path::Path,
     pin::Pin,
-    sync::{Arc, atomic::{AtomicI64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -95,7 +98,8 @@ impl Operator {
         // A former operator of this process may still be letting go of the file.
         let ledger = super::until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
-        let context = Context::new(client, ledger, edge, "usher-system".into(), published.clone(), metrics.clone());
+        let context =
+            Context::new(client, ledger, edge, "usher-system".into(), published.clone(), metrics.clone());
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {

@@ -51,10 +51,7 @@ impl Random {
 
 /// The vectors that are short enough to be changed often.
 fn short(texts: impl Iterator<Item = String>) -> Vec<Vec<u8>> {
-    texts
-        .map(String::into_bytes)
-        .filter(|text| text.len() < 4_000)
-        .collect()
+    texts.map(String::into_bytes).filter(|text| text.len() < 4_000).collect()
 }
 
 #[test]

@@ -8,16 +8,7 @@ use crate::{generate::Documents, vectors};
 fn good() -> (Vec<u8>, Trust, u64) {
     let file: Documents = vectors::load("documents.json");
     let [trust, _] = vectors::trusts(&file);
-    (
-        file.cases
-            .first()
-            .expect("a case")
-            .document
-            .clone()
-            .into_bytes(),
-        trust,
-        file.now,
-    )
+    (file.cases.first().expect("a case").document.clone().into_bytes(), trust, file.now)
 }
 
 #[test]
@@ -42,13 +33,8 @@ fn no_three_parts_of_text_make_a_reader_panic_and_none_verify() {
 #[test]
 fn no_other_byte_anywhere_verifies() {
     let (document, trust, now) = good();
-    let keys = Keys::from_jwks(
-        vectors::load::<Documents>("documents.json")
-            .trust
-            .jwks
-            .as_bytes(),
-    )
-    .expect("keys");
+    let keys =
+        Keys::from_jwks(vectors::load::<Documents>("documents.json").trust.jwks.as_bytes()).expect("keys");
     proptest!(|(at in any::<Index>(), byte in any::<u8>())| {
         let mut changed = document.clone();
         changed[at.index(document.len())] = byte;
@@ -66,10 +52,7 @@ fn no_changed_bit_and_no_beginning_verifies() {
         let mut changed = document.clone();
         changed[at] ^= 1 << (at % 8);
         assert!(verify(&changed, &trust, now).is_err(), "byte {at}");
-        assert!(
-            verify(&document[..at], &trust, now).is_err(),
-            "the first {at} bytes"
-        );
+        assert!(verify(&document[..at], &trust, now).is_err(), "the first {at} bytes");
     }
 }
 

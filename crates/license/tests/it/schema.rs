@@ -107,9 +107,7 @@ fn closed(mut schema: Value) -> Value {
                 members.insert("additionalProperties".to_owned(), Value::Bool(false));
             }
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| *item = closed(item.take())),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = closed(item.take())),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     schema
@@ -124,12 +122,7 @@ fn payload(document: &str) -> Option<Value> {
 fn every_document_that_verifies_fits_the_schema() {
     let file: Documents = vectors::load("documents.json");
     for case in file.cases.iter().filter(|case| case.expect == "ok") {
-        check(
-            &schema(),
-            &payload(&case.document).expect("a payload"),
-            &case.name,
-        )
-        .expect("a fit");
+        check(&schema(), &payload(&case.document).expect("a payload"), &case.name).expect("a fit");
     }
 }
 
@@ -142,19 +135,11 @@ fn the_schema_names_every_member_that_the_crate_writes() {
 #[test]
 fn schema_and_reader_agree_on_what_a_payload_is() {
     let file: Documents = vectors::load("documents.json");
-    let payloads: Vec<Value> = file
-        .cases
-        .iter()
-        .filter_map(|case| payload(&case.document))
-        .collect();
+    let payloads: Vec<Value> = file.cases.iter().filter_map(|case| payload(&case.document)).collect();
     assert!(payloads.len() > 40);
     for payload in payloads {
         let read = serde_json::from_value::<Claims>(payload.clone());
-        assert_eq!(
-            check(&schema(), &payload, "payload").is_ok(),
-            read.is_ok(),
-            "{payload}: {read:?}"
-        );
+        assert_eq!(check(&schema(), &payload, "payload").is_ok(), read.is_ok(), "{payload}: {read:?}");
     }
 }
 
@@ -165,10 +150,6 @@ fn every_member_that_the_schema_requires_is_required_by_the_reader() {
         let mut without = sample.clone();
         without.as_object_mut().expect("an object").remove(name);
         let read = serde_json::from_value::<Claims>(without.clone());
-        assert_eq!(
-            check(&schema(), &without, "payload").is_ok(),
-            read.is_ok(),
-            "without {name}"
-        );
+        assert_eq!(check(&schema(), &without, "payload").is_ok(), read.is_ok(), "without {name}");
     }
 }

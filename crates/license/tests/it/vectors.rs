@@ -12,21 +12,14 @@ fn folder() -> PathBuf {
 }
 
 pub(crate) fn load<T: DeserializeOwned>(name: &str) -> T {
-    serde_json::from_slice(&fs::read(folder().join(name)).expect("a vector file"))
-        .expect("its form")
+    serde_json::from_slice(&fs::read(folder().join(name)).expect("a vector file")).expect("its form")
 }
 
 pub(crate) fn trusts(file: &Documents) -> [Trust; 2] {
     let Documents { trust, now, .. } = file;
     [
-        Trust::pinned(
-            &trust.root,
-            trust.keys.as_bytes(),
-            &trust.issuer,
-            &trust.product,
-            *now,
-        )
-        .expect("a key set"),
+        Trust::pinned(&trust.root, trust.keys.as_bytes(), &trust.issuer, &trust.product, *now)
+            .expect("a key set"),
         Trust::jwks(trust.jwks.as_bytes(), &trust.issuer, &trust.product).expect("a JWK set"),
     ]
 }
@@ -54,13 +47,9 @@ fn every_document_gives_exactly_the_expected_code_under_either_trust() {
 fn every_key_set_gives_exactly_the_expected_code() {
     let file: KeySets = load("key-sets.json");
     for case in &file.cases {
-        let trust = KeySet::verify(
-            case.key_set.as_bytes(),
-            &file.trust.root,
-            &file.trust.issuer,
-        )
-        .and_then(|set| set.require_serial(file.trust.minimum_serial))
-        .and_then(|set| Trust::key_set(set, "cad", file.now));
+        let trust = KeySet::verify(case.key_set.as_bytes(), &file.trust.root, &file.trust.issuer)
+            .and_then(|set| set.require_serial(file.trust.minimum_serial))
+            .and_then(|set| Trust::key_set(set, "cad", file.now));
         assert_eq!(outcome(trust), case.expect, "{}", case.name);
     }
 }
@@ -71,32 +60,16 @@ fn every_jwk_set_gives_exactly_the_expected_code_and_keys() {
     for case in &file.cases {
         let keys = Keys::from_jwks(case.jwks.as_bytes());
         let found = keys.as_ref().map_or(0, |keys| keys.thumbprints().count());
-        assert_eq!(
-            (outcome(keys), found),
-            (case.expect.as_str(), case.keys),
-            "{}",
-            case.name
-        );
+        assert_eq!((outcome(keys), found), (case.expect.as_str(), case.keys), "{}", case.name);
     }
 }
 
 #[test]
 fn every_code_has_a_vector() {
-    let documents = load::<Documents>("documents.json")
-        .cases
-        .into_iter()
-        .map(|case| case.expect);
-    let key_sets = load::<KeySets>("key-sets.json")
-        .cases
-        .into_iter()
-        .map(|case| case.expect);
+    let documents = load::<Documents>("documents.json").cases.into_iter().map(|case| case.expect);
+    let key_sets = load::<KeySets>("key-sets.json").cases.into_iter().map(|case| case.expect);
     let covered: BTreeSet<String> = documents.chain(key_sets).collect();
-    let expected: BTreeSet<String> = Error::CODES
-        .iter()
-        .copied()
-        .chain(["ok"])
-        .map(str::to_owned)
-        .collect();
+    let expected: BTreeSet<String> = Error::CODES.iter().copied().chain(["ok"]).map(str::to_owned).collect();
     assert_eq!(covered, expected);
 }
 
@@ -113,10 +86,7 @@ fn the_committed_vectors_are_those_that_the_generator_makes() {
 
 #[test]
 fn no_two_vectors_of_a_file_share_a_name() {
-    let names: Vec<String> = load::<Documents>("documents.json")
-        .cases
-        .into_iter()
-        .map(|case| case.name)
-        .collect();
+    let names: Vec<String> =
+        load::<Documents>("documents.json").cases.into_iter().map(|case| case.name).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
 }

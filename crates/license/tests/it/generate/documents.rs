@@ -1,15 +1,15 @@
 //! `documents.json`: what is accepted, and what is genuine but not for us, or not now.
 
 use usher_license::{
-    Bound, Claims, Device, Feature, Holder, Jwks, KeySetClaims, Lease, LicenseRef, Limits, Quota,
-    Schema, State, User,
+    Bound, Claims, Device, Feature, Holder, Jwks, KeySetClaims, Lease, LicenseRef, Limits, Quota, Schema,
+    State, User,
 };
 
 use super::{
     DocumentCase, DocumentTrust, Documents, HOUR, ISSUER, NOW, PRODUCT,
     keys::{
-        add, both_keys, header, jwk, key_set_of, kid, license, license_of, root_key, signing_key,
-        text, with_header,
+        add, both_keys, header, jwk, key_set_of, kid, license, license_of, root_key, signing_key, text,
+        with_header,
     },
     payloads::payloads,
     wrappings::{headers, shapes, signatures},
@@ -35,41 +35,19 @@ pub(crate) fn claims() -> Claims {
             customer: "acme".to_owned(),
             edition: Some("standard".to_owned()),
         },
-        holder: Some(Holder::User(User::Email {
-            email: "cy@acme.example".to_owned(),
-        })),
+        holder: Some(Holder::User(User::Email { email: "cy@acme.example".to_owned() })),
         features: vec![
-            Feature {
-                name: "render".to_owned(),
-                pool: None,
-                quota: None,
-            },
-            Feature {
-                name: "simulate".to_owned(),
-                pool: Some(5),
-                quota: None,
-            },
+            Feature { name: "render".to_owned(), pool: None, quota: None },
+            Feature { name: "simulate".to_owned(), pool: Some(5), quota: None },
             Feature {
                 name: "exports".to_owned(),
                 pool: None,
-                quota: Some(Quota {
-                    limit: 100,
-                    per: "Day".to_owned(),
-                }),
+                quota: Some(Quota { limit: 100, per: "Day".to_owned() }),
             },
         ],
-        limits: Limits {
-            seats: Some(2),
-            devices_per_seat: Some(2),
-            sessions_per_user: Some(1),
-        },
-        lease: Lease {
-            until: issued + 24 * HOUR,
-            renew_at: issued + 14 * HOUR,
-        },
-        device: Some(Bound {
-            id: "lab-3".to_owned(),
-        }),
+        limits: Limits { seats: Some(2), devices_per_seat: Some(2), sessions_per_user: Some(1) },
+        lease: Lease { until: issued + 24 * HOUR, renew_at: issued + 14 * HOUR },
+        device: Some(Bound { id: "lab-3".to_owned() }),
         activation: Some("a-7".to_owned()),
     }
 }
@@ -85,11 +63,7 @@ pub(super) fn documents() -> Result<Documents, serde_json::Error> {
     };
     let mut cases = Vec::new();
     let mut case = |expect: &str, name: &str, document: String| {
-        cases.push(DocumentCase {
-            name: name.to_owned(),
-            document,
-            expect: expect.to_owned(),
-        });
+        cases.push(DocumentCase { name: name.to_owned(), document, expect: expect.to_owned() });
     };
 
     accepted(&good, &mut case)?;
@@ -106,28 +80,17 @@ pub(super) fn documents() -> Result<Documents, serde_json::Error> {
         keys: key_set_of(&text(&keys)?, &root_key()),
         jwks: text(&Jwks { keys: both_keys() })?,
     };
-    Ok(Documents {
-        trust,
-        now: NOW,
-        cases,
-    })
+    Ok(Documents { trust, now: NOW, cases })
 }
 
 /// Takes the expected code, the name and the document.
 pub(super) type Case<'a> = dyn FnMut(&str, &str, String) + 'a;
 
 fn accepted(good: &str, case: &mut Case<'_>) -> Result<(), serde_json::Error> {
-    case(
-        "ok",
-        "every member present",
-        license_of(good, &signing_key()),
-    );
+    case("ok", "every member present", license_of(good, &signing_key()));
     let sparse = Claims {
         sub: "license/design/cad".to_owned(),
-        license: LicenseRef {
-            edition: None,
-            ..claims().license
-        },
+        license: LicenseRef { edition: None, ..claims().license },
         holder: None,
         features: vec![],
         limits: Limits::default(),
@@ -136,63 +99,31 @@ fn accepted(good: &str, case: &mut Case<'_>) -> Result<(), serde_json::Error> {
         ..claims()
     };
     case("ok", "no optional member present", license(&sparse)?);
-    let identity = User::Identity {
-        issuer: "https://idp.acme.example".to_owned(),
-        subject: "1234".to_owned(),
-    };
+    let identity =
+        User::Identity { issuer: "https://idp.acme.example".to_owned(), subject: "1234".to_owned() };
     case(
         "ok",
         "a holder by identity",
-        license(&Claims {
-            holder: Some(Holder::User(identity)),
-            ..claims()
-        })?,
+        license(&Claims { holder: Some(Holder::User(identity)), ..claims() })?,
     );
-    let device = Device {
-        id: "lab-3".to_owned(),
-        name: Some("Lab 3".to_owned()),
-    };
+    let device = Device { id: "lab-3".to_owned(), name: Some("Lab 3".to_owned()) };
     case(
         "ok",
         "a holder that is a device",
-        license(&Claims {
-            holder: Some(Holder::Device(device)),
-            ..claims()
-        })?,
+        license(&Claims { holder: Some(Holder::Device(device)), ..claims() })?,
     );
     case(
         "ok",
         "a payload member of a later issuer",
         license_of(&add(good, r#""later":{"a":[1]}"#), &signing_key()),
     );
-    case(
-        "ok",
-        "the first instant of validity",
-        license(&Claims {
-            nbf: NOW,
-            ..claims()
-        })?,
-    );
-    case(
-        "ok",
-        "the last second of validity",
-        license(&Claims {
-            exp: NOW + 1,
-            ..claims()
-        })?,
-    );
-    case(
-        "ok",
-        "alg Ed25519 of RFC 9864",
-        with_header(&header("Ed25519", "license+jwt", &kid()), good),
-    );
+    case("ok", "the first instant of validity", license(&Claims { nbf: NOW, ..claims() })?);
+    case("ok", "the last second of validity", license(&Claims { exp: NOW + 1, ..claims() })?);
+    case("ok", "alg Ed25519 of RFC 9864", with_header(&header("Ed25519", "license+jwt", &kid()), good));
     case(
         "ok",
         "a harmless header member",
-        with_header(
-            &add(&header("EdDSA", "license+jwt", &kid()), r#""cty":"json""#),
-            good,
-        ),
+        with_header(&add(&header("EdDSA", "license+jwt", &kid()), r#""cty":"json""#), good),
     );
     Ok(())
 }
@@ -203,67 +134,19 @@ fn meanings(case: &mut Case<'_>) -> Result<(), serde_json::Error> {
         case(expect, name, license(&claims)?);
         Ok(())
     };
-    let suspended = Claims {
-        state: State::Suspended,
-        features: vec![],
-        ..claims()
-    };
-    let expired = Claims {
-        state: State::Expired,
-        features: vec![],
-        ..claims()
-    };
-    with(
-        "wrong-issuer",
-        "another issuer",
-        Claims {
-            iss: format!("{ISSUER}/"),
-            ..claims()
-        },
-    )?;
-    with(
-        "wrong-product",
-        "another product",
-        Claims {
-            aud: "CAD".to_owned(),
-            ..claims()
-        },
-    )?;
-    with(
-        "not-yet-valid",
-        "one second before",
-        Claims {
-            nbf: NOW + 1,
-            ..claims()
-        },
-    )?;
-    with(
-        "expired",
-        "the instant of exp",
-        Claims {
-            exp: NOW,
-            ..claims()
-        },
-    )?;
+    let suspended = Claims { state: State::Suspended, features: vec![], ..claims() };
+    let expired = Claims { state: State::Expired, features: vec![], ..claims() };
+    with("wrong-issuer", "another issuer", Claims { iss: format!("{ISSUER}/"), ..claims() })?;
+    with("wrong-product", "another product", Claims { aud: "CAD".to_owned(), ..claims() })?;
+    with("not-yet-valid", "one second before", Claims { nbf: NOW + 1, ..claims() })?;
+    with("expired", "the instant of exp", Claims { exp: NOW, ..claims() })?;
     with("expired", "long after exp", Claims { exp: 1, ..claims() })?;
     with("suspended", "suspended", suspended.clone())?;
     with("expired", "the state expired", expired)?;
-    with(
-        "expired",
-        "suspended and after exp",
-        Claims {
-            exp: NOW,
-            ..suspended.clone()
-        },
-    )?;
+    with("expired", "suspended and after exp", Claims { exp: NOW, ..suspended.clone() })?;
     with(
         "wrong-issuer",
         "another issuer, and all else wrong, too",
-        Claims {
-            iss: String::new(),
-            aud: String::new(),
-            exp: 0,
-            ..suspended
-        },
+        Claims { iss: String::new(), aud: String::new(), exp: 0, ..suspended },
     )
 }

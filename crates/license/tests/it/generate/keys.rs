@@ -34,10 +34,7 @@ pub(super) fn published(key: &SigningKey, exp: u64) -> PublishedKey {
 }
 
 pub(super) fn both_keys() -> Vec<PublishedKey> {
-    vec![
-        published(&signing_key(), NOW + 2_000 * HOUR),
-        published(&retired_key(), NOW),
-    ]
+    vec![published(&signing_key(), NOW + 2_000 * HOUR), published(&retired_key(), NOW)]
 }
 
 pub(super) fn text(json: &impl Serialize) -> Result<String, serde_json::Error> {
@@ -53,18 +50,12 @@ pub(super) fn license(claims: &Claims) -> Result<String, serde_json::Error> {
 }
 
 pub(super) fn license_of(payload: &str, key: &SigningKey) -> String {
-    sign(
-        &signing_input(Typ::License, &jwk(key).thumbprint(), payload.as_bytes()),
-        key,
-    )
+    sign(&signing_input(Typ::License, &jwk(key).thumbprint(), payload.as_bytes()), key)
 }
 
 /// A document with a header of one's own making.
 pub(super) fn with_header(header: &str, payload: &str) -> String {
-    sign(
-        &format!("{}.{}", base64url(header), base64url(payload)),
-        &signing_key(),
-    )
+    sign(&format!("{}.{}", base64url(header), base64url(payload)), &signing_key())
 }
 
 pub(super) fn base64url(text: impl AsRef<[u8]>) -> String {
@@ -72,10 +63,7 @@ pub(super) fn base64url(text: impl AsRef<[u8]>) -> String {
 }
 
 pub(super) fn key_set_of(payload: &str, key: &SigningKey) -> String {
-    sign(
-        &signing_input(Typ::KeySet, &jwk(key).thumbprint(), payload.as_bytes()),
-        key,
-    )
+    sign(&signing_input(Typ::KeySet, &jwk(key).thumbprint(), payload.as_bytes()), key)
 }
 
 pub(super) fn kid() -> String {

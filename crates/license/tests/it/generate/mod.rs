@@ -101,12 +101,7 @@ pub(crate) fn files() -> Result<[(&'static str, String); 5], serde_json::Error> 
         ("jwks.json", pretty(&jwk_sets::jwk_sets()?)?),
         (
             "license.jws",
-            keys::license(&Claims {
-                iat: LONG_BEFORE,
-                nbf: LONG_BEFORE,
-                exp: LONG_AFTER,
-                ..claims()
-            })?,
+            keys::license(&Claims { iat: LONG_BEFORE, nbf: LONG_BEFORE, exp: LONG_AFTER, ..claims() })?,
         ),
         ("trusted.jwks.json", jwks),
     ])
