@@ -77,7 +77,7 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
 }
 
 fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Because {
-    let seats = format!("{} of {} seats are bound, {} wait", counts.bound, counts.limit, counts.waiting);
+    let seats = format!("{} of {} seats are bound, {} waiting", counts.bound, counts.limit, counts.waiting);
     let until = license.validity.until.map(seconds).unwrap_or_default();
     match outcome.phase.unwrap_or(Phase::Active) {
         Phase::Active => Because::new(Reason::Issued, seats),
