@@ -235,8 +235,9 @@ fn decide(
     let taken;
     (change.claim, change.release, taken) = secrets(license, &subjects, &documents, facts);
 
-    let next_look =
-        documents.values().filter_map(|document| document.renew_at).chain(license.next_phase(now)).min();
+    // Without a signer no renewal can be made, however due: the Authority's return brings us back.
+    let renewals = documents.values().filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
+    let next_look = renewals.chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(phase),
         standings,
