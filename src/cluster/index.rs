@@ -143,6 +143,11 @@ impl<K: Resource> Slim<K> {
         Self { meta, digest, kind: std::marker::PhantomData }
     }
 
+    /// The digest of its content.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     fn seen(&self) -> Seen {
         Seen {
             uid: self.meta.uid.clone().unwrap_or_default(),

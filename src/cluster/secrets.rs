@@ -1,16 +1,16 @@
 //! Writing and removing Secrets without ever touching one that is not ours.
 //!
 //! 1. A Secret is ours when it carries our label; the ledger says for whom. One that does not is left alone.
-//! 2. A new Secret is applied without force. If a foreign one has the name, its `type` differs, which cannot be
-//!    changed: the API server refuses, whatever the timing.
-//! 3. A Secret that says what it should is not written.
+//! 2. A new Secret is created: where one has the name already, the API server refuses, whatever the timing.
+//! 3. Ours is repaired by applying; entries that somebody added are taken out; one made immutable is made anew.
+//! 4. A Secret that says what it should is not written.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,7 @@ pub(super) struct Desired {
     key: Key,
     labels: BTreeMap<String, String>,
     data: BTreeMap<String, ByteString>,
-    owner: serde_json::Value,
+    owner: OwnerReference,
     digest: String,
 }
 
@@ -62,12 +62,31 @@ impl Desired {
         .into_iter()
         .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
         .collect();
-        let owner = json!({
-            "apiVersion": "usher.dev/v1alpha1", "kind": owner.kind, "name": owner.name, "uid": owner.uid.0,
-            "controller": true, "blockOwnerDeletion": false,
-        });
-        let digest = digest(&labels, &data, owner.get("uid").and_then(|uid| uid.as_str()));
+        let owner = OwnerReference {
+            api_version: "usher.dev/v1alpha1".into(),
+            kind: owner.kind.into(),
+            name: owner.name.into(),
+            uid: owner.uid.0.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(false),
+        };
+        let digest = digest(&labels, &data, Some(&owner.uid));
         Self { key, labels, data, owner, digest }
+    }
+
+    fn object(&self) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(self.key.name.clone()),
+                namespace: Some(self.key.namespace.clone()),
+                labels: Some(self.labels.clone()),
+                owner_references: Some(vec![self.owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            type_: Some(TYPE.into()),
+            data: Some(self.data.clone()),
+            ..Secret::default()
+        }
     }
 
     fn patch(&self, uid: Option<&str>) -> serde_json::Value {
@@ -126,41 +145,71 @@ pub(super) async fn ensure(
     desired: &Desired,
 ) -> Result<Written, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &desired.key.namespace);
-    let name = &desired.key.name;
-    if let Some(seen) = index.secret(&desired.key) {
-        if seen.digest == desired.digest {
-            return Ok(Written::Ours);
-        }
-        let force = PatchParams::apply(MANAGER).force();
-        match api.patch(name, &force, &Patch::Apply(desired.patch(Some(&seen.uid)))).await {
+    match index.secret(&desired.key) {
+        Some(seen) if seen.digest == desired.digest => return Ok(Written::Ours),
+        Some(seen) => match apply(&api, desired, Some(&seen.uid)).await {
             Ok(secret) => {
-                index.note_secret(slim(secret));
-                return Ok(Written::Ours);
+                let slim = slim(secret);
+                let repaired = slim.digest() == desired.digest;
+                index.note_secret(slim);
+                if repaired {
+                    return Ok(Written::Ours);
+                }
             }
-            // It is gone, or another one has its name by now: go on as if we had never seen it.
-            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            // It is gone, or another one, or cannot be changed: see for ourselves.
+            Err(kube::Error::Api(status)) if [404, 409, 422].contains(&status.code) => {}
             Err(error) => return Err(error),
-        }
+        },
+        None => match create(&api, index, desired).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            other => return other,
+        },
     }
-    match api.patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(desired.patch(None))).await {
+    mend(&api, index, desired).await
+}
+
+/// Creating, not applying: where a Secret has the name already, nothing is merged into it.
+async fn create(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Written, kube::Error> {
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    index.note_secret(slim(api.create(&params, &desired.object()).await?));
+    Ok(Written::Ours)
+}
+
+async fn apply(api: &Api<Secret>, desired: &Desired, uid: Option<&str>) -> Result<Secret, kube::Error> {
+    api.patch(&desired.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(desired.patch(uid)))
+        .await
+}
+
+/// The Secret that has the name is not as it should be: if it is ours, whatever people did to it is undone.
+async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Written, kube::Error> {
+    let name = &desired.key.name;
+    let Some(found) = api.get_opt(name).await? else { return create(api, index, desired).await };
+    if !is_ours(&found) {
+        return Ok(Written::Foreign);
+    }
+    match undo(api, desired, &found).await {
         Ok(secret) => {
             index.note_secret(slim(secret));
             Ok(Written::Ours)
         }
-        Err(kube::Error::Api(status)) if [409, 422].contains(&status.code) => {
-            match api.get_opt(name).await? {
-                Some(secret) if is_ours(&secret) => {
-                    let force = PatchParams::apply(MANAGER).force();
-                    let patch = Patch::Apply(desired.patch(secret.metadata.uid.as_deref()));
-                    index.note_secret(slim(api.patch(name, &force, &patch).await?));
-                    Ok(Written::Ours)
-                }
-                Some(_) => Ok(Written::Foreign),
-                None => Err(kube::Error::Api(status)),
-            }
+        // Somebody made it immutable.
+        Err(kube::Error::Api(status)) if status.code == 422 => {
+            delete(api, &found).await?;
+            create(api, index, desired).await
         }
         Err(error) => Err(error),
     }
+}
+
+/// Applying leaves the entries that somebody added, so these are taken out first.
+async fn undo(api: &Api<Secret>, desired: &Desired, found: &Secret) -> Result<Secret, kube::Error> {
+    let added = found.data.iter().flat_map(BTreeMap::keys).filter(|entry| !desired.data.contains_key(*entry));
+    let added: BTreeMap<&String, Option<ByteString>> = added.map(|entry| (entry, None)).collect();
+    if !added.is_empty() {
+        let patch = json!({"metadata": {"uid": found.metadata.uid}, "data": added});
+        api.patch(&desired.key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    }
+    apply(api, desired, found.metadata.uid.as_deref()).await
 }
 
 /// Ours even if somebody took the label off: our type, and an owner of ours.
@@ -179,11 +228,15 @@ pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<
     if !is_ours(&secret) || !of_subject {
         return Ok(());
     }
+    delete(&api, &secret).await
+}
+
+async fn delete(api: &Api<Secret>, secret: &Secret) -> Result<(), kube::Error> {
     let only_this_one = DeleteParams {
         preconditions: Some(Preconditions { uid: secret.metadata.uid.clone(), resource_version: None }),
         ..DeleteParams::default()
     };
-    match api.delete(&key.name, &only_this_one).await {
+    match api.delete(&secret.name_any(), &only_this_one).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
         Err(error) => Err(error),

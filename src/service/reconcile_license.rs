@@ -45,8 +45,8 @@ pub struct Outcome {
     pub documents: BTreeMap<Uid, Document>,
     /// The Secrets to remove, before anything is added.
     pub removals: Vec<Removal>,
-    /// Names of wanted Secrets that belong to another License or Seat.
-    pub taken: BTreeSet<String>,
+    /// Those whose wanted Secret belongs to another License or Seat.
+    pub taken: BTreeSet<Uid>,
     /// Seats that were bound just now.
     pub bound: BTreeSet<Uid>,
     /// Seats that lost their place just now.
@@ -152,15 +152,18 @@ async fn commit(
     outcome: &mut Outcome,
 ) -> Result<(), CommitError> {
     let mut version = change.expected.unwrap_or(0);
+    let mut refused = Vec::new();
     if !change.is_empty() {
-        outcome.taken.extend(ledger.commit(change).await?);
+        refused = ledger.commit(change).await?;
         version += 1;
     }
+    let without = change.claim.iter().filter(|(name, _)| refused.contains(name));
+    outcome.taken.extend(without.map(|(_, subject)| subject.clone()));
     let removing = before.iter().filter(|claim| {
         let wanted_again = change.claim.iter().any(|(name, _)| *name == claim.name);
         // A name that went from one Seat to its namesake is refused to the new one until the old Secret is gone.
         (claim.removing || change.release.contains(&claim.name))
-            && (!wanted_again || outcome.taken.contains(&claim.name))
+            && (!wanted_again || refused.contains(&claim.name))
     });
     outcome.removals.extend(removing.map(|claim| Removal {
         license: change.license.clone(),
@@ -229,14 +232,17 @@ fn decide(
             }
         }
     }
-    (change.claim, change.release) = secrets(license, &subjects, &documents, facts);
+    let taken;
+    (change.claim, change.release, taken) = secrets(license, &subjects, &documents, facts);
 
-    let next_look =
-        documents.values().filter_map(|document| document.renew_at).chain(license.next_phase(now)).min();
+    // Without a signer no renewal can be made, however due: the Authority's return brings us back.
+    let renewals = documents.values().filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
+    let next_look = renewals.chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(phase),
         standings,
         documents,
+        taken,
         bound: take.into_iter().collect(),
         freed: free,
         signed: change.issue.len(),
@@ -254,32 +260,37 @@ fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {
         .collect()
 }
 
-/// Which Secrets to claim, and which of the claimed ones to release.
+/// Which Secrets to claim, which of the claimed ones to release, and who must go without: of two that want one
+/// name, whoever has it keeps it, and else the License comes first.
 fn secrets(
     license: &License,
     subjects: &[Subject<'_>],
     documents: &BTreeMap<Uid, Document>,
     facts: Option<&Facts>,
-) -> (Vec<(String, Uid)>, Vec<String>) {
-    let wanted: BTreeMap<String, Uid> = subjects
-        .iter()
-        .filter(|subject| documents.contains_key(subject.uid(license)))
-        .map(|subject| {
-            let name = match subject {
-                Subject::License => license.secret.to_string(),
-                Subject::Seat(seat) => seat_secret(&seat.name),
-            };
-            (name, subject.uid(license).clone())
-        })
-        .collect();
+) -> (Vec<(String, Uid)>, Vec<String>, BTreeSet<Uid>) {
     let claims = facts.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
     let ours = |name: &str, subject: &Uid| {
         claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing)
     };
+    let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
+    let mut without = BTreeSet::new();
+    for subject in subjects.iter().filter(|subject| documents.contains_key(subject.uid(license))) {
+        let name = match subject {
+            Subject::License => license.secret.to_string(),
+            Subject::Seat(seat) => seat_secret(&seat.name),
+        };
+        let uid = subject.uid(license).clone();
+        if wanted.contains_key(&name) && !ours(&name, &uid) {
+            without.insert(uid);
+        } else {
+            without.extend(wanted.insert(name, uid));
+        }
+    }
     let claim = wanted.iter().filter(|(name, subject)| !ours(name, subject));
     let release = claims.iter().filter(|c| !c.removing && wanted.get(&c.name) != Some(&c.subject));
     (
         claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(),
         release.map(|c| c.name.clone()).collect(),
+        without,
     )
 }

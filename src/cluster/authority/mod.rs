@@ -23,7 +23,7 @@ use crate::{
         api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, PAUSED, Type},
         index::Slim,
         labels,
-        queue::Done,
+        queue::{Done, Task},
     },
     domain::{
         license::{Key, Uid},
@@ -61,10 +61,12 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
     let living = found.as_deref().filter(|found| found.meta().deletion_timestamp.is_none());
     let Some(guard) = living else {
         context.published.withdraw(name);
-        let known = context.index.authorities();
-        let known: Vec<Uid> = known.iter().filter_map(|a| a.meta().uid.clone()).map(Uid).collect();
-        context.ledger.retain_authorities(&known, context.edge.now()).await?;
+        forget_gone(context).await?;
         context.set_signing(name, None);
+        // Its issuer is free now: somebody may have waited for it.
+        let others = context.index.authorities().into_iter().map(|other| other.name_any());
+        context
+            .push(others.filter(|other| matches!(context.signing(other), Some(Err(_)))).map(Task::Authority));
         return Ok(());
     };
     // An Authority that cannot be read waits for its next edit, and goes on signing if it did.
@@ -87,12 +89,20 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
     };
     let store = store::Secrets::new(&context.client, &context.namespace);
     let entropy = || context.edge.entropy();
-    let signer =
-        match establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await {
-            Ok(signer) => Ok(Arc::new(signer)),
-            Err(EstablishError::Stalled(because)) => Err(because),
-            Err(error) => return Err(Error::Establish(error)),
-        };
+    let establish =
+        async || establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await;
+    let mut established = establish().await;
+    if matches!(&established, Err(EstablishError::Stalled(because)) if because.reason == Reason::IssuerTaken)
+    {
+        // Perhaps by one that was deleted between two looks, such as its own predecessor.
+        forget_gone(context).await?;
+        established = establish().await;
+    }
+    let signer = match established {
+        Ok(signer) => Ok(Arc::new(signer)),
+        Err(EstablishError::Stalled(because)) => Err(because),
+        Err(error) => return Err(Error::Establish(error)),
+    };
     match &signer {
         Ok(signer) => {
             publish(context, name, signer).await?;
@@ -103,6 +113,13 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
     write_status(context, authority, signer.as_deref()).await?;
     context.set_signing(name, Some(signer));
     Ok(())
+}
+
+/// Forgets the Authorities that are no longer there.
+async fn forget_gone<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
+    let known = context.index.authorities();
+    let known: Vec<Uid> = known.iter().filter_map(|a| a.meta().uid.clone()).map(Uid).collect();
+    Ok(context.ledger.retain_authorities(&known, context.edge.now()).await?)
 }
 
 fn data(signer: &Signer) -> BTreeMap<String, String> {
@@ -139,10 +156,18 @@ async fn publish<L>(context: &Context<L>, authority: &str, signer: &Signer) -> R
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels}, "data": data,
     });
-    let written = api
+    let failed = |source| Error::Cluster { doing: "publishing the keys", source };
+    let mut written = api
         .patch(&key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(map))
         .await
-        .map_err(|source| Error::Cluster { doing: "publishing the keys", source })?;
+        .map_err(failed)?;
+    // Applying leaves the entries that somebody added.
+    let added = written.data.iter().flat_map(BTreeMap::keys).filter(|entry| !data.contains_key(*entry));
+    let added: BTreeMap<&String, Option<&str>> = added.map(|entry| (entry, None)).collect();
+    if !added.is_empty() {
+        let patch = Patch::Merge(json!({"data": added}));
+        written = api.patch(&key.name, &PatchParams::default(), &patch).await.map_err(failed)?;
+    }
     context.index.note_config_map(slim(written));
     Ok(())
 }

@@ -72,7 +72,7 @@ pub(super) async fn gains<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<String>,
+    foreign: &BTreeSet<Uid>,
     now: Timestamp,
 ) -> Result<(), Error> {
     seats(context, gathered, validated, outcome, foreign, now, true).await
@@ -83,7 +83,7 @@ async fn seats<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<String>,
+    foreign: &BTreeSet<Uid>,
     now: Timestamp,
     bound: bool,
 ) -> Result<(), Error> {
@@ -111,12 +111,12 @@ fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>)
     Before { conditions: conditions.unwrap_or_default(), generation: object.meta().generation.unwrap_or(0) }
 }
 
-/// The Secrets of the License and of the Seats that hold a place. Returns the names that are not ours to write.
+/// The Secrets of the License and of the Seats that hold a place. Returns those whose Secret is not ours to write.
 pub(super) async fn secrets<L>(
     context: &Context<L>,
     validated: &validate::Valid,
     outcome: &Outcome,
-) -> Result<BTreeSet<String>, Error> {
+) -> Result<BTreeSet<Uid>, Error> {
     let license = &validated.license;
     let own =
         (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
@@ -124,19 +124,19 @@ pub(super) async fn secrets<L>(
         .seats
         .iter()
         .map(|seat| (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name)));
-    let desired: Vec<(String, Desired)> = std::iter::once(own)
+    let desired: Vec<(Uid, Desired)> = std::iter::once(own)
         .chain(of_seats)
-        .filter(|(_, name)| !outcome.taken.contains(name))
+        .filter(|(owner, _)| !outcome.taken.contains(owner.uid))
         .filter_map(|(owner, name)| {
             let document = outcome.documents.get(owner.uid)?;
             let key = Key::new(&license.key.namespace, &name);
-            Some((name, Desired::new(key, &license.key.name, &owner, document)))
+            Some((owner.uid.clone(), Desired::new(key, &license.key.name, &owner, document)))
         })
         .collect();
-    let foreign: Vec<Option<String>> = stream::iter(desired)
-        .map(async |(name, desired)| {
+    let foreign: Vec<Option<Uid>> = stream::iter(desired)
+        .map(async |(subject, desired)| {
             let written = secrets::ensure(&context.client, &context.index, &desired).await?;
-            Ok((written == Written::Foreign).then_some(name))
+            Ok((written == Written::Foreign).then_some(subject))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -151,7 +151,7 @@ pub(super) async fn license<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<String>,
+    foreign: &BTreeSet<Uid>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some(object) = gathered.readable() else { return Ok(()) };

@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         allocation::Standing,
-        license::{License, Phase, Seat},
+        license::{License, Phase, Seat, Uid},
         reason::{Because, Reason},
     },
     service::reconcile_license::{Outcome, seat_secret},
@@ -32,14 +32,14 @@ pub(super) struct Before<'a> {
 pub(super) fn of_license(
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<String>,
+    foreign: &BTreeSet<Uid>,
     before: &Before<'_>,
     now: Timestamp,
 ) -> LicenseStatus {
     let license = &validated.license;
     let counts = counts(license, outcome);
     let ready = license_ready(license, outcome, counts);
-    let taken = foreign.contains(license.secret.as_str()).then(|| {
+    let taken = foreign.contains(&license.uid).then(|| {
         secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret")
     });
     let stalled = validated.signer.as_ref().err().or(taken.as_ref());
@@ -114,14 +114,14 @@ pub(super) fn of_seat(
     validated: &validate::Valid,
     seat: &Seat,
     outcome: &Outcome,
-    foreign: &BTreeSet<String>,
+    foreign: &BTreeSet<Uid>,
     before: &Before<'_>,
     now: Timestamp,
 ) -> SeatStatus {
     let phase = outcome.phase.unwrap_or(Phase::Active);
     let standing = outcome.standings.get(&seat.uid).cloned().unwrap_or(Standing::Waiting { position: 0 });
     let secret = seat_secret(&seat.name);
-    let taken = (standing == Standing::Bound && foreign.contains(&secret)).then(|| {
+    let taken = (standing == Standing::Bound && foreign.contains(&seat.uid)).then(|| {
         secret_taken(&secret, "delete that Secret, or delete this Seat and make one of another name")
     });
     let document = outcome.documents.get(&seat.uid).filter(|_| taken.is_none());
