@@ -7,5 +7,6 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod faults;
 mod ground;
 mod scenarios;
