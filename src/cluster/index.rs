@@ -246,7 +246,7 @@ impl Index {
     pub fn authority_event(&self, event: Event<DeserializeGuard<Authority>>) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
         self.write(|s| {
-            s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())]))
+            s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())]));
         });
         tasks
     }

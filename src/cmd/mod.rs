@@ -120,6 +120,13 @@ fn unix(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }
 
+/// The cluster of KUBECONFIG, else the one that this program runs in.
+async fn cluster() -> Result<kube::Config, Failure> {
+    let found = kube::Config::infer().await;
+    found
+        .map_err(|error| format!("no cluster is configured: set KUBECONFIG, or run in a pod: {error}").into())
+}
+
 /// A failure with its causes, on one line.
 fn with_causes(failure: &(dyn std::error::Error + 'static)) -> String {
     let mut text = failure.to_string();

@@ -7,6 +7,9 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod clients;
+mod docs;
 mod faults;
 mod ground;
 mod scenarios;
+mod tidy;
