@@ -2,7 +2,8 @@
 //!
 //! Nothing here awaits. A change is answered with the tasks that it calls for; an object that did not change calls for
 //! none, so that a relist of thousands costs comparisons and nothing else. What we wrote is put in at once
-//! (`note`), so that nobody decides to write it again before the watch brings it back.
+//! (`note`), so that nobody decides to write it again before the watch brings it back; unless the watch is further
+//! already: then what we wrote was changed or deleted meanwhile, and to put it in would raise the dead.
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
@@ -31,11 +32,13 @@ struct Shelf<T> {
     listing: Option<HashSet<Key>>,
     /// Whether a list has ever been complete.
     complete: bool,
+    /// The newest version that the watch has brought, of any object, deletions included.
+    seen: u64,
 }
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self { items: HashMap::new(), listing: None, complete: false }
+        Self { items: HashMap::new(), listing: None, complete: false, seen: 0 }
     }
 }
 
@@ -56,8 +59,8 @@ impl<T: Resource> Shelf<T> {
             listing.insert(key.clone());
         }
         let former = self.items.get(&key).cloned();
+        // Versions count across all objects of a kind, so this holds for namesakes too.
         if let Some(former) = &former
-            && former.meta().uid == object.meta().uid
             && version(&**former) >= version(&object)
         {
             return (false, None, former.clone());
@@ -65,6 +68,13 @@ impl<T: Resource> Shelf<T> {
         let object = Arc::new(object);
         self.items.insert(key, object.clone());
         (true, former, object)
+    }
+
+    /// Puts in what we wrote, unless the watch knows better.
+    fn note(&mut self, object: T) {
+        if version(&object) > self.seen {
+            self.put(object);
+        }
     }
 
     /// Takes `object` out, unless another one has its name by now.
@@ -76,6 +86,9 @@ impl<T: Resource> Shelf<T> {
 
     /// Applies a watch event; `touched` is told every object that came, changed or went.
     fn event(&mut self, event: Event<T>, mut touched: impl FnMut(&T)) {
+        if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event {
+            self.seen = self.seen.max(version(object));
+        }
         match event {
             Event::Init => self.listing = Some(HashSet::new()),
             Event::InitApply(object) | Event::Apply(object) => {
@@ -283,27 +296,27 @@ impl Index {
 
     /// We wrote the status of this License.
     pub fn note_license(&self, license: License) {
-        self.write(|s| drop(s.licenses.put(DeserializeGuard(Ok(license)))));
+        self.write(|s| s.licenses.note(DeserializeGuard(Ok(license))));
     }
 
     /// We wrote the status of this Seat.
     pub fn note_seat(&self, seat: Seat) {
-        self.write(|s| drop(s.seats.put(DeserializeGuard(Ok(seat)))));
+        self.write(|s| s.seats.note(DeserializeGuard(Ok(seat))));
     }
 
     /// We wrote the status of this Authority.
     pub fn note_authority(&self, authority: Authority) {
-        self.write(|s| drop(s.authorities.put(DeserializeGuard(Ok(authority)))));
+        self.write(|s| s.authorities.note(DeserializeGuard(Ok(authority))));
     }
 
     /// We wrote this Secret.
     pub fn note_secret(&self, secret: Slim<Secret>) {
-        self.write(|s| drop(s.secrets.put(secret)));
+        self.write(|s| s.secrets.note(secret));
     }
 
     /// We wrote this ConfigMap.
     pub fn note_config_map(&self, map: Slim<ConfigMap>) {
-        self.write(|s| drop(s.config_maps.put(map)));
+        self.write(|s| s.config_maps.note(map));
     }
 
     // ---- what is known ----
@@ -372,5 +385,69 @@ impl Index {
     /// A ConfigMap of ours.
     pub fn config_map(&self, key: &Key) -> Option<Seen> {
         self.read(|s| s.config_maps.items.get(key).map(|map| map.seen()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(uid: &str, version: u64) -> Slim<Secret> {
+        let mut secret = Secret::default();
+        let meta = secret.meta_mut();
+        (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
+        (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
+        meta.labels = Some(labels::of_document("cad", &crate::domain::license::Uid("cy".into())));
+        Slim::new(secret, version.to_string())
+    }
+
+    fn there(index: &Index) -> Option<(String, String)> {
+        index.secret(&Key::new("design", "cy-seat")).map(|seen| (seen.uid, seen.digest))
+    }
+
+    fn is(uid: &str, digest: &str) -> Option<(String, String)> {
+        Some((uid.to_owned(), digest.to_owned()))
+    }
+
+    #[test]
+    fn what_we_wrote_counts_until_the_watch_brings_something_newer() {
+        let index = Index::default();
+        index.note_secret(secret("a", 5));
+        assert!(index.secret_event(Event::Apply(secret("a", 4))).is_empty(), "older than what we wrote");
+        assert!(index.secret_event(Event::Apply(secret("a", 5))).is_empty(), "our own write calls for no look");
+        assert_eq!(there(&index), is("a", "5"));
+        assert_eq!(index.secret_event(Event::Apply(secret("a", 6))).len(), 1);
+        assert_eq!(there(&index), is("a", "6"));
+    }
+
+    #[test]
+    fn what_was_deleted_before_our_reply_came_does_not_come_back() {
+        let index = Index::default();
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Delete(secret("a", 7)));
+        index.note_secret(secret("a", 6));
+        assert_eq!(there(&index), None);
+    }
+
+    #[test]
+    fn a_namesake_takes_the_place_and_the_late_end_of_the_former_does_not_touch_it() {
+        let index = Index::default();
+        index.note_secret(secret("b", 8));
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Delete(secret("a", 7)));
+        assert_eq!(there(&index), is("b", "8"));
+    }
+
+    #[test]
+    fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
+        let index = Index::default();
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Init);
+        assert_eq!(index.secret_event(Event::InitDone).len(), 1);
+        assert_eq!(there(&index), None);
+        index.secret_event(Event::Init);
+        index.note_secret(secret("b", 8));
+        index.secret_event(Event::InitDone);
+        assert_eq!(there(&index), is("b", "8"));
     }
 }
