@@ -24,6 +24,7 @@ use crate::{
         index::Slim,
         labels,
         queue::{Done, Task},
+        status::write,
     },
     domain::{
         license::{Key, Uid},
@@ -202,16 +203,9 @@ async fn write_status<L>(
         return Ok(());
     }
     let api: Api<Authority> = Api::all(context.client.clone());
-    let patch = json!({
-        "apiVersion": "usher.dev/v1alpha1", "kind": "Authority",
-        "metadata": {"name": authority.name_any(), "uid": authority.uid()}, "status": status,
-    });
-    match api
-        .patch_status(&authority.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
-        .await
-    {
+    match write(&api, authority, &status).await {
         Ok(written) => context.index.note_authority(written),
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         Err(source) => return Err(Error::Cluster { doing: "writing the status of an Authority", source }),
     }
     context.events.of_change(authority, Type::Ready, &former.conditions, &status.conditions).await;

@@ -21,6 +21,7 @@ use crate::{
             validate::{self, paused},
         },
         secrets::{self, Desired, Owner, Written},
+        status::write,
     },
     domain::{
         allocation::Standing,
@@ -211,14 +212,7 @@ async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatSta
     }
     let api: Api<api::Seat> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let patch = json!({
-        "apiVersion": "usher.dev/v1alpha1", "kind": "Seat",
-        "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
-    });
-    match api
-        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
-        .await
-    {
+    match write(&api, object, &status).await {
         Ok(written) => context.index.note_seat(written),
         Err(error) => return gone_or(error, "writing the status of a Seat"),
     }
@@ -237,14 +231,7 @@ async fn write_license<L>(
     }
     let api: Api<api::License> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let patch = json!({
-        "apiVersion": "usher.dev/v1alpha1", "kind": "License",
-        "metadata": {"name": object.name_any(), "uid": object.uid()}, "status": status,
-    });
-    match api
-        .patch_status(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
-        .await
-    {
+    match write(&api, object, &status).await {
         Ok(written) => context.index.note_license(written),
         Err(error) => return gone_or(error, "writing the status of a License"),
     }
@@ -253,10 +240,11 @@ async fn write_license<L>(
     Ok(())
 }
 
-/// The object went, or another one has its name: its event brings us back, nothing failed.
+/// The object went: its event brings us back, nothing failed. A conflict may be a namesake or somebody in the way,
+/// and of the latter no event need tell: that is tried again.
 fn gone_or(error: kube::Error, doing: &'static str) -> Result<(), Error> {
     match error {
-        kube::Error::Api(status) if [404, 409].contains(&status.code) => Ok(()),
+        kube::Error::Api(status) if status.code == 404 => Ok(()),
         error => Err(failed(doing)(error)),
     }
 }
