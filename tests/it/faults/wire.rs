@@ -21,6 +21,7 @@ use kube::{
 };
 use serde_json::json;
 use tokio::sync::watch;
+use crate::ground::until;
 use tower::{BoxError, Layer as _, Service, retry::RetryLayer};
 
 /// One request, as a plan sees it.
@@ -103,6 +104,7 @@ impl Control {
 
     /// Returns once the plan froze the wire.
     pub async fn froze(&self) {
+        // No patience of its own: the test has something else that ends.
         self.frozen.subscribe().wait_for(|frozen| *frozen).await.unwrap();
     }
 
@@ -113,7 +115,7 @@ impl Control {
 
     /// Returns once the reply to a held request is there.
     pub async fn holds(&self) {
-        self.held.subscribe().wait_for(|(count, _)| *count > 0).await.unwrap();
+        until("a request is held", async || (self.held.borrow().0 > 0).then_some(())).await;
     }
 
     /// Lets held replies go.
