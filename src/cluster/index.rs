@@ -414,7 +414,10 @@ mod tests {
         let index = Index::default();
         index.note_secret(secret("a", 5));
         assert!(index.secret_event(Event::Apply(secret("a", 4))).is_empty(), "older than what we wrote");
-        assert!(index.secret_event(Event::Apply(secret("a", 5))).is_empty(), "our own write calls for no look");
+        assert!(
+            index.secret_event(Event::Apply(secret("a", 5))).is_empty(),
+            "our own write calls for no look"
+        );
         assert_eq!(there(&index), is("a", "5"));
         assert_eq!(index.secret_event(Event::Apply(secret("a", 6))).len(), 1);
         assert_eq!(there(&index), is("a", "6"));

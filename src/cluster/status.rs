@@ -50,7 +50,10 @@ mod tests {
 
     #[test]
     fn what_somebody_added_is_taken_out_and_the_rest_is_as_wanted() {
-        let patch = without_added(json!({"state": "Bound"}), &json!({"state": "Waiting", "waiting": {"position": 1}}));
+        let patch = without_added(
+            json!({"state": "Bound"}),
+            &json!({"state": "Waiting", "waiting": {"position": 1}}),
+        );
         assert_eq!(patch, json!({"state": "Bound", "waiting": null}));
     }
 }

@@ -36,14 +36,21 @@ fn by_hand() -> PatchParams {
 async fn what_people_do_to_secrets_and_statuses_is_mended_to_the_byte() {
     let ground = Ground::own();
     let (config, disk) = (ground.usher_config().await, Disk::new());
-    let operator = Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
+    let operator =
+        Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
     let place = Place::new(&ground).await;
     place.churn().await;
     place.ends_as(CHURNED).await;
     let bytes = async || {
         let mut all = Vec::new();
         for name in ["cad-license", "cy-seat"] {
-            let data = place.secrets().get_opt(name).await.unwrap().and_then(|secret| secret.data).unwrap_or_default();
+            let data = place
+                .secrets()
+                .get_opt(name)
+                .await
+                .unwrap()
+                .and_then(|secret| secret.data)
+                .unwrap_or_default();
             all.extend(["license.jws", "license.json", "keys.jws"].map(|entry| data.get(entry).cloned()));
         }
         all
@@ -81,7 +88,8 @@ async fn what_people_do_to_secrets_and_statuses_is_mended_to_the_byte() {
 async fn secrets_may_be_deleted_and_edited_all_the_while() {
     let ground = Ground::own();
     let (config, disk) = (ground.usher_config().await, Disk::new());
-    let operator = Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
+    let operator =
+        Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
     let place = Place::new(&ground).await;
     let vandal = async {
         for round in 0.. {
@@ -111,12 +119,15 @@ async fn secrets_may_be_deleted_and_edited_all_the_while() {
 async fn a_foreign_secret_of_our_name_is_never_touched() {
     let ground = Ground::own();
     let (config, disk) = (ground.usher_config().await, Disk::new());
-    let operator = Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
+    let operator =
+        Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
     let place = Place::new(&ground).await;
     let secrets: Api<Secret> = place.secrets();
     // One is plainly foreign, the other wears our label.
     let mut before = Vec::new();
-    for (name, labels) in [("bob-seat", json!({})), ("cad-license", json!({"app.kubernetes.io/managed-by": "usher"}))] {
+    for (name, labels) in
+        [("bob-seat", json!({})), ("cad-license", json!({"app.kubernetes.io/managed-by": "usher"}))]
+    {
         let foreign = json!({"kind": "Secret", "metadata": {"name": name, "labels": labels}, "stringData": {"license.jws": "mine"}});
         apply(&place.client, &place.namespace, &foreign).await.unwrap();
         before.push(secrets.get(name).await.unwrap());
@@ -134,7 +145,8 @@ async fn a_foreign_secret_of_our_name_is_never_touched() {
     ];
     until(&format!("{wanted:#?}"), async || {
         let state = place.state().await;
-        let equal = state.len() == wanted.len() && state.iter().zip(wanted).all(|(line, wanted)| line.starts_with(wanted));
+        let equal = state.len() == wanted.len()
+            && state.iter().zip(wanted).all(|(line, wanted)| line.starts_with(wanted));
         equal.then_some(())
     })
     .await;

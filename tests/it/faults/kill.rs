@@ -1,6 +1,7 @@
 //! `kill -9`, again and again, of the real program.
 
 use std::{
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -10,6 +11,7 @@ use std::{
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
+use tokio::sync::watch;
 use usher::{
     ledger::{Ledger as _, audit::Link, sqlite::Sqlite},
     service::edge::Edge as _,
@@ -25,8 +27,10 @@ use crate::{
 
 /// How often.
 const KILLS: usize = 200;
-/// The longest that a process is let live: about three times what it needs until it is at work.
-const LIFE: Duration = Duration::from_millis(450);
+/// The longest that a process is let live, most often counted from when it is at work.
+const LIFE: Duration = Duration::from_millis(200);
+/// How much people do at most while one process lives.
+const EDITS: usize = 6;
 
 /// Random numbers (xorshift64*), so that a failure can be run again.
 struct Random(u64);
@@ -41,27 +45,44 @@ impl Random {
 }
 
 /// A process that ends with us: when this is dropped, when this thread ends, and so when this process does.
-struct Usher(Child);
+struct Usher {
+    child: Child,
+    at_work: watch::Receiver<bool>,
+}
 
 impl Usher {
     fn start(kubeconfig: &Path, ledger: &Path) -> Self {
-        let child = Command::new("setpriv")
+        let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
             .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
             .arg(ledger)
             .env("KUBECONFIG", kubeconfig)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self(child)
+        let (told, at_work) = watch::channel(false);
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.contains("at work") {
+                    told.send_replace(true);
+                }
+            }
+        });
+        Self { child, at_work }
+    }
+
+    async fn is_at_work(&mut self) {
+        let told = tokio::time::timeout(ground::PATIENCE, self.at_work.wait_for(|at_work| *at_work)).await;
+        assert!(told.is_ok_and(|told| told.is_ok()), "usher did not get to work");
     }
 }
 
 impl Drop for Usher {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -81,7 +102,7 @@ async fn something(place: &Place<'_>, random: &mut Random) {
         }
         8 => {
             let mut license = ground::license(2);
-            license["spec"]["suspended"] = json!(random.below(2) == 0);
+            license["spec"]["suspended"] = json!(random.below(4) == 0);
             place.apply(&license).await;
         }
         _ => {
@@ -112,21 +133,32 @@ async fn killed_at_two_hundred_random_moments_it_comes_to_the_same_end() {
         place.seat(&["ann", "bob", "cy"]).await;
         place.are_bound(&["ann", "bob"]).await;
     }
-    for _ in 0..KILLS {
-        let usher = Usher::start(&kubeconfig, &disk.ledger());
+    for round in 0..KILLS {
+        let mut usher = Usher::start(&kubeconfig, &disk.ledger());
         // When it dies is the fault that is tried here; nothing is waited for.
         let life = Duration::from_micros(random.below(u64::try_from(LIFE.as_micros()).unwrap()));
         let people = async {
-            loop {
+            for _ in 0..EDITS {
                 something(&place, &mut random).await;
             }
+            std::future::pending::<()>().await;
         };
-        let _ = tokio::time::timeout(life, people).await;
+        let death = async {
+            // Each fifth one may die while it starts.
+            if round % 5 != 0 {
+                usher.is_at_work().await;
+            }
+            tokio::time::sleep(life).await;
+        };
+        tokio::select! {
+            () = people => {}
+            () = death => {}
+        }
         drop(usher);
     }
     place.never_over(2);
     let requests = ground.writes().len();
-    assert!(requests > 5 * KILLS, "{requests} writes: it was killed before it did anything");
+    assert!(requests > KILLS, "{requests} writes: it was killed before it did anything");
 
     let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
     let mut last: Option<Link> = None;
@@ -146,7 +178,12 @@ async fn killed_at_two_hundred_random_moments_it_comes_to_the_same_end() {
     // The same end: two hold, three wait, each in its place, and nothing is left over.
     place.license(2).await;
     place.seat(&["ann", "bob", "cy", "dan", "eve"]).await;
-    let operator = Operator::start(wire::client(&ground.usher_config().await, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
+    let operator = Operator::start(
+        wire::client(&ground.usher_config().await, |_| Act::Pass).0,
+        &disk.ledger(),
+        Arc::new(Machine),
+    )
+    .await;
     let wanted = ends(&place).await;
     place.ends_as(&wanted.iter().map(String::as_str).collect::<Vec<_>>()).await;
     place.never_over(2);
@@ -167,7 +204,9 @@ async fn ends(place: &Place<'_>) -> Vec<String> {
     .await;
     let mut waiting = place.seats().list(&ListParams::default()).await.unwrap().items;
     waiting.retain(|seat| !bound.contains(seat.metadata.name.as_ref().unwrap()));
-    waiting.sort_by_key(|seat| (seat.metadata.creation_timestamp.clone().unwrap().0, seat.metadata.name.clone()));
+    waiting.sort_by_key(|seat| {
+        (seat.metadata.creation_timestamp.clone().unwrap().0, seat.metadata.name.clone())
+    });
     let mut wanted = vec![
         "License cad: 2 of 2 bound, 3 waits, in cad-license, True Issued".to_owned(),
         "Secret cad-license of License cad: license".to_owned(),

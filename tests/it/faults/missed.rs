@@ -22,7 +22,9 @@ use crate::{
 async fn what_was_deleted_and_made_again_between_two_looks_is_something_else() {
     let ground = Ground::own();
     let (config, disk) = (ground.usher_config().await, Disk::new());
-    let start = async || Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await;
+    let start = async || {
+        Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await
+    };
     let operator = start().await;
     let place = Place::new(&ground).await;
     place.license(2).await;
@@ -61,7 +63,8 @@ async fn what_was_deleted_and_made_again_between_two_looks_is_something_else() {
         place.seat(&["cy"]).await;
     }
     let operator = start().await;
-    let wanted = wanted.iter().filter(|line| !line.contains(" ann:")).map(|line| line.replace("1 waits", "0 waits"));
+    let wanted =
+        wanted.iter().filter(|line| !line.contains(" ann:")).map(|line| line.replace("1 waits", "0 waits"));
     place.ends_as(&wanted.collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()).await;
     place.never_over(2);
     place.is_silent(&operator).await;
@@ -107,11 +110,16 @@ async fn a_license_that_goes_while_its_status_is_written_stays_gone() {
         "License other: 0 of 1 bound, 0 waits, in other-license, True Issued",
         "Secret other-license of License other: license",
     ];
-    until("the other License is served", async || place.state().await.contains(&wanted[0].to_owned()).then_some(())).await;
+    until("the other License is served", async || {
+        place.state().await.contains(&wanted[0].to_owned()).then_some(())
+    })
+    .await;
     control.release();
     place.ends_as(&wanted).await;
-    place.apply(&json!({"kind": "Seat", "metadata": {"name": "ann"}, "spec": {
-        "licenseRef": {"name": "cad"}, "holder": {"user": {"email": "ann@acme.example"}}}})).await;
+    place
+        .apply(&json!({"kind": "Seat", "metadata": {"name": "ann"}, "spec": {
+        "licenseRef": {"name": "cad"}, "holder": {"user": {"email": "ann@acme.example"}}}}))
+        .await;
     let orphan = "Seat ann: Waiting, False LicenseNotFound Stalled=True";
     place.ends_as(&[wanted[0], orphan, wanted[1]]).await;
     operator.stop().await;
@@ -138,11 +146,12 @@ async fn a_license_or_a_namespace_deleted_in_the_middle_leaves_nothing() {
     control.holds().await;
     place.delete_license().await;
     control.release();
-    place.ends_as(&[
-        "Seat ann: Waiting, False LicenseNotFound Stalled=True",
-        "Seat bob: Waiting, False LicenseNotFound Stalled=True",
-    ])
-    .await;
+    place
+        .ends_as(&[
+            "Seat ann: Waiting, False LicenseNotFound Stalled=True",
+            "Seat bob: Waiting, False LicenseNotFound Stalled=True",
+        ])
+        .await;
     place.never_over(1);
 
     // And the whole namespace, while people are at it.
@@ -151,7 +160,10 @@ async fn a_license_or_a_namespace_deleted_in_the_middle_leaves_nothing() {
     place.license(2).await;
     let namespaces: Api<Namespace> = Api::all(place.client.clone());
     namespaces.delete(&place.namespace, &DeleteParams::default()).await.unwrap();
-    until("the namespace is gone", async || namespaces.get_opt(&place.namespace).await.unwrap().is_none().then_some(())).await;
+    until("the namespace is gone", async || {
+        namespaces.get_opt(&place.namespace).await.unwrap().is_none().then_some(())
+    })
+    .await;
 
     // Usher goes on elsewhere, and has nothing left of it.
     let elsewhere = Place::new(&ground).await;

@@ -115,9 +115,16 @@ impl<'a> Place<'a> {
     /// Waits until exactly these Seats say that they are bound.
     pub async fn are_bound(&self, names: &[&str]) {
         until(&format!("{names:?} are bound in {}", self.namespace), async || {
-            let mut bound: Vec<String> = self.seats().list(&kube::api::ListParams::default()).await.unwrap().items.into_iter()
+            let mut bound: Vec<String> = self
+                .seats()
+                .list(&kube::api::ListParams::default())
+                .await
+                .unwrap()
+                .items
+                .into_iter()
                 .filter(|seat| seat.status.as_ref().is_some_and(|s| s.state == Some(SeatState::Bound)))
-                .map(|seat| seat.name_any()).collect();
+                .map(|seat| seat.name_any())
+                .collect();
             bound.sort();
             (bound == names).then_some(())
         })
@@ -138,14 +145,22 @@ impl<'a> Place<'a> {
             }
         };
         if tokio::time::timeout(ground::PATIENCE, reached).await.is_err() {
-            panic!("{} did not end as it should\n  wanted {wanted:#?}\n  got {:#?}", self.namespace, self.state().await);
+            panic!(
+                "{} did not end as it should\n  wanted {wanted:#?}\n  got {:#?}",
+                self.namespace,
+                self.state().await
+            );
         }
     }
 
     /// The limit: nobody ever saw more than `limit` seats taken.
     pub fn never_over(&self, limit: usize) {
         let sight = self.watcher.sight();
-        assert!(sight.most_bound <= limit && sight.most_secrets <= limit && sight.events > 0, "{} {sight:?}", self.namespace);
+        assert!(
+            sight.most_bound <= limit && sight.most_secrets <= limit && sight.events > 0,
+            "{} {sight:?}",
+            self.namespace
+        );
     }
 
     /// Silence: `operator` looks again and writes nothing.
@@ -156,7 +171,12 @@ impl<'a> Place<'a> {
         self.look(operator).await;
         self.look(operator).await;
         let after = self.ground.writes();
-        assert_eq!(after.get(before.len()..).unwrap_or_default(), [""; 0], "{} is not silent", self.namespace);
+        assert_eq!(
+            after.get(before.len()..).unwrap_or_default(),
+            [""; 0],
+            "{} is not silent",
+            self.namespace
+        );
     }
 
     /// Makes `operator` look at the License `cad`.
@@ -177,7 +197,10 @@ impl<'a> Place<'a> {
             let (seats, name) = (status.seats, license.name_any());
             let secret = status.secret.map(|secret| format!("in {}, ", secret.name)).unwrap_or_default();
             let ready = ready(&status.conditions);
-            state.push(format!("License {name}: {} of {} bound, {} waits, {secret}{ready}", seats.bound, seats.limit, seats.waiting));
+            state.push(format!(
+                "License {name}: {} of {} bound, {} waits, {secret}{ready}",
+                seats.bound, seats.limit, seats.waiting
+            ));
         }
         let seats = self.seats().list(&all).await.unwrap().items;
         for seat in &seats {
@@ -185,11 +208,18 @@ impl<'a> Place<'a> {
             let stands = status.state.map(|state| format!("{state:?}")).unwrap_or_default();
             let position = status.waiting.map(|waiting| format!(" {}", waiting.position)).unwrap_or_default();
             let secret = status.secret.map(|secret| format!("in {}, ", secret.name)).unwrap_or_default();
-            state.push(format!("Seat {}: {stands}{position}, {secret}{}", seat.name_any(), ready(&status.conditions)));
+            state.push(format!(
+                "Seat {}: {stands}{position}, {secret}{}",
+                seat.name_any(),
+                ready(&status.conditions)
+            ));
         }
-        let uids: BTreeMap<String, String> = licenses.iter().map(|l| (l.uid().unwrap(), format!("License {}", l.name_any())))
-            .chain(seats.iter().map(|s| (s.uid().unwrap(), format!("Seat {}", s.name_any())))).collect();
-        let license = licenses.first().and_then(|license| license.uid()).unwrap_or_default();
+        let uids: BTreeMap<String, String> = licenses
+            .iter()
+            .map(|l| (l.uid().unwrap(), format!("License {}", l.name_any())))
+            .chain(seats.iter().map(|s| (s.uid().unwrap(), format!("Seat {}", s.name_any()))))
+            .collect();
+        let license = licenses.first().and_then(kube::ResourceExt::uid).unwrap_or_default();
         let root = self.root().await;
         for secret in self.secrets().list(&all).await.unwrap().items {
             let owner = secret.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
@@ -209,7 +239,9 @@ impl<'a> Place<'a> {
 }
 
 fn ready(conditions: &[usher::cluster::api::Condition]) -> String {
-    let types = conditions.iter().filter(|c| format!("{:?}", c.type_) != "Bound" && (format!("{:?}", c.type_) != "Ready"));
+    let types = conditions
+        .iter()
+        .filter(|c| format!("{:?}", c.type_) != "Bound" && (format!("{:?}", c.type_) != "Ready"));
     let extra: String = types.map(|c| format!(" {:?}={}", c.type_, c.status)).collect();
     let ready = conditions.iter().find(|c| format!("{:?}", c.type_) == "Ready");
     ready.map(|c| format!("{} {}{extra}", c.status, c.reason)).unwrap_or_default()
@@ -217,7 +249,9 @@ fn ready(conditions: &[usher::cluster::api::Condition]) -> String {
 
 /// Who holds the document in `secret`, if it verifies and is of this License.
 fn document(secret: &Secret, root: &str, license: &str) -> String {
-    let entry = |name: &str| secret.data.as_ref().and_then(|data| data.get(name)).map(|bytes| bytes.0.clone()).unwrap_or_default();
+    let entry = |name: &str| {
+        secret.data.as_ref().and_then(|data| data.get(name)).map(|bytes| bytes.0.clone()).unwrap_or_default()
+    };
     let Ok(root) = root.parse() else { return "no root".into() };
     let now = u64::try_from(Machine.now().as_second()).unwrap();
     let issuer = "https://usher.acme.example/a/default";

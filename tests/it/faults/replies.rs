@@ -11,7 +11,10 @@ use crate::{
 };
 
 /// Does `act` to the first `times` writes of each kind.
-fn first(times: usize, mut act: impl FnMut(usize) -> Act + Send + 'static) -> impl FnMut(&Call) -> Act + Send + 'static {
+fn first(
+    times: usize,
+    mut act: impl FnMut(usize) -> Act + Send + 'static,
+) -> impl FnMut(&Call) -> Act + Send + 'static {
     let mut seen: BTreeMap<Call, usize> = BTreeMap::new();
     move |call| {
         let count = seen.entry(call.clone()).or_default();

@@ -17,6 +17,7 @@ async fn a_second_operator_on_the_same_ledger_is_refused_in_a_sentence() {
         .unwrap();
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success());
-    let sentence = format!("{} is in use by another usher process: stop that one first", disk.ledger().display());
+    let sentence =
+        format!("{} is in use by another usher process: stop that one first", disk.ledger().display());
     assert!(said.contains(&sentence), "{said}");
 }

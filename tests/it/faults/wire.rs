@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::ground::until;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -21,7 +22,6 @@ use kube::{
 };
 use serde_json::json;
 use tokio::sync::watch;
-use crate::ground::until;
 use tower::{BoxError, Layer as _, Service, retry::RetryLayer};
 
 /// One request, as a plan sees it.
@@ -35,7 +35,8 @@ impl Call {
     fn of(request: &Request<Body>) -> Self {
         let path = request.uri().path().trim_start_matches('/');
         let query = request.uri().query().unwrap_or("");
-        let mut parts = path.split('/').skip(if path.starts_with("api/") { 2 } else { 3 }).collect::<Vec<_>>();
+        let mut parts =
+            path.split('/').skip(if path.starts_with("api/") { 2 } else { 3 }).collect::<Vec<_>>();
         if parts.first() == Some(&"namespaces") && parts.len() > 2 {
             parts.drain(..2);
         }
@@ -127,7 +128,11 @@ impl Control {
     pub fn writes(&self) -> (usize, usize) {
         let calls = self.calls.lock().unwrap();
         let of = |faulty: bool| {
-            calls.iter().filter(|((call, hit), _)| call.writes() && (!faulty || *hit)).map(|(_, count)| count).sum()
+            calls
+                .iter()
+                .filter(|((call, hit), _)| call.writes() && (!faulty || *hit))
+                .map(|(_, count)| count)
+                .sum()
         };
         (of(false), of(true))
     }
@@ -185,15 +190,21 @@ impl Service<Request<Body>> for Wire {
                     send().await?;
                     Err("the reply was lost".into())
                 }
-                Act::Refuse(code) => Ok(answer(code, &json!({
-                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "reason": if code == 409 { "Conflict" } else { "InternalError" },
-                    "message": "injected by a test", "code": code,
-                }))),
-                Act::Gone => Ok(answer(200, &json!({"type": "ERROR", "object": {
-                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "reason": "Expired", "message": "too old resource version", "code": 410,
-                }}))),
+                Act::Refuse(code) => Ok(answer(
+                    code,
+                    &json!({
+                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                        "reason": if code == 409 { "Conflict" } else { "InternalError" },
+                        "message": "injected by a test", "code": code,
+                    }),
+                )),
+                Act::Gone => Ok(answer(
+                    200,
+                    &json!({"type": "ERROR", "object": {
+                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                        "reason": "Expired", "message": "too old resource version", "code": 410,
+                    }}),
+                )),
                 Act::Freeze { sent } => {
                     if sent {
                         send().await?;

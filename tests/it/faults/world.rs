@@ -123,7 +123,8 @@ impl World {
                 self.license.uid = uid(format!("license-{}", self.made));
             }
             Happens::Collect => {
-                let living: BTreeSet<&Uid> = self.seats.values().map(|seat| &seat.uid).chain([&self.license.uid]).collect();
+                let living: BTreeSet<&Uid> =
+                    self.seats.values().map(|seat| &seat.uid).chain([&self.license.uid]).collect();
                 self.secrets.retain(|_, (subject, _)| living.contains(subject));
             }
             Happens::Look(_) => {}
@@ -152,7 +153,8 @@ impl World {
         let key = self.license.key.clone();
         let seats: Vec<Seat> = self.seats.values().cloned().collect();
         let wanted = Wanted { license: &self.license, seats: &seats, signer: Some(&self.signer) };
-        let outcome = reconcile_license(&self.ledger, &key, Some(wanted), now(), [entropy; 32]).await.unwrap();
+        let outcome =
+            reconcile_license(&self.ledger, &key, Some(wanted), now(), [entropy; 32]).await.unwrap();
         for facts in self.ledger.facts(&key).await.unwrap() {
             assert!(facts.bindings.len() <= usize::try_from(facts.seats).unwrap(), "{facts:?}");
         }
@@ -184,7 +186,9 @@ impl World {
         let own = (self.license.uid.clone(), self.license.secret.to_string());
         let of_seats = seats.iter().map(|seat| (seat.uid.clone(), seat_secret(&seat.name)));
         for (subject, name) in [own].into_iter().chain(of_seats) {
-            let Some(document) = outcome.documents.get(&subject).filter(|_| !outcome.taken.contains(&subject)) else {
+            let Some(document) =
+                outcome.documents.get(&subject).filter(|_| !outcome.taken.contains(&subject))
+            else {
                 continue;
             };
             let wanted = (subject, document.jws.clone());
@@ -211,7 +215,11 @@ impl World {
         }
         let before = (self.facts().await, self.secrets.clone(), self.bound.clone());
         assert!(self.look(&mut None, 250).await.unwrap_or(false));
-        assert_eq!(before, (self.facts().await, self.secrets.clone(), self.bound.clone()), "it is not silent");
+        assert_eq!(
+            before,
+            (self.facts().await, self.secrets.clone(), self.bound.clone()),
+            "it is not silent"
+        );
     }
 
     async fn facts(&self) -> Vec<Facts> {
@@ -224,9 +232,15 @@ impl World {
         assert_eq!(facts.len(), 1, "nothing is left of former Licenses");
         let held: BTreeSet<Uid> = facts[0].bindings.iter().map(|binding| binding.seat.clone()).collect();
         assert_eq!(held, self.bound, "what is shown is what is");
-        let documents: BTreeSet<Uid> = facts[0].documents.iter().map(|document| document.subject.clone()).collect();
-        let secrets: BTreeMap<String, Uid> = self.secrets.iter().map(|(name, (subject, _))| (name.clone(), subject.clone())).collect();
-        assert_eq!(documents, secrets.values().cloned().collect(), "each document is in a Secret, and no other");
+        let documents: BTreeSet<Uid> =
+            facts[0].documents.iter().map(|document| document.subject.clone()).collect();
+        let secrets: BTreeMap<String, Uid> =
+            self.secrets.iter().map(|(name, (subject, _))| (name.clone(), subject.clone())).collect();
+        assert_eq!(
+            documents,
+            secrets.values().cloned().collect(),
+            "each document is in a Secret, and no other"
+        );
         let names = self.seats.values().filter(|seat| held.contains(&seat.uid)).map(|seat| seat.name.clone());
         (names.collect(), secrets)
     }
