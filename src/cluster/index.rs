@@ -11,7 +11,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
 
 use crate::{
@@ -20,7 +23,7 @@ use crate::{
         labels,
         queue::Task,
     },
-    domain::license::Key,
+    domain::license::{Key, Uid},
 };
 
 /// One kind of object, by namespace and name.
@@ -44,8 +47,13 @@ fn key_of(object: &impl Resource) -> Key {
     Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-fn version(object: &impl Resource) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+/// Whether `former` is as new as `object`. Versions that are not numbers cannot be compared: then it is not.
+fn as_new(former: &impl Resource, object: &impl Resource) -> bool {
+    let version = |meta: &ObjectMeta| meta.resource_version.as_deref()?.parse::<u64>().ok();
+    match (version(former.meta()), version(object.meta())) {
+        (Some(former), Some(new)) => former >= new,
+        _ => false,
+    }
 }
 
 impl<T: Resource> Shelf<T> {
@@ -58,7 +66,7 @@ impl<T: Resource> Shelf<T> {
         let former = self.items.get(&key).cloned();
         if let Some(former) = &former
             && former.meta().uid == object.meta().uid
-            && version(&**former) >= version(&object)
+            && as_new(&**former, &object)
         {
             return (false, None, former.clone());
         }
@@ -122,6 +130,8 @@ struct Shelves {
     config_maps: Shelf<Slim<ConfigMap>>,
     /// License to the names of its Seats.
     seats_of: HashMap<Key, BTreeSet<String>>,
+    /// Seats that cannot be read: nobody knows whose they are, so nothing is taken from them.
+    unreadable: BTreeMap<Key, Uid>,
 }
 
 /// What the cluster holds, as far as we know.
@@ -131,7 +141,7 @@ pub struct Index(RwLock<Shelves>);
 /// An object without its content.
 #[derive(Debug, Clone)]
 pub struct Slim<K> {
-    meta: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    meta: ObjectMeta,
     digest: String,
     kind: std::marker::PhantomData<K>,
 }
@@ -172,10 +182,10 @@ impl<K: Resource> Resource for Slim<K> {
     fn plural(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
         K::plural(dynamic)
     }
-    fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    fn meta(&self) -> &ObjectMeta {
         &self.meta
     }
-    fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.meta
     }
 }
@@ -219,12 +229,28 @@ impl Index {
     /// A Seat came, changed or went.
     pub fn seat_event(&self, event: Event<DeserializeGuard<Seat>>) -> BTreeSet<Task> {
         let mut touched: Vec<(Key, Key)> = Vec::new();
+        let mut unreadable: Vec<Key> = Vec::new();
+        let mut tasks = BTreeSet::new();
         self.write(|s| {
-            s.seats.event(event, |seat| {
-                if let Some(license) = license_of(seat) {
-                    touched.push((license, key_of(seat)));
-                }
+            s.seats.event(event, |seat| match license_of(seat) {
+                Some(license) => touched.push((license, key_of(seat))),
+                None => unreadable.push(key_of(seat)),
             });
+            for key in unreadable {
+                match s.seats.items.get(&key).filter(|seat| seat.0.is_err()) {
+                    Some(seat) => {
+                        let uid = Uid(seat.meta().uid.clone().unwrap_or_default());
+                        s.unreadable.insert(key, uid);
+                    }
+                    None => {
+                        s.unreadable.remove(&key);
+                        // Any License of its namespace may have been the one.
+                        let near =
+                            s.licenses.items.keys().filter(|license| license.namespace == key.namespace);
+                        tasks.extend(near.cloned().map(Task::License));
+                    }
+                }
+            }
             for (license, seat) in &touched {
                 let there =
                     s.seats.items.get(seat).and_then(|seat| license_of(seat)).as_ref() == Some(license);
@@ -239,14 +265,15 @@ impl Index {
                 }
             }
         });
-        touched.into_iter().map(|(license, _)| Task::License(license)).collect()
+        tasks.extend(touched.into_iter().map(|(license, _)| Task::License(license)));
+        tasks
     }
 
     /// An Authority came, changed or went.
     pub fn authority_event(&self, event: Event<DeserializeGuard<Authority>>) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
         self.write(|s| {
-            s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())]))
+            s.authorities.event(event, |authority| tasks.extend([Task::Authority(authority.name_any())]));
         });
         tasks
     }
@@ -343,6 +370,14 @@ impl Index {
         self.read(|s| {
             let names = s.seats_of.get(license).into_iter().flatten();
             names.filter_map(|name| s.seats.items.get(&Key::new(&license.namespace, name)).cloned()).collect()
+        })
+    }
+
+    /// The Seats of a namespace that cannot be read.
+    pub fn unreadable_seats(&self, namespace: &str) -> BTreeSet<Uid> {
+        self.read(|s| {
+            let there = s.unreadable.iter().filter(|(key, _)| key.namespace == namespace);
+            there.map(|(_, uid)| uid.clone()).collect()
         })
     }
 

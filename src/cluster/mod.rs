@@ -16,6 +16,7 @@ pub mod metrics;
 mod operator;
 mod queue;
 mod secrets;
+mod status;
 mod watch;
 
 pub use context::Context;

@@ -2,24 +2,66 @@
 //!
 //! | exit code | means |
 //! |---|---|
-//! | 0 | done; for `verify`: the document may be used |
-//! | 1 | refused: the document may not be used |
+//! | 0 | done; for `verify`: it is proven that the document may be used |
+//! | 1 | refused: the document may not be used; for `inspect`: it is not a document |
 //! | 2 | the command line is wrong, or the program could not do its work |
+//! | 3 | for `verify` without `--trust` or `--jwks`: the signature is good, the key unproven |
 
+mod completion;
 mod crds;
+mod describe;
 mod edge;
+mod inspect;
+mod keygen;
+mod refusal;
 mod run;
+mod secret;
+mod source;
+mod verify;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use serde_json::Value;
 
 /// Manages who may use licensed software: licenses and seats in Kubernetes, signed documents in Secrets.
 #[derive(Debug, Parser)]
-#[command(name = "usher", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "usher", version, arg_required_else_help = true, max_term_width = 110, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for verify: it is proven that the document may be used
+  1  refused: the document may not be used
+  2  the command line is wrong, or the program could not do its work
+  3  for verify without --trust or --jwks: the signature is good, the key unproven";
+
+/// How a command ends; the table above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    Refused = 1,
+    Failed = 2,
+    Unproven = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// For whom to write.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    /// For people.
+    Human,
+    /// For programs: one JSON object.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +70,14 @@ enum Command {
     Run(run::Args),
     /// Print the custom resource definitions.
     Crds(crds::Args),
+    /// Say whether a license document may be used.
+    Verify(verify::Args),
+    /// Show what a license document says, unverified.
+    Inspect(inspect::Args),
+    /// Make a root key that is kept outside of the cluster.
+    Keygen(keygen::Args),
+    /// Print a script that completes the command line.
+    Completion(completion::Args),
 }
 
 /// What a command comes to when it cannot do its work.
@@ -38,11 +88,43 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Crds(args) => crds::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     done.unwrap_or_else(|failure| {
         anstream::eprintln!("usher: {}", with_causes(&*failure));
-        ExitCode::from(2)
+        Exit::Failed.into()
     })
+}
+
+/// To standard output; with colors only if that is a terminal.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// To standard error; with colors only if that is a terminal.
+fn eprint(text: &str) -> Result<(), Failure> {
+    Ok(anstream::stderr().lock().write_all(text.as_bytes())?)
+}
+
+fn print_json(value: &Value) -> Result<(), Failure> {
+    print(&format!("{}\n", describe::printable_json(&serde_json::to_string_pretty(value)?)))
+}
+
+/// Unix seconds, as documents count; what lies before 1970 is 0.
+fn unix(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// The cluster of KUBECONFIG, else the one that this program runs in.
+async fn cluster() -> Result<kube::Config, Failure> {
+    let found = kube::Config::infer().await;
+    found
+        .map_err(|error| format!("no cluster is configured: set KUBECONFIG, or run in a pod: {error}").into())
 }
 
 /// A failure with its causes, on one line.
@@ -57,4 +139,21 @@ fn with_causes(failure: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_tells_every_exit_code_that_the_program_has() {
+        for exit in [Exit::Done, Exit::Refused, Exit::Failed, Exit::Unproven] {
+            assert!(EXIT_CODES.contains(&format!("\n  {}  ", exit as u8)), "{exit:?}");
+        }
+    }
 }

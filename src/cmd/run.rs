@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     cluster::{self, Context, Settings, ca, metrics::Metrics},
-    cmd::{Failure, edge::Machine},
+    cmd::{self, Failure, edge::Machine},
     http::{self, Operations},
     keys::{
         Published,
@@ -95,10 +95,7 @@ async fn operate(args: Args) -> Result<(), Failure> {
 
     let edge: Arc<dyn Edge> = Arc::new(Machine);
     let ledger = Sqlite::open(&args.ledger).await?;
-    let config = kube::Config::infer()
-        .await
-        .map_err(|error| format!("no cluster is configured: set KUBECONFIG, or run in a pod: {error}"))?;
-    let client = Client::try_from(config)?;
+    let client = Client::try_from(cmd::cluster().await?)?;
     let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
     let names = tls_names(&args);
     let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);

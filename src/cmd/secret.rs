@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret as Object;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 
-use crate::{cmd::Failure, domain::text::Label};
+use crate::{
+    cmd::{self, Failure},
+    domain::text::Label,
+};
 
 /// How long to wait for the API server, to connect and to answer: a person is waiting.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -39,9 +42,7 @@ pub(super) fn fetch(name: &str, namespace: Option<&Label>) -> Result<Secret, Fai
         .into());
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut config = Config::infer()
-            .await
-            .map_err(|error| format!("no cluster is configured: set KUBECONFIG, or run in a pod: {error}"))?;
+        let mut config = cmd::cluster().await?;
         config.connect_timeout = Some(PATIENCE);
         config.read_timeout = Some(PATIENCE);
         let namespace = namespace.map_or_else(|| config.default_namespace.clone(), ToString::to_string);
@@ -51,7 +52,7 @@ pub(super) fn fetch(name: &str, namespace: Option<&Label>) -> Result<Secret, Fai
             kube::Error::Api(status) => refused(status.code, &status.message, name, &namespace),
             error => format!(
                 "cannot reach the cluster at {server}: check KUBECONFIG and the network: {}",
-                crate::cmd::with_causes(&error)
+                cmd::with_causes(&error)
             ),
         })?;
         let entries =

@@ -16,11 +16,6 @@ pub struct InvalidText {
     pub message: Cow<'static, str>,
 }
 
-/// Whether `text` is at most `max` bytes and matches `pattern` (RE2 syntax, anchored).
-pub(crate) fn matches(text: &str, max: usize, pattern: &str) -> bool {
-    text.len() <= max && regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
-}
-
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $pattern:literal, $message:literal, example $example:literal) => {
         text!(@type $(#[$doc])* $name, $what, $max, $pattern, $message, $example, |text: String| text);
@@ -52,7 +47,9 @@ macro_rules! text {
         impl TryFrom<String> for $name {
             type Error = $crate::domain::text::InvalidText;
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                if $crate::domain::text::matches(&text, $max, $pattern) {
+                static RULE: std::sync::LazyLock<Option<regex_lite::Regex>> =
+                    std::sync::LazyLock::new(|| regex_lite::Regex::new($pattern).ok());
+                if text.len() <= $max && RULE.as_ref().is_some_and(|rule| rule.is_match(&text)) {
                     let normalize: fn(String) -> String = $normalize;
                     Ok(Self(normalize(text)))
                 } else {

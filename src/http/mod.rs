@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -27,8 +27,11 @@ pub fn main(published: Arc<Published>) -> Router {
     Router::new().fallback(jwks).with_state(published)
 }
 
-async fn jwks(State(published): State<Arc<Published>>, uri: Uri) -> Response {
-    match published.at(uri.path()) {
+async fn jwks(State(published): State<Arc<Published>>, uri: Uri, headers: HeaderMap) -> Response {
+    // HTTP/2 has the host in the URI, HTTP/1.1 in a header.
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or(header);
+    match published.at(host, uri.path()) {
         Some(jwks) => {
             let headers =
                 [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];

@@ -7,5 +7,8 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod clients;
+mod docs;
 mod ground;
 mod scenarios;
+mod tidy;

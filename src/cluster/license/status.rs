@@ -77,7 +77,7 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
 }
 
 fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Because {
-    let seats = format!("{} of {} seats are bound, {} wait", counts.bound, counts.limit, counts.waiting);
+    let seats = format!("{} of {} seats are bound, {} waiting", counts.bound, counts.limit, counts.waiting);
     let until = license.validity.until.map(seconds).unwrap_or_default();
     match outcome.phase.unwrap_or(Phase::Active) {
         Phase::Active => Because::new(Reason::Issued, seats),
@@ -180,7 +180,7 @@ fn seat_because(validated: &validate::Valid, standing: &Standing, phase: Phase) 
             Ok(_) => Because::new(
                 Reason::NoFreeSeat,
                 format!(
-                    "all {seats} seats of License {name} are taken: raise its spec.seats, or delete a Seat that is bound"
+                    "License {name} has no free seat, of {seats}: raise its spec.seats, or delete a Seat that is bound"
                 ),
             ),
             Err(because) => Because::new(

@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// The thumbprint of the root key that you trust; needs --issuer and --product.
     #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true, conflicts_with = "jwks")]
     trust: Option<Thumbprint>,
-    /// The key set, if not keys.jws beside the document; it needs not be trusted, the root has signed it.
+    /// The key set, if not keys.jws beside the document; it need not be trusted, the root signed it.
     #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
     keys: Option<PathBuf>,
     /// A JWK set that you trust, never one from beside the document; needs --issuer and --product.
@@ -48,12 +48,18 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  usher verify secret/cad-license -n design --issuer https://usher.acme.example/a/default --product cad \\
+  usher verify secret/cad-license -n design --product cad \\
+      --issuer https://usher.acme.example/a/default \\
       --trust \"$(kubectl get authority default -o jsonpath={.status.root})\"
-  usher verify license.jws --issuer https://usher.acme.example/a/default --product cad --jwks jwks.json
+  usher verify license.jws --jwks jwks.json --product cad \\
+      --issuer https://usher.acme.example/a/default
 
-Exits with 0 if the document may be used, 1 if it is refused, and 3 if its signature is good but nothing shows
-that the key is one to trust. Whether it is bound to the device at hand is for the program on it to check.";
+Exit codes:
+  0  it is proven that the document may be used
+  1  it is refused
+  2  the command line is wrong, or something could not be read
+  3  the signature is good, but nothing shows that the key is one to trust
+Whether it is bound to this device is for the program that uses it to check.";
 
 /// Whom the command line says to trust.
 enum Trusted<'a> {
@@ -65,7 +71,6 @@ enum Trusted<'a> {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let trusted = args.trusted()?;
     let found = args.source.read()?;
-    let (document, line_end) = (found.document.clone(), found.line_end);
     let keys = match (&trusted, &args.keys) {
         (Trusted::Jwks { jwks, .. }, _) => source::file(jwks)?,
         (Trusted::Root { .. } | Trusted::Nobody, Some(file)) => {
@@ -83,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         },
     };
     let now = unix(args.at.unwrap_or_else(|| Machine.now()));
-    let verdict = judge(&document, belief, now);
+    let verdict = judge(&found.document, belief, now);
     let source = args.source.to_string();
     match args.output {
         Output::Json => print_json(&report::for_programs(&verdict, &source)?)?,
@@ -93,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             eprint(&report.err)?;
         }
     }
-    if line_end {
+    if found.line_end {
         eprint(
             "note: the line's end after the document was passed over here; programs refuse a document with one\n",
         )?;

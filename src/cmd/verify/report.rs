@@ -103,7 +103,7 @@ mod tests {
   holder    cy@acme.example
   device    lab-3, and no other
   features  render, simulate (5 at once), exports (100 per Day)
-  until     2027-01-19T08:00:00Z (in 4 days), renew by 2027-01-16T07:00:00Z (in 23 hours)
+  until     2027-01-19T07:00:00Z (in 3 days), renew by 2027-01-16T07:00:00Z (in 23 hours)
   issuer    https://usher.acme.example/a/default
   key       aVBtapLd11SUVKIMGJfPzOEDuN0sXcmzJQNVT-_sKEU
 ";

@@ -165,7 +165,7 @@ async fn a_key_that_goes_missing_is_asked_for_and_never_replaced() {
             ..Secret::default()
         };
         // The other one's key is a key, but not this one.
-        let other = secrets.get(&format!("usher-{}-default", role)).await.unwrap();
+        let other = secrets.get(&format!("usher-{role}-default")).await.unwrap();
         secrets.create(&PostParams::default(), &restored(other.data)).await.unwrap();
         authority_says(&place, &name, "KeyChanged").await;
         secrets.delete(&key, &DeleteParams::default()).await.unwrap();
