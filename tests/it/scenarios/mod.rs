@@ -1,5 +1,6 @@
 //! What users do, and what they then see.
 
+mod admission;
 mod allocation;
 mod authority;
 mod documents;
