@@ -238,7 +238,8 @@ async fn delete(api: &Api<Secret>, secret: &Secret) -> Result<(), kube::Error> {
     };
     match api.delete(&secret.name_any(), &only_this_one).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
+        // A conflict, though, may be another Secret or somebody in the way: the next look sees which.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(error),
     }
 }

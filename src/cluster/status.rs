@@ -1,17 +1,19 @@
-//! Writing a status: applied by us alone, and only to the very object that was looked at.
+//! Writing a status so that it says what it should and nothing else, and only to the very object that was looked at.
 
 use std::fmt::Debug;
 
 use kube::{
-    Api,
+    Api, Resource,
     api::{ObjectMeta, Patch, PatchParams},
+    core::object::HasStatus,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::api::{API_VERSION, MANAGER};
 
 /// Applies `status` to the object of `kind` with `meta`. `None` when that object is gone: its event brings us back.
+/// A conflict may be a namesake, or somebody in the way of whom no event tells: it is tried again.
 pub(super) async fn apply<K: Clone + DeserializeOwned + Debug>(
     api: &Api<K>,
     kind: &str,
@@ -22,9 +24,55 @@ pub(super) async fn apply<K: Clone + DeserializeOwned + Debug>(
     let patch = json!({
         "apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "uid": meta.uid}, "status": status,
     });
-    match api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
+    gone(api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await)
+}
+
+/// Writes `status` to `object`, the fields that somebody added taken out. Returns the object as it is then.
+pub(super) async fn write<K>(api: &Api<K>, object: &K, status: &K::Status) -> Result<Option<K>, kube::Error>
+where
+    K: Resource<DynamicType = ()> + HasStatus + Clone + Debug + DeserializeOwned,
+    K::Status: Serialize + PartialEq,
+{
+    let meta = object.meta();
+    let Some(written) = apply(api, &K::kind(&()), meta, status).await? else { return Ok(None) };
+    if written.status() == Some(status) {
+        return Ok(Some(written));
+    }
+    let found = serde_json::to_value(written.status()).map_err(kube::Error::SerdeError)?;
+    let wanted = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
+    let patch = json!({"metadata": {"uid": meta.uid}, "status": without_added(wanted, &found)});
+    let name = meta.name.as_deref().unwrap_or_default();
+    gone(api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await)
+}
+
+fn gone<K>(written: Result<K, kube::Error>) -> Result<Option<K>, kube::Error> {
+    match written {
         Ok(written) => Ok(Some(written)),
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(None),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The merge patch (RFC 7396) that makes `wanted` of `found`.
+fn without_added(mut wanted: Value, found: &Value) -> Value {
+    if let (Value::Object(wanted), Value::Object(found)) = (&mut wanted, found) {
+        for field in found.keys() {
+            wanted.entry(field.clone()).or_insert(Value::Null);
+        }
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_added_is_taken_out_and_the_rest_is_as_wanted() {
+        let patch = without_added(
+            json!({"state": "Bound"}),
+            &json!({"state": "Waiting", "waiting": {"position": 1}}),
+        );
+        assert_eq!(patch, json!({"state": "Bound", "waiting": null}));
     }
 }

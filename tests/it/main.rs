@@ -9,6 +9,7 @@
 
 mod clients;
 mod docs;
+mod faults;
 mod ground;
 mod scenarios;
 mod tidy;

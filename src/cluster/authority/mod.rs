@@ -19,11 +19,12 @@ use tracing::error;
 
 use crate::{
     cluster::{
-        self, Context,
+        Context,
         api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, Type, paused},
         index::Slim,
         labels,
         queue::{Done, Task},
+        status::write,
     },
     domain::{
         license::{Key, Uid},
@@ -211,7 +212,7 @@ async fn write_status<L>(
         return Ok(());
     }
     let api: Api<Authority> = Api::all(context.client.clone());
-    let written = cluster::status::apply(&api, "Authority", &authority.metadata, &status).await;
+    let written = write(&api, authority, &status).await;
     let written =
         written.map_err(|source| Error::Cluster { doing: "writing the status of an Authority", source })?;
     if let Some(written) = written {

@@ -21,6 +21,7 @@ use crate::{
             validate,
         },
         secrets::{self, Desired, Owner, Written},
+        status::write,
     },
     domain::{
         allocation::Standing,
@@ -209,7 +210,7 @@ async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatSta
     }
     let api: Api<api::Seat> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = cluster::status::apply(&api, "Seat", &object.metadata, &status).await;
+    let written = write(&api, object, &status).await;
     if let Some(written) = written.map_err(failed("writing the status of a Seat"))? {
         context.index.note_seat(written);
         let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -228,7 +229,7 @@ async fn write_license<L>(
     }
     let api: Api<api::License> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = cluster::status::apply(&api, "License", &object.metadata, &status).await;
+    let written = write(&api, object, &status).await;
     if let Some(written) = written.map_err(failed("writing the status of a License"))? {
         context.index.note_license(written);
         let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();

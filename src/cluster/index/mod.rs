@@ -2,20 +2,21 @@
 //!
 //! Nothing here awaits. A change is answered with the tasks that it calls for; an object that did not change calls for
 //! none, so that a relist of thousands costs comparisons and nothing else. What we wrote is put in at once
-//! (`note`), so that nobody decides to write it again before the watch brings it back.
+//! (`note`), so that nobody decides to write it again before the watch brings it back; unless the watch is further
+//! already: then what we wrote was changed or deleted meanwhile, and to put it in would raise the dead.
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
+mod shelf;
+mod slim;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Namespace, Secret},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
-use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
 
 use crate::{
     cluster::{
@@ -26,99 +27,9 @@ use crate::{
     domain::license::{Key, Uid},
 };
 
-/// One kind of object, by namespace and name.
-#[derive(Debug)]
-struct Shelf<T> {
-    items: HashMap<Key, Arc<T>>,
-    /// While a list is under way: what it has brought so far.
-    listing: Option<HashSet<Key>>,
-    /// Whether a list has ever been complete.
-    complete: bool,
-}
-
-impl<T> Default for Shelf<T> {
-    fn default() -> Self {
-        Self { items: HashMap::new(), listing: None, complete: false }
-    }
-}
-
-fn key_of(object: &impl Resource) -> Key {
-    let meta = object.meta();
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
-/// Whether `former` is as new as `object`. Versions that are not numbers cannot be compared: then it is not.
-fn as_new(former: &impl Resource, object: &impl Resource) -> bool {
-    let version = |meta: &ObjectMeta| meta.resource_version.as_deref()?.parse::<u64>().ok();
-    match (version(former.meta()), version(object.meta())) {
-        (Some(former), Some(new)) => former >= new,
-        _ => false,
-    }
-}
-
-impl<T: Resource> Shelf<T> {
-    /// Puts `object` in unless what is there is as new. Returns whether it did, and what was there.
-    fn put(&mut self, object: T) -> (bool, Option<Arc<T>>, Arc<T>) {
-        let key = key_of(&object);
-        if let Some(listing) = &mut self.listing {
-            listing.insert(key.clone());
-        }
-        let former = self.items.get(&key).cloned();
-        if let Some(former) = &former
-            && former.meta().uid == object.meta().uid
-            && as_new(&**former, &object)
-        {
-            return (false, None, former.clone());
-        }
-        let object = Arc::new(object);
-        self.items.insert(key, object.clone());
-        (true, former, object)
-    }
-
-    /// Takes `object` out, unless another one has its name by now.
-    fn take(&mut self, object: &T) -> Option<Arc<T>> {
-        let key = key_of(object);
-        let same = self.items.get(&key).is_some_and(|there| there.meta().uid == object.meta().uid);
-        if same { self.items.remove(&key) } else { None }
-    }
-
-    /// Applies a watch event; `touched` is told every object that came, changed or went.
-    fn event(&mut self, event: Event<T>, mut touched: impl FnMut(&T)) {
-        match event {
-            Event::Init => self.listing = Some(HashSet::new()),
-            Event::InitApply(object) | Event::Apply(object) => {
-                if let (true, former, object) = self.put(object) {
-                    former.iter().for_each(|former| touched(former));
-                    touched(&object);
-                }
-            }
-            Event::Delete(object) => {
-                if let Some(gone) = self.take(&object) {
-                    touched(&gone);
-                }
-            }
-            Event::InitDone => {
-                self.complete = true;
-                let Some(listed) = self.listing.take() else { return };
-                let gone: Vec<Key> = self.items.keys().filter(|key| !listed.contains(key)).cloned().collect();
-                for key in gone {
-                    self.items.remove(&key).iter().for_each(|object| touched(object));
-                }
-            }
-        }
-    }
-}
-
-/// A Secret or ConfigMap as it was last seen, without its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Of the object.
-    pub uid: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The digest of what we care about in it.
-    pub digest: String,
-}
+use shelf::{Shelf, key_of};
+use slim::Seen;
+pub use slim::Slim;
 
 #[derive(Debug, Default)]
 struct Shelves {
@@ -137,58 +48,6 @@ struct Shelves {
 /// What the cluster holds, as far as we know.
 #[derive(Debug, Default)]
 pub struct Index(RwLock<Shelves>);
-
-/// An object without its content.
-#[derive(Debug, Clone)]
-pub struct Slim<K> {
-    meta: ObjectMeta,
-    digest: String,
-    kind: std::marker::PhantomData<K>,
-}
-
-impl<K: Resource> Slim<K> {
-    /// Keeps the digest of `object`'s content, not the content.
-    pub fn new(mut object: K, digest: String) -> Self {
-        let meta = std::mem::take(object.meta_mut());
-        Self { meta, digest, kind: std::marker::PhantomData }
-    }
-
-    /// The digest of its content.
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            uid: self.meta.uid.clone().unwrap_or_default(),
-            labels: self.meta.labels.clone().unwrap_or_default(),
-            digest: self.digest.clone(),
-        }
-    }
-}
-
-impl<K: Resource> Resource for Slim<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-    fn kind(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::kind(dynamic)
-    }
-    fn group(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::group(dynamic)
-    }
-    fn version(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::version(dynamic)
-    }
-    fn plural(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::plural(dynamic)
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
-    }
-}
 
 /// The License that a Seat names. A Seat that cannot be read names none.
 fn license_of(seat: &DeserializeGuard<Seat>) -> Option<Key> {
@@ -310,27 +169,27 @@ impl Index {
 
     /// We wrote the status of this License.
     pub fn note_license(&self, license: License) {
-        self.write(|s| drop(s.licenses.put(DeserializeGuard(Ok(license)))));
+        self.write(|s| s.licenses.note(DeserializeGuard(Ok(license))));
     }
 
     /// We wrote the status of this Seat.
     pub fn note_seat(&self, seat: Seat) {
-        self.write(|s| drop(s.seats.put(DeserializeGuard(Ok(seat)))));
+        self.write(|s| s.seats.note(DeserializeGuard(Ok(seat))));
     }
 
     /// We wrote the status of this Authority.
     pub fn note_authority(&self, authority: Authority) {
-        self.write(|s| drop(s.authorities.put(DeserializeGuard(Ok(authority)))));
+        self.write(|s| s.authorities.note(DeserializeGuard(Ok(authority))));
     }
 
     /// We wrote this Secret.
     pub fn note_secret(&self, secret: Slim<Secret>) {
-        self.write(|s| drop(s.secrets.put(secret)));
+        self.write(|s| s.secrets.note(secret));
     }
 
     /// We wrote this ConfigMap.
     pub fn note_config_map(&self, map: Slim<ConfigMap>) {
-        self.write(|s| drop(s.config_maps.put(map)));
+        self.write(|s| s.config_maps.note(map));
     }
 
     // ---- what is known ----
@@ -407,5 +266,72 @@ impl Index {
     /// A ConfigMap of ours.
     pub fn config_map(&self, key: &Key) -> Option<Seen> {
         self.read(|s| s.config_maps.items.get(key).map(|map| map.seen()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(uid: &str, version: u64) -> Slim<Secret> {
+        let mut secret = Secret::default();
+        let meta = secret.meta_mut();
+        (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
+        (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
+        meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
+        Slim::new(secret, version.to_string())
+    }
+
+    fn there(index: &Index) -> Option<(String, String)> {
+        index.secret(&Key::new("design", "cy-seat")).map(|seen| (seen.uid, seen.digest))
+    }
+
+    fn is(uid: &str, digest: &str) -> Option<(String, String)> {
+        Some((uid.to_owned(), digest.to_owned()))
+    }
+
+    #[test]
+    fn what_we_wrote_counts_until_the_watch_brings_something_newer() {
+        let index = Index::default();
+        index.note_secret(secret("a", 5));
+        assert!(index.secret_event(Event::Apply(secret("a", 4))).is_empty(), "older than what we wrote");
+        assert!(
+            index.secret_event(Event::Apply(secret("a", 5))).is_empty(),
+            "our own write calls for no look"
+        );
+        assert_eq!(there(&index), is("a", "5"));
+        assert_eq!(index.secret_event(Event::Apply(secret("a", 6))).len(), 1);
+        assert_eq!(there(&index), is("a", "6"));
+    }
+
+    #[test]
+    fn what_was_deleted_before_our_reply_came_does_not_come_back() {
+        let index = Index::default();
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Delete(secret("a", 7)));
+        index.note_secret(secret("a", 6));
+        assert_eq!(there(&index), None);
+    }
+
+    #[test]
+    fn a_namesake_takes_the_place_and_the_late_end_of_the_former_does_not_touch_it() {
+        let index = Index::default();
+        index.note_secret(secret("b", 8));
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Delete(secret("a", 7)));
+        assert_eq!(there(&index), is("b", "8"));
+    }
+
+    #[test]
+    fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
+        let index = Index::default();
+        index.secret_event(Event::Apply(secret("a", 5)));
+        index.secret_event(Event::Init);
+        assert_eq!(index.secret_event(Event::InitDone).len(), 1);
+        assert_eq!(there(&index), None);
+        index.secret_event(Event::Init);
+        index.note_secret(secret("b", 8));
+        index.secret_event(Event::InitDone);
+        assert_eq!(there(&index), is("b", "8"));
     }
 }

@@ -1,0 +1,102 @@
+//! The operator ends in the middle, wherever that is.
+
+use std::sync::Arc;
+
+use crate::{
+    faults::{
+        place::{Disk, Place, authority_is_ready},
+        wire::{self, Act, Call},
+    },
+    ground::{Ground, Machine, Operator},
+};
+
+/// What the short script below comes to.
+const SHORT: &[&str] = &[
+    "License cad: 1 of 1 bound, 1 waits, in cad-license, True Issued",
+    "Seat bob: Bound, in bob-seat, True Bound",
+    "Seat cy: Waiting 1, True NoFreeSeat",
+    "Secret bob-seat of Seat bob: bob@acme.example",
+    "Secret cad-license of License cad: license",
+];
+
+/// Bind, free, hand on, lower, and begin again under the same name.
+async fn short(place: &Place<'_>) {
+    place.license(2).await;
+    place.seat(&["ann", "bob", "cy"]).await;
+    place.are_bound(&["ann", "bob"]).await;
+    place.never_over(2);
+    place.delete_seat("ann").await;
+    place.are_bound(&["bob", "cy"]).await;
+    place.delete_license().await;
+    place.license(1).await;
+}
+
+/// Ends the operator at the `nth` write.
+fn freeze_at(nth: usize, sent: bool) -> impl FnMut(&Call) -> Act + Send + 'static {
+    let mut writes = 0;
+    move |call| {
+        writes += usize::from(call.writes());
+        if call.writes() && writes == nth { Act::Freeze { sent } } else { Act::Pass }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_or_after_any_single_write_changes_nothing_in_the_end() {
+    let ground = Ground::own();
+    let (config, disk) = (ground.usher_config().await, Disk::new());
+    for sent in [true, false] {
+        let mut nth = 0;
+        loop {
+            nth += 1;
+            let (client, control) = wire::client(&config, freeze_at(nth, sent));
+            let mut operator = Operator::start(client, &disk.ledger(), Arc::new(Machine)).await;
+            let place = Place::new(&ground).await;
+            let mut script = Box::pin(short(&place));
+            let in_the_middle = tokio::select! {
+                () = &mut script => false,
+                () = control.froze() => true,
+            };
+            let crashed = in_the_middle
+                || tokio::select! {
+                    () = place.ends_as(SHORT) => false,
+                    () = control.froze() => true,
+                };
+            if crashed {
+                operator.crash().await;
+                let (client, _) = wire::client(&config, |_| Act::Pass);
+                operator = Operator::start(client, &disk.ledger(), Arc::new(Machine)).await;
+                if in_the_middle {
+                    script.await;
+                }
+            }
+            place.ends_as(SHORT).await;
+            place.never_over(2);
+            if !crashed || nth % 8 == 0 {
+                place.is_silent(&operator).await;
+            }
+            place.clear().await;
+            place.ends_as(&[]).await;
+            operator.stop().await;
+            if !crashed {
+                break;
+            }
+        }
+        assert!(nth > 20, "the script makes more than {nth} writes");
+    }
+}
+
+#[tokio::test]
+async fn without_a_fault_churn_ends_as_every_other_test_expects() {
+    let ground = Ground::own();
+    let (config, disk) = (ground.usher_config().await, Disk::new());
+    let (client, control) = wire::client(&config, |_| Act::Pass);
+    let operator = Operator::start(client, &disk.ledger(), Arc::new(Machine)).await;
+    let place = Place::new(&ground).await;
+    authority_is_ready(&place.client).await;
+    place.churn().await;
+    place.ends_as(super::place::CHURNED).await;
+    place.never_over(3);
+    place.is_silent(&operator).await;
+    let (writes, _) = control.writes();
+    assert!(writes < 150, "{writes} writes");
+}
