@@ -27,7 +27,8 @@ fn sentence(license: &usher::cluster::api::License) -> &str {
     &ready(license_conditions(license)).unwrap().message
 }
 
-async fn authority_says(place: &Place, name: &str, reason: &str) -> (Authority, AuthorityStatus) {
+/// Waits until the Authority's Ready gives `reason`.
+pub async fn authority_says(place: &Place, name: &str, reason: &str) -> (Authority, AuthorityStatus) {
     let says = |authority: &Authority| {
         let conditions = authority.status.as_ref().map(|status| status.conditions.as_slice());
         conditions.and_then(ready).is_some_and(|ready| ready.reason == reason)

@@ -3,8 +3,10 @@
 mod admission;
 mod allocation;
 mod authority;
+mod clock;
 mod documents;
 mod repair;
+mod requests;
 mod states;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
