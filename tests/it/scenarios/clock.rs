@@ -13,7 +13,9 @@ use usher::{
 };
 use usher_license::{Claims, Error, State, Trust, verify};
 
-use super::{Place, claims, entry, license_conditions, ready, stalled, version, with};
+use super::{
+    Place, assert_nothing_was_forbidden, claims, entry, license_conditions, ready, stalled, version, with,
+};
 use crate::ground::{Ground, Operator, license, operator::Turned, seat, until, wait_for};
 
 struct World {
@@ -107,8 +109,7 @@ async fn as_time_passes_each_license_does_what_its_validity_and_lease_say() {
     overdue(&world, &late, &warned).await;
 
     renewed(&world, &leased, &renewals).await;
-    let forbidden = world.ground.forbidden();
-    assert!(forbidden.is_empty(), "{forbidden:?}");
+    assert_nothing_was_forbidden(&world.ground);
     world.operator.stop().await;
 }
 

@@ -178,6 +178,12 @@ pub fn substance(secret: &Secret) -> Value {
     serde_json::json!({"type": secret.type_, "data": secret.data, "metadata": metadata})
 }
 
+/// Usher had every right that it needed on this control plane, so far.
+pub fn assert_nothing_was_forbidden(ground: &Ground) {
+    let forbidden = ground.forbidden();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}
+
 /// The version that the API server gave an object when it was last written.
 pub fn version(object: &impl kube::Resource) -> String {
     object.resource_version().unwrap()
