@@ -306,3 +306,42 @@ fn secrets(
         without,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::license::tests::{at, license};
+
+    fn document(renew_at: i64) -> Document {
+        Document {
+            subject: Uid("license-1".into()),
+            serial: "1".into(),
+            digest: "of what it says".into(),
+            key_id: "key".into(),
+            jws: "a.b.c".into(),
+            keys_jws: "a.b.c".into(),
+            issued_at: at(0),
+            expires_at: at(100),
+            renew_at: Some(at(renew_at)),
+        }
+    }
+
+    #[test]
+    fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
+        let license = license(1);
+        let facts = Facts {
+            license: license.uid.clone(),
+            version: 1,
+            seats: 1,
+            bindings: Vec::new(),
+            documents: vec![document(10)],
+            secrets: Vec::new(),
+        };
+        let unreadable = BTreeSet::new();
+        let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
+        let (change, outcome) = decide(&license.key, wanted, Some(&facts), at(20), [0; 32]).unwrap();
+        assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
+        assert_eq!(outcome.documents.len(), 1, "what there is stays");
+        assert!(change.issue.is_empty() && change.withdraw.is_empty());
+    }
+}

@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
-use super::{cases, check, check_edits, long};
+use super::{cases, check, check_edits, long, only};
 
 fn base() -> Value {
     json!({"kind": "Authority", "metadata": {"name": "checked"}, "spec": {"issuer": "https://usher.acme.example/a/checked"}})
 }
 
 fn spec(spec: Value) -> Value {
-    json!({"spec": spec})
+    only("spec", spec)
 }
 
 #[tokio::test]

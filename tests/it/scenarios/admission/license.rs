@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use super::{cases, check, check_edits, long};
+use super::{cases, check, check_edits, long, only};
 use crate::ground::license;
 
 fn spec(spec: Value) -> Value {
-    json!({"spec": spec})
+    only("spec", spec)
 }
 
 #[tokio::test]

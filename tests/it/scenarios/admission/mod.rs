@@ -100,6 +100,11 @@ async fn check_edits(there: &Value, cases: Vec<Case>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// An object with this one member.
+fn only(name: &str, value: Value) -> Value {
+    Value::Object([(name.to_owned(), value)].into_iter().collect())
+}
+
 /// A name of `length` letters.
 fn long(length: usize) -> String {
     "a".repeat(length)

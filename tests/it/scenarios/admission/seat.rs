@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use super::{cases, check, check_edits, long};
+use super::{cases, check, check_edits, long, only};
 use crate::{ground::seat, scenarios::with};
 
 fn holder(holder: Value) -> Value {
-    json!({"spec": {"holder": holder}})
+    only("spec", only("holder", holder))
 }
 
 #[tokio::test]
