@@ -35,20 +35,38 @@ impl Default for Settings {
     }
 }
 
+/// Why the operator cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger.
+    #[error("the ledger cannot be read")]
+    Ledger(#[from] Unavailable),
+    /// A watch.
+    #[error("a watch has died: {0}")]
+    Watch(String),
+}
+
+impl Error {
+    fn watch(ended: Result<(), JoinError>) -> Self {
+        Self::Watch(ended.err().map_or_else(|| "it ended".into(), |error| error.to_string()))
+    }
+}
+
 /// Looks at everything until `stop` says so, then finishes what it began. `ready` is told once every kind was listed.
 ///
 /// # Errors
-/// When the ledger cannot be read at the start.
+/// When the ledger cannot be read at the start, or a watch has died: what it would have shown is unknown from then on.
 pub async fn run<L: Ledger>(
     context: Arc<Context<L>>,
     settings: Settings,
     ready: signal::Sender<bool>,
     mut stop: signal::Receiver<bool>,
-) -> Result<(), Unavailable> {
-    let watches = watch::all(&context);
+) -> Result<(), Error> {
+    let mut watches = watch::all(&context);
     while !context.index.complete() {
         tokio::select! {
             () = context.pushed.notified() => {}
+            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
@@ -79,6 +97,7 @@ pub async fn run<L: Ledger>(
             Some(ended) = running.join_next_with_id() => finish(&context, &mut names, ended),
             () = context.pushed.notified(), if idle => {}
             Some(()) = timer => {}
+            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
             _ = stop.changed(), if !stopping => {}
         }
     }

@@ -54,13 +54,14 @@ impl std::fmt::Display for Task {
 
 const FIRST_RETRY: SignedDuration = SignedDuration::from_millis(200);
 const LAST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+const SOONEST_NEXT_LOOK: SignedDuration = SignedDuration::from_secs(1);
 
 /// How a look ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     /// Nothing to do until something changes.
     Rest,
-    /// Look again then.
+    /// Look again then, or in a second if that has passed.
     At(Timestamp),
     /// Look again at once.
     Again,
@@ -115,7 +116,10 @@ impl Queue {
         }
         match done {
             Done::Rest | Done::Again => {}
-            Done::At(at) => self.schedule(task, at),
+            // A time that has come already and comes again would turn in circles.
+            Done::At(at) => {
+                self.schedule(task, at.max(now.checked_add(SOONEST_NEXT_LOOK).unwrap_or(Timestamp::MAX)));
+            }
             Done::Failed => {
                 let at = now.checked_add(self.backoff(&task)).unwrap_or(Timestamp::MAX);
                 self.schedule(task, at);
@@ -201,6 +205,15 @@ mod tests {
         queue.done(running, Done::At(at(10)), at(0));
         assert_eq!((queue.pop(at(9)), queue.next_due()), (None, Some(at(10))));
         assert_eq!(queue.pop(at(10)), Some(task("a")));
+    }
+
+    #[test]
+    fn a_next_look_that_is_overdue_does_not_turn_in_circles() {
+        let mut queue = Queue::default();
+        queue.push(task("a"));
+        let running = queue.pop(at(100)).unwrap();
+        queue.done(running, Done::At(at(50)), at(100));
+        assert_eq!((queue.pop(at(100)), queue.pop(at(101))), (None, Some(task("a"))));
     }
 
     #[test]

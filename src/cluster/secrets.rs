@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     cluster::{
-        api::MANAGER,
+        api::{API_VERSION, MANAGER},
         index::{Index, Slim},
         labels,
     },
@@ -63,7 +63,7 @@ impl Desired {
         .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
         .collect();
         let owner = OwnerReference {
-            api_version: "usher.dev/v1alpha1".into(),
+            api_version: API_VERSION.into(),
             kind: owner.kind.into(),
             name: owner.name.into(),
             uid: owner.uid.0.clone(),

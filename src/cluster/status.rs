@@ -1,37 +1,56 @@
-//! Writing a status so that it says what it should, and nothing else.
+//! Writing a status so that it says what it should and nothing else, and only to the very object that was looked at.
 
 use std::fmt::Debug;
 
 use kube::{
-    Api, Resource, ResourceExt as _,
-    api::{Patch, PatchParams},
+    Api, Resource,
+    api::{ObjectMeta, Patch, PatchParams},
     core::object::HasStatus,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::cluster::api::MANAGER;
+use crate::cluster::api::{API_VERSION, MANAGER};
 
-/// Writes `status` to `object`, and to no namesake of it. Returns the object as it is then.
-pub(super) async fn write<K>(api: &Api<K>, object: &K, status: &K::Status) -> Result<K, kube::Error>
+/// Applies `status` to the object of `kind` with `meta`. `None` when that object is gone: its event brings us back.
+/// A conflict may be a namesake, or somebody in the way of whom no event tells: it is tried again.
+pub(super) async fn apply<K: Clone + DeserializeOwned + Debug>(
+    api: &Api<K>,
+    kind: &str,
+    meta: &ObjectMeta,
+    status: &impl Serialize,
+) -> Result<Option<K>, kube::Error> {
+    let name = meta.name.as_deref().unwrap_or_default();
+    let patch = json!({
+        "apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "uid": meta.uid}, "status": status,
+    });
+    gone(api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await)
+}
+
+/// Writes `status` to `object`, the fields that somebody added taken out. Returns the object as it is then.
+pub(super) async fn write<K>(api: &Api<K>, object: &K, status: &K::Status) -> Result<Option<K>, kube::Error>
 where
     K: Resource<DynamicType = ()> + HasStatus + Clone + Debug + DeserializeOwned,
     K::Status: Serialize + PartialEq,
 {
-    let (name, uid) = (object.name_any(), object.uid());
-    let patch = json!({
-        "apiVersion": K::api_version(&()), "kind": K::kind(&()),
-        "metadata": {"name": name, "uid": uid}, "status": status,
-    });
-    let written = api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await?;
+    let meta = object.meta();
+    let Some(written) = apply(api, &K::kind(&()), meta, status).await? else { return Ok(None) };
     if written.status() == Some(status) {
-        return Ok(written);
+        return Ok(Some(written));
     }
-    // Applying leaves the fields that somebody added.
     let found = serde_json::to_value(written.status()).map_err(kube::Error::SerdeError)?;
     let wanted = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
-    let patch = json!({"metadata": {"uid": uid}, "status": without_added(wanted, &found)});
-    api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await
+    let patch = json!({"metadata": {"uid": meta.uid}, "status": without_added(wanted, &found)});
+    let name = meta.name.as_deref().unwrap_or_default();
+    gone(api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await)
+}
+
+fn gone<K>(written: Result<K, kube::Error>) -> Result<Option<K>, kube::Error> {
+    match written {
+        Ok(written) => Ok(Some(written)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The merge patch (RFC 7396) that makes `wanted` of `found`.

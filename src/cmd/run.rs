@@ -125,7 +125,7 @@ async fn operate(args: Args) -> Result<(), Failure> {
     let running = async {
         tokio::try_join!(
             operator,
-            serve(args.listen, http::main(published)),
+            serve(args.listen, http::keys(published)),
             serve(args.ops_listen, http::operations(operations)),
         )
     };

@@ -215,6 +215,12 @@ mod tests {
     }
 
     #[test]
+    fn the_point_of_renewal_is_fixed_by_the_uid_for_good() {
+        let renew_at = |name: &str| times(&license(1), &uid(name), at(0)).renew_at.unwrap().as_second();
+        assert_eq!((renew_at("a"), renew_at("b")), (48_980, 43_217));
+    }
+
+    #[test]
     fn a_thousand_renewals_spread_over_the_window() {
         let instants: std::collections::BTreeSet<i64> = (0..1_000)
             .filter_map(|n| times(&license(1), &uid(&format!("uid-{n}")), at(0)).renew_at)

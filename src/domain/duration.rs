@@ -9,7 +9,7 @@ text! {
 }
 
 impl DurationText {
-    /// Its length in seconds. Text that passed the rule never overflows: 10 groups of at most 9 digits of hours.
+    /// Its length in seconds. Text that passed the rule never overflows: it has room for three numbers of nine digits.
     #[must_use]
     pub fn seconds(&self) -> i64 {
         let mut total = 0i64;

@@ -55,6 +55,8 @@ reasons! {
     Bound,
     /// All seats are taken; the Seat waits.
     NoFreeSeat,
+    /// The License's `seats` was lowered, and the Seat lost its seat.
+    LimitLowered,
     /// Another Seat stands for the same holder.
     Duplicate,
     /// The Seat's `licenseRef` names no License in its namespace.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -22,13 +22,16 @@ use tokio::sync::watch;
 
 use crate::keys::Published;
 
-/// The main listener.
-pub fn main(published: Arc<Published>) -> Router {
+/// The listener for keys.
+pub fn keys(published: Arc<Published>) -> Router {
     Router::new().fallback(jwks).with_state(published)
 }
 
-async fn jwks(State(published): State<Arc<Published>>, uri: Uri) -> Response {
-    match published.at(uri.path()) {
+async fn jwks(State(published): State<Arc<Published>>, uri: Uri, headers: HeaderMap) -> Response {
+    // HTTP/2 has the host in the URI, HTTP/1.1 in a header.
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or(header);
+    match published.at(host, uri.path()) {
         Some(jwks) => {
             let headers =
                 [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
@@ -73,4 +76,42 @@ async fn readyz(State(operations): State<Operations>) -> (StatusCode, &'static s
 async fn metrics(State(operations): State<Operations>) -> impl IntoResponse {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], (operations.metrics)())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(router: Router, path: &str) -> (StatusCode, String) {
+        let request =
+            Request::get(path).header(header::HOST, "usher.acme.example").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn keys_are_served_where_their_issuer_says_and_nothing_elsewhere() {
+        let published = Arc::new(Published::default());
+        published.publish("default", &"https://usher.acme.example/a/default".parse().unwrap(), "{}");
+        let router = keys(published);
+        assert_eq!(ask(router.clone(), "/a/default/jwks.json").await, (StatusCode::OK, "{}".into()));
+        assert_eq!(ask(router, "/a/other/jwks.json").await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn readiness_waits_for_the_cluster_and_health_does_not() {
+        let (ready, is_ready) = watch::channel(false);
+        let router = operations(Operations { ready: is_ready, metrics: Arc::new(|| "# EOF\n".into()) });
+        assert_eq!(ask(router.clone(), "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask(router.clone(), "/healthz").await, (StatusCode::OK, "ok\n".into()));
+        ready.send_replace(true);
+        assert_eq!(ask(router.clone(), "/readyz").await, (StatusCode::OK, "ok\n".into()));
+        assert_eq!(ask(router, "/metrics").await, (StatusCode::OK, "# EOF\n".into()));
+    }
 }

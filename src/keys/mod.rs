@@ -141,6 +141,14 @@ pub fn key_set(
     )
 }
 
+/// The JWK set (RFC 7517) that publishes `signing`.
+///
+/// # Errors
+/// Never in practice: the form is fixed.
+pub fn jwks(signing: &KeyPair) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Jwks { keys: vec![published(signing)] })
+}
+
 fn published(signing: &KeyPair) -> PublishedKey {
     PublishedKey { jwk: signing.public(), exp: WITHOUT_END }
 }
@@ -181,7 +189,7 @@ impl Signer {
             root_jwk: serde_json::to_string(&root.public())?,
             keys_jws,
             serial,
-            jwks: serde_json::to_string(&Jwks { keys: vec![published(&signing)] })?,
+            jwks: jwks(&signing)?,
             signing,
         })
     }

@@ -269,6 +269,7 @@ async fn an_issuer_belongs_to_the_first_authority<L: Ledger>(ledger: Shared<L>) 
         signing: "signing".into(),
         serial: 1,
         keys_jws: "a.b.c".into(),
+        jwks: "{}".into(),
     };
     ledger.establish(&facts("a"), at(1)).await.unwrap();
     assert_eq!(ledger.authority(&uid("a")).await.unwrap(), Some(facts("a")));

@@ -168,6 +168,8 @@ pub struct AuthorityFacts {
     pub serial: u64,
     /// The key set, signed by the root.
     pub keys_jws: String,
+    /// The same keys as a JWK set: published as long as documents under them may be out there.
+    pub jwks: String,
 }
 
 /// Why nothing was committed.

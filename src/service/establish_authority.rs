@@ -108,6 +108,7 @@ pub async fn establish_authority<K: KeyStore>(
         root: root.thumbprint().to_string(),
         signing: signing.thumbprint().to_string(),
         serial,
+        jwks: keys::jwks(&signing)?,
         keys_jws: keys::key_set(&root, &signing, &authority.issuer, serial, issued_at)?,
     };
     match ledger.establish(&facts, now).await {

@@ -19,7 +19,7 @@ use crate::{
         license::{Key, License, Phase, Seat, Uid},
     },
     keys::Signer,
-    ledger::{Bind, Change, CommitError, Document, Facts, Ledger, Unavailable},
+    ledger::{Bind, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
     service::issue::{Subject, issue_if_due},
 };
 
@@ -30,6 +30,8 @@ pub struct Wanted<'a> {
     pub license: &'a License,
     /// Its Seats.
     pub seats: &'a [Seat],
+    /// Seats that cannot be read, here or under other Licenses: what they hold they keep.
+    pub unreadable: &'a BTreeSet<Uid>,
     /// Who signs; absent while its Authority cannot.
     pub signer: Option<&'a Signer>,
 }
@@ -109,14 +111,16 @@ pub async fn reconcile_license(
             facts_of_current = Some(facts);
         } else {
             let change = emptied(key, &facts, now, entropy);
+            outcome.freed.extend(change.free.iter().cloned());
             commit(ledger, &change, &facts.secrets, &mut outcome).await?;
         }
     }
     if let Some(wanted) = wanted {
         let (change, decided) = decide(key, wanted, facts_of_current.as_ref(), now, entropy)?;
         let secrets = facts_of_current.map(|facts| facts.secrets).unwrap_or_default();
-        let removals = std::mem::take(&mut outcome.removals);
-        outcome = Outcome { removals, ..decided };
+        let former = std::mem::replace(&mut outcome, decided);
+        outcome.removals = former.removals;
+        outcome.freed.extend(former.freed);
         commit(ledger, &change, &secrets, &mut outcome).await?;
     }
     Ok(outcome)
@@ -148,7 +152,7 @@ pub async fn settle(
 async fn commit(
     ledger: &impl Ledger,
     change: &Change,
-    before: &[crate::ledger::SecretClaim],
+    before: &[SecretClaim],
     outcome: &mut Outcome,
 ) -> Result<(), CommitError> {
     let mut version = change.expected.unwrap_or(0);
@@ -198,11 +202,14 @@ fn decide(
     now: Timestamp,
     entropy: [u8; 32],
 ) -> Result<(Change, Outcome), serde_json::Error> {
-    let Wanted { license, seats, signer } = wanted;
+    let Wanted { license, seats, unreadable, signer } = wanted;
     let phase = license.phase(now);
-    let held = facts.map(|facts| facts.bindings.as_slice()).unwrap_or_default();
+    let bindings = facts.map(|facts| facts.bindings.clone()).unwrap_or_default();
+    let (kept, held): (Vec<_>, Vec<_>) =
+        bindings.into_iter().partition(|binding| unreadable.contains(&binding.seat));
+    let limit = license.seats.saturating_sub(u32::try_from(kept.len()).unwrap_or(u32::MAX));
     let grants = phase.grants() && signer.is_some();
-    let Allocation { standings, take, free } = allocate(license.seats, grants, seats, held);
+    let Allocation { standings, take, free } = allocate(limit, grants, seats, &held);
 
     let mut change =
         Change::new(key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
@@ -219,8 +226,11 @@ fn decide(
     let subjects: Vec<Subject<'_>> =
         std::iter::once(Subject::License).chain(bound.map(Subject::Seat)).collect();
     let mut documents = documents_by_subject(facts);
-    let lost: Vec<Uid> =
-        documents.keys().filter(|uid| subjects.iter().all(|s| s.uid(license) != *uid)).cloned().collect();
+    let lost: Vec<Uid> = documents
+        .keys()
+        .filter(|uid| !unreadable.contains(uid) && subjects.iter().all(|s| s.uid(license) != *uid))
+        .cloned()
+        .collect();
     documents.retain(|uid, _| !lost.contains(uid));
     change.withdraw = lost;
     if let Some(signer) = signer {
@@ -233,10 +243,11 @@ fn decide(
         }
     }
     let taken;
-    (change.claim, change.release, taken) = secrets(license, &subjects, &documents, facts);
+    (change.claim, change.release, taken) = secrets(wanted, &subjects, &documents, facts);
 
-    // Without a signer no renewal can be made, however due: the Authority's return brings us back.
-    let renewals = documents.values().filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
+    // Without a signer, and for who cannot be read, no renewal can be made, however due: an event brings us back.
+    let renewable = documents.values().filter(|document| !unreadable.contains(&document.subject));
+    let renewals = renewable.filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
     let next_look = renewals.chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(phase),
@@ -263,7 +274,7 @@ fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {
 /// Which Secrets to claim, which of the claimed ones to release, and who must go without: of two that want one
 /// name, whoever has it keeps it, and else the License comes first.
 fn secrets(
-    license: &License,
+    Wanted { license, unreadable, .. }: Wanted<'_>,
     subjects: &[Subject<'_>],
     documents: &BTreeMap<Uid, Document>,
     facts: Option<&Facts>,
@@ -287,10 +298,50 @@ fn secrets(
         }
     }
     let claim = wanted.iter().filter(|(name, subject)| !ours(name, subject));
-    let release = claims.iter().filter(|c| !c.removing && wanted.get(&c.name) != Some(&c.subject));
+    let stays = |c: &&SecretClaim| unreadable.contains(&c.subject) || wanted.get(&c.name) == Some(&c.subject);
+    let release = claims.iter().filter(|c| !c.removing && !stays(c));
     (
         claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(),
         release.map(|c| c.name.clone()).collect(),
         without,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::license::tests::{at, license};
+
+    fn document(renew_at: i64) -> Document {
+        Document {
+            subject: Uid("license-1".into()),
+            serial: "1".into(),
+            digest: "of what it says".into(),
+            key_id: "key".into(),
+            jws: "a.b.c".into(),
+            keys_jws: "a.b.c".into(),
+            issued_at: at(0),
+            expires_at: at(100),
+            renew_at: Some(at(renew_at)),
+        }
+    }
+
+    #[test]
+    fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
+        let license = license(1);
+        let facts = Facts {
+            license: license.uid.clone(),
+            version: 1,
+            seats: 1,
+            bindings: Vec::new(),
+            documents: vec![document(10)],
+            secrets: Vec::new(),
+        };
+        let unreadable = BTreeSet::new();
+        let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
+        let (change, outcome) = decide(&license.key, wanted, Some(&facts), at(20), [0; 32]).unwrap();
+        assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
+        assert_eq!(outcome.documents.len(), 1, "what there is stays");
+        assert!(change.issue.is_empty() && change.withdraw.is_empty());
+    }
 }

@@ -77,7 +77,10 @@ impl Trust {
             return Err(Error::NotYetValid { nbf, now });
         }
         if now >= exp.saturating_add(self.leeway) {
-            return Err(Error::Expired { cause: Expiry::Document { exp, now } });
+            // A renewed document of a License that is over would say the same: that is what to tell.
+            let over = claims.state == State::Expired;
+            let cause = if over { Expiry::License } else { Expiry::Document { exp, now } };
+            return Err(Error::Expired { cause });
         }
         match claims.state {
             State::Active => Ok(()),

@@ -31,12 +31,12 @@ impl<const MIN: u32> JsonSchema for Count<MIN> {
 /// How long documents are good: from 5m to a year, or `Contract`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct TtlText(String);
+pub struct TtlText(String, Ttl);
 
 /// How long after the lease documents are accepted: up to a year.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct GraceText(String);
+pub struct GraceText(String, i64);
 
 const TTL_SECONDS: std::ops::RangeInclusive<i64> = 300..=31_536_000;
 const GRACE_SECONDS: std::ops::RangeInclusive<i64> = 0..=31_536_000;
@@ -46,16 +46,16 @@ const GRACE_BOUNDS: &str = "must be from 0s to 8760h";
 impl TtlText {
     /// What it means.
     #[must_use]
-    pub fn ttl(&self) -> Ttl {
-        self.0.parse().unwrap_or(Ttl::Contract)
+    pub const fn ttl(&self) -> Ttl {
+        self.1
     }
 }
 
 impl GraceText {
     /// What it means, in seconds.
     #[must_use]
-    pub fn seconds(&self) -> i64 {
-        self.0.parse::<DurationText>().map_or(0, |duration| duration.seconds())
+    pub const fn seconds(&self) -> i64 {
+        self.1
     }
 }
 
@@ -66,7 +66,7 @@ impl TryFrom<String> for TtlText {
             Ttl::Seconds(seconds) if !TTL_SECONDS.contains(&seconds) => {
                 Err(InvalidText { what: "ttl", message: TTL_BOUNDS.into() })
             }
-            _ => Ok(Self(text)),
+            ttl => Ok(Self(text, ttl)),
         }
     }
 }
@@ -74,8 +74,9 @@ impl TryFrom<String> for TtlText {
 impl TryFrom<String> for GraceText {
     type Error = InvalidText;
     fn try_from(text: String) -> Result<Self, InvalidText> {
-        if GRACE_SECONDS.contains(&text.parse::<DurationText>()?.seconds()) {
-            Ok(Self(text))
+        let seconds = text.parse::<DurationText>()?.seconds();
+        if GRACE_SECONDS.contains(&seconds) {
+            Ok(Self(text, seconds))
         } else {
             Err(InvalidText { what: "offlineGrace", message: GRACE_BOUNDS.into() })
         }

@@ -119,7 +119,7 @@ pub struct LeaseSpec {
 
 /// From when to when the License is good.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[x_kube(validation = Rule::new("!has(self.from) || !has(self.until) || self.from < self.until").message("validity.from must be before validity.until"))]
+#[x_kube(validation = Rule::new(from_before_until()).message("validity.from must be before validity.until"))]
 #[schemars(inline)]
 pub struct ValiditySpec {
     /// The first instant, RFC 3339.
@@ -135,7 +135,15 @@ pub struct ValiditySpec {
     pub afterwards: Option<Afterwards>,
 }
 
-/// The schema of an instant.
+/// RFC 3339 (CEL's `timestamp` reads it, but for a 29th of February that there was not).
+const INSTANT: &str = r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
+fn from_before_until() -> String {
+    let unknown = |field| format!("!has(self.{field}) || !self.{field}.matches(r'{INSTANT}')");
+    format!("{} || {} || timestamp(self.from) < timestamp(self.until)", unknown("from"), unknown("until"))
+}
+
+/// The schema of an instant. Not `format: date-time`, whose refusal does not say what to write.
 struct Instant;
 
 impl JsonSchema for Instant {
@@ -146,7 +154,12 @@ impl JsonSchema for Instant {
         "Instant".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "format": "date-time", "maxLength": 40})
+        schemars::json_schema!({"type": "string", "maxLength": 40, "x-kubernetes-validations": [
+            {"rule": format!("self.matches(r'{INSTANT}')"),
+             "message": "must be an instant such as 2030-01-01T00:00:00Z (RFC 3339)"},
+            {"rule": format!("!self.matches(r'{INSTANT}') || timestamp(self) < timestamp('9999-01-01T00:00:00Z')"),
+             "message": "must be before the year 9999: leave it out for no end"},
+        ]})
     }
 }
 

@@ -25,14 +25,20 @@ pub use seat::{
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::{CustomResourceExt as _, api::ObjectMeta};
 
-/// The API group.
-pub const GROUP: &str = "usher.dev";
+/// The API group and version.
+pub const API_VERSION: &str = "usher.dev/v1alpha1";
 /// The field manager of everything that Usher applies.
 pub const MANAGER: &str = "usher";
 /// On an object: Usher leaves it as it is.
 pub const PAUSED: &str = "usher.dev/paused";
+
+/// Whether an object is to be left as it is.
+#[must_use]
+pub fn paused(meta: &ObjectMeta) -> bool {
+    meta.annotations.as_ref().is_some_and(|a| a.get(PAUSED).is_some_and(|value| value != "false"))
+}
 
 /// The custom resource definitions, in the order in which they are written.
 #[must_use]

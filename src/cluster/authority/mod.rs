@@ -20,7 +20,7 @@ use tracing::error;
 use crate::{
     cluster::{
         Context,
-        api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, PAUSED, Type},
+        api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, Type, paused},
         index::Slim,
         labels,
         queue::{Done, Task},
@@ -31,7 +31,7 @@ use crate::{
         reason::{Because, Reason},
     },
     keys::Signer,
-    ledger::{CommitError, Ledger, audit::hex},
+    ledger::{CommitError, Ledger, Unavailable, audit::hex},
     service::establish_authority::{Declared, EstablishError, establish_authority},
 };
 
@@ -42,6 +42,8 @@ enum Error {
     Establish(#[source] EstablishError<kube::Error>),
     #[error("forgetting Authorities that are gone failed")]
     Retain(#[from] CommitError),
+    #[error("reading the recorded keys failed")]
+    Read(#[from] Unavailable),
     #[error("{doing} failed")]
     Cluster { doing: &'static str, source: kube::Error },
 }
@@ -80,9 +82,6 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
         }
         Err(_) => return Ok(()),
     };
-    if authority.annotations().get(PAUSED).is_some_and(|value| value != "false") {
-        return Ok(());
-    }
     let declared = Declared {
         uid: Uid(authority.uid().unwrap_or_default()),
         name: name.to_owned(),
@@ -105,13 +104,23 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> 
         Err(error) => return Err(Error::Establish(error)),
     };
     match &signer {
+        // Left as it is, it goes on signing with the keys that it has.
+        Ok(signer) if paused(&authority.metadata) => {
+            context.published.publish(name, &signer.issuer, &signer.jwks);
+        }
         Ok(signer) => {
             publish(context, name, signer).await?;
             context.published.publish(name, &signer.issuer, &signer.jwks);
         }
-        Err(_) => context.published.withdraw(name),
+        // Without its private key it signs no more; what it has signed is good, and can be verified.
+        Err(_) => match context.ledger.authority(&declared.uid).await? {
+            Some(facts) => context.published.publish(name, &facts.issuer, &facts.jwks),
+            None => context.published.withdraw(name),
+        },
     }
-    write_status(context, authority, signer.as_deref()).await?;
+    if !paused(&authority.metadata) {
+        write_status(context, authority, signer.as_deref()).await?;
+    }
     context.set_signing(name, Some(signer));
     Ok(())
 }
@@ -203,11 +212,12 @@ async fn write_status<L>(
         return Ok(());
     }
     let api: Api<Authority> = Api::all(context.client.clone());
-    match write(&api, authority, &status).await {
-        Ok(written) => context.index.note_authority(written),
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        Err(source) => return Err(Error::Cluster { doing: "writing the status of an Authority", source }),
+    let written = write(&api, authority, &status).await;
+    let written =
+        written.map_err(|source| Error::Cluster { doing: "writing the status of an Authority", source })?;
+    if let Some(written) = written {
+        context.index.note_authority(written);
+        context.events.of_change(authority, Type::Ready, &former.conditions, &status.conditions).await;
     }
-    context.events.of_change(authority, Type::Ready, &former.conditions, &status.conditions).await;
     Ok(())
 }

@@ -5,28 +5,28 @@ use std::collections::BTreeSet;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Resource as _, ResourceExt as _,
-    api::{Patch, PatchParams},
+    Api, ResourceExt as _,
+    core::{ApiResource, DynamicObject},
 };
 use serde_json::json;
 
 use crate::{
     cluster::{
-        Context,
-        api::{self, Condition, Conditions, LicenseStatus, MANAGER, SeatStatus, Type},
+        self, Context,
+        api::{self, Condition, Conditions, LicenseStatus, SeatStatus, Type, paused},
         license::{
             Error,
             gather::Gathered,
             status::{self, Before},
-            validate::{self, paused},
+            validate,
         },
         secrets::{self, Desired, Owner, Written},
         status::write,
     },
     domain::{
         allocation::Standing,
-        license::{Key, Seat, Uid},
-        reason::Because,
+        license::{Key, License, Seat, Uid},
+        reason::{Because, Reason},
     },
     service::reconcile_license::{Outcome, seat_secret},
 };
@@ -161,36 +161,34 @@ pub(super) async fn license<L>(
     write_license(context, object, status).await
 }
 
-/// The License cannot be read: it says so, and nothing else changes.
+/// The License cannot be read: it says so, and nothing else of its status changes.
 pub(super) async fn stalled<L>(
     context: &Context<L>,
     gathered: &Gathered,
     because: &Because,
 ) -> Result<(), Error> {
-    let Some(license) = &gathered.license else { return Ok(()) };
-    let now = context.edge.now();
-    let meta = license.meta();
-    let former = gathered.readable().and_then(|license| license.status.clone()).unwrap_or_default();
-    let before = Before { conditions: &former.conditions, generation: meta.generation.unwrap_or(0) };
-    let conditions =
-        Conditions::after(before.conditions, before.generation, now).ready(because, Some(because)).list();
-    if former.conditions == conditions {
+    let doing = "writing the status of a License that cannot be read";
+    let resource = ApiResource::erase::<api::License>(&());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &gathered.key.namespace, &resource);
+    let Some(object) = api.get_opt(&gathered.key.name).await.map_err(failed(doing))? else { return Ok(()) };
+    let mut status = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
+    let former: Vec<Condition> = status
+        .get("conditions")
+        .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
+        .unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or(0);
+    let conditions = Conditions::after(&former, generation, context.edge.now()).ready(because, Some(because));
+    let conditions = conditions.list();
+    if former == conditions {
         return Ok(());
     }
-    let api: Api<api::License> = Api::namespaced(context.client.clone(), &gathered.key.namespace);
-    let status = LicenseStatus { observed_generation: before.generation, conditions, ..former };
-    let patch = json!({
-        "apiVersion": "usher.dev/v1alpha1", "kind": "License",
-        "metadata": {"name": gathered.key.name, "uid": meta.uid}, "status": status,
-    });
-    // Its answer cannot be read either.
-    let written = api
-        .patch_status(&gathered.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch))
-        .await;
-    match written {
-        Err(kube::Error::SerdeError(_)) | Ok(_) => Ok(()),
-        Err(error) => gone_or(error, "writing the status of a License"),
+    if let Some(status) = status.as_object_mut() {
+        status.insert("conditions".into(), json!(conditions));
+        status.insert("observedGeneration".into(), json!(generation));
     }
+    cluster::status::apply(&api, "License", &object.metadata, &status).await.map_err(failed(doing))?;
+    Ok(())
 }
 
 /// The Seats that name a License that is not there.
@@ -212,12 +210,12 @@ async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatSta
     }
     let api: Api<api::Seat> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    match write(&api, object, &status).await {
-        Ok(written) => context.index.note_seat(written),
-        Err(error) => return gone_or(error, "writing the status of a Seat"),
+    let written = write(&api, object, &status).await;
+    if let Some(written) = written.map_err(failed("writing the status of a Seat"))? {
+        context.index.note_seat(written);
+        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        context.events.of_change(object, Type::Bound, former, &status.conditions).await;
     }
-    let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    context.events.of_change(object, Type::Bound, former, &status.conditions).await;
     Ok(())
 }
 
@@ -231,20 +229,32 @@ async fn write_license<L>(
     }
     let api: Api<api::License> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    match write(&api, object, &status).await {
-        Ok(written) => context.index.note_license(written),
-        Err(error) => return gone_or(error, "writing the status of a License"),
+    let written = write(&api, object, &status).await;
+    if let Some(written) = written.map_err(failed("writing the status of a License"))? {
+        context.index.note_license(written);
+        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        context.events.of_change(object, Type::Ready, former, &status.conditions).await;
     }
-    let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    context.events.of_change(object, Type::Ready, former, &status.conditions).await;
     Ok(())
 }
 
-/// The object went: its event brings us back, nothing failed. A conflict may be a namesake or somebody in the way,
-/// and of the latter no event need tell: that is tried again.
-fn gone_or(error: kube::Error, doing: &'static str) -> Result<(), Error> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(()),
-        error => Err(failed(doing)(error)),
+/// Tells those who lost their seat to a lowered limit. They hold none any more when they are told.
+pub(super) async fn tell_losers<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    license: &License,
+    outcome: &Outcome,
+) {
+    for uid in &outcome.freed {
+        if let (Some(Standing::Waiting { .. }), Some(seat)) =
+            (outcome.standings.get(uid), object_of(gathered, uid))
+        {
+            let name = &license.key.name;
+            let message = format!(
+                "lost its seat: spec.seats of License {name} was lowered to {}; it waits for the next free one",
+                license.seats
+            );
+            context.events.tell(seat, &Because::new(Reason::LimitLowered, message)).await;
+        }
     }
 }

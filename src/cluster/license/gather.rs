@@ -1,6 +1,9 @@
 //! Everything that a look at a License needs to know of the cluster. From the index: no request is made.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kube::core::DeserializeGuard;
 
@@ -10,13 +13,15 @@ use crate::{
         api::{Authority, License, Seat},
         context::Signing,
     },
-    domain::license::Key,
+    domain::license::{Key, Uid},
 };
 
 pub(super) struct Gathered {
     pub(super) key: Key,
     pub(super) license: Option<Arc<DeserializeGuard<License>>>,
     pub(super) seats: Vec<Arc<DeserializeGuard<Seat>>>,
+    /// Seats of the namespace that cannot be read.
+    pub(super) unreadable_seats: BTreeSet<Uid>,
     pub(super) authority: Option<Arc<DeserializeGuard<Authority>>>,
     /// `None` until the Authority was looked at once.
     pub(super) signing: Option<Signing>,
@@ -44,6 +49,7 @@ pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
     Gathered {
         key: key.clone(),
         seats: context.index.seats_of(key),
+        unreadable_seats: context.index.unreadable_seats(&key.namespace),
         authority: authority.as_deref().and_then(|name| context.index.authority(name)),
         signing: authority.as_deref().and_then(|name| context.signing(name)),
         namespace_labels: context.index.namespace_labels(&key.namespace),

@@ -68,6 +68,7 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     let wanted = validated.as_ref().map(|validated| Wanted {
         license: &validated.license,
         seats: &validated.seats,
+        unreadable: &gathered.unreadable_seats,
         signer: validated.signer.as_deref().ok(),
     });
     let outcome = reconcile_license(&context.ledger, key, wanted, now, context.edge.entropy()).await?;
@@ -76,6 +77,9 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     }
     context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
 
+    if let Some(validated) = &validated {
+        apply::tell_losers(context, &gathered, &validated.license, &outcome).await;
+    }
     if !outcome.removals.is_empty() {
         apply::removals(context, key, &outcome).await?;
         settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;

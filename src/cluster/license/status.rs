@@ -180,7 +180,7 @@ fn seat_because(validated: &validate::Valid, standing: &Standing, phase: Phase) 
             Ok(_) => Because::new(
                 Reason::NoFreeSeat,
                 format!(
-                    "all {seats} seats of License {name} are taken: raise its spec.seats, or delete a Seat that is bound"
+                    "License {name} has no free seat, of {seats}: raise its spec.seats, or delete a Seat that is bound"
                 ),
             ),
             Err(because) => Because::new(

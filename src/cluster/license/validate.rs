@@ -7,7 +7,7 @@ use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard};
 
 use crate::{
     cluster::{
-        api::{self, AllowedNamespaces, Authority, HolderSpec, NamespacesFrom, PAUSED, UserSpec},
+        api::{self, AllowedNamespaces, Authority, HolderSpec, NamespacesFrom, UserSpec, paused},
         context::Signing,
         license::gather::Gathered,
     },
@@ -65,11 +65,6 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     };
     let Some(signer) = signer(gathered, &license) else { return Validated::Wait };
     Validated::Wanted(Box::new(Valid { license, seats: seats(gathered), signer }))
-}
-
-/// The annotation by which an object is left as it is.
-pub(super) fn paused(meta: &kube::api::ObjectMeta) -> bool {
-    meta.annotations.as_ref().is_some_and(|a| a.get(PAUSED).is_some_and(|value| value != "false"))
 }
 
 fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License, Because> {
@@ -170,14 +165,18 @@ fn authority(gathered: &Gathered) -> Option<&Authority> {
 }
 
 fn authority_exists(gathered: &Gathered, license: &License) -> Result<(), Because> {
+    let name = &license.authority;
     match &gathered.authority {
-        Some(authority) if authority.meta().deletion_timestamp.is_none() => Ok(()),
+        Some(found) if found.meta().deletion_timestamp.is_none() => match &found.0 {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Because::new(
+                Reason::AuthorityNotReady,
+                format!("Authority {name} cannot be read, so nobody knows for whom it signs: correct it"),
+            )),
+        },
         _ => Err(Because::new(
             Reason::AuthorityNotFound,
-            format!(
-                "there is no Authority {}: create it, or correct spec.authorityRef.name",
-                license.authority
-            ),
+            format!("there is no Authority {name}: create it, or correct spec.authorityRef.name"),
         )),
     }
 }

@@ -218,8 +218,8 @@ pub(super) async fn establish(
 ) -> Result<(), CommitError> {
     let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
     sqlx::query(
-        "INSERT INTO authorities (uid, name, issuer, root, signing, serial, keys_jws)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO authorities (uid, name, issuer, root, signing, serial, keys_jws, jwks)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&facts.uid.0)
     .bind(&facts.name)
@@ -228,6 +228,7 @@ pub(super) async fn establish(
     .bind(&facts.signing)
     .bind(i64::try_from(facts.serial).unwrap_or(i64::MAX))
     .bind(&facts.keys_jws)
+    .bind(&facts.jwks)
     .execute(&mut *transaction)
     .await
     .map_err(conflict_or_failed)?;

@@ -126,8 +126,12 @@ fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Unavailable {
     move |source| Unavailable { doing, source }
 }
 
-fn instant(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}
+
+fn instant(seconds: i64) -> Result<Timestamp, sqlx::Error> {
+    Timestamp::from_second(seconds).map_err(damaged)
 }
 
 fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
@@ -138,9 +142,9 @@ fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
         key_id: row.try_get("key_id")?,
         jws: row.try_get("jws")?,
         keys_jws: row.try_get("keys_jws")?,
-        issued_at: instant(row.try_get("issued_at")?),
-        expires_at: instant(row.try_get("expires_at")?),
-        renew_at: row.try_get::<Option<i64>, _>("renew_at")?.map(instant),
+        issued_at: instant(row.try_get("issued_at")?)?,
+        expires_at: instant(row.try_get("expires_at")?)?,
+        renew_at: row.try_get::<Option<i64>, _>("renew_at")?.map(instant).transpose()?,
     })
 }
 
@@ -172,7 +176,7 @@ impl Sqlite {
                 })
                 .fetch_all(&mut *connection)
                 .await?;
-        let seats = u32::try_from(seats).unwrap_or(u32::MAX);
+        let seats = u32::try_from(seats).map_err(damaged)?;
         Ok(Facts { license: Uid(license), version, seats, bindings, documents, secrets })
     }
 }
@@ -215,18 +219,16 @@ impl Ledger for Sqlite {
         sqlx::query("SELECT * FROM authorities WHERE uid = $1")
             .bind(&uid.0)
             .try_map(|row: SqliteRow| {
-                let issuer: Issuer = row
-                    .try_get::<String, _>("issuer")?
-                    .parse()
-                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                let issuer: Issuer = row.try_get::<String, _>("issuer")?.parse().map_err(damaged)?;
                 Ok(AuthorityFacts {
                     uid: Uid(row.try_get("uid")?),
                     name: row.try_get("name")?,
                     issuer,
                     root: row.try_get("root")?,
                     signing: row.try_get("signing")?,
-                    serial: u64::try_from(row.try_get::<i64, _>("serial")?).unwrap_or(0),
+                    serial: u64::try_from(row.try_get::<i64, _>("serial")?).map_err(damaged)?,
                     keys_jws: row.try_get("keys_jws")?,
+                    jwks: row.try_get("jwks")?,
                 })
             })
             .fetch_optional(&self.read)
@@ -281,7 +283,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.db");
         let key = Key::new("design", "cad");
-        let mut change = Change::new(key.clone(), Uid("l".into()), None, instant(5), [7; 32]);
+        let mut change = Change::new(key.clone(), Uid("l".into()), None, instant(5).unwrap(), [7; 32]);
         change.seats = Some(1);
         change.bind = vec![crate::ledger::Bind { seat: Uid("s".into()), holder: "email:a@b.example".into() }];
         let ledger = Sqlite::open(&path).await.unwrap();

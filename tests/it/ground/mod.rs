@@ -174,6 +174,11 @@ impl Ground {
             .collect()
     }
 
+    /// Every request that Usher had no right to make.
+    pub fn forbidden(&self) -> Vec<String> {
+        self.requests().into_iter().filter(|request| request.ends_with(" 403")).collect()
+    }
+
     /// The writes about a namespace, its events left out.
     pub fn writes_in(&self, namespace: &str) -> Vec<String> {
         let about = format!(" {namespace}/");

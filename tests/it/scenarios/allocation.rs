@@ -98,7 +98,7 @@ async fn a_lowered_limit_takes_from_the_lowest_priority_then_the_latest_and_says
     let said = place.seat_says("cy", "NoFreeSeat").await;
     assert_eq!(
         said,
-        "all 2 seats of License cad are taken: raise its spec.seats, or delete a Seat that is bound"
+        "License cad has no free seat, of 2: raise its spec.seats, or delete a Seat that is bound"
     );
 
     place.apply(&license(1)).await;

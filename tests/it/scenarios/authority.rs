@@ -8,7 +8,7 @@ use kube::{
 use serde_json::{Value, json};
 use usher::cluster::api::{Authority, AuthorityStatus, SeatState};
 
-use super::{Place, license_conditions, ready, stalled, version, with};
+use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, stalled, version, with};
 use crate::ground::{license, seat, shared, until, wait_for};
 
 /// An Authority whose name nobody else has.
@@ -27,7 +27,8 @@ fn sentence(license: &usher::cluster::api::License) -> &str {
     &ready(license_conditions(license)).unwrap().message
 }
 
-async fn authority_says(place: &Place, name: &str, reason: &str) -> (Authority, AuthorityStatus) {
+/// Waits until the Authority's Ready gives `reason`.
+pub async fn authority_says(place: &Place, name: &str, reason: &str) -> (Authority, AuthorityStatus) {
     let says = |authority: &Authority| {
         let conditions = authority.status.as_ref().map(|status| status.conditions.as_slice());
         conditions.and_then(ready).is_some_and(|ready| ready.reason == reason)
@@ -165,7 +166,7 @@ async fn a_key_that_goes_missing_is_asked_for_and_never_replaced() {
             ..Secret::default()
         };
         // The other one's key is a key, but not this one.
-        let other = secrets.get(&format!("usher-{}-default", role)).await.unwrap();
+        let other = secrets.get(&format!("usher-{role}-default")).await.unwrap();
         secrets.create(&PostParams::default(), &restored(other.data)).await.unwrap();
         authority_says(&place, &name, "KeyChanged").await;
         secrets.delete(&key, &DeleteParams::default()).await.unwrap();
@@ -176,6 +177,7 @@ async fn a_key_that_goes_missing_is_asked_for_and_never_replaced() {
         place.license_says("cad", "Issued").await;
         assert_eq!(version(&place.secret("cad-license").await), version(&document));
     }
+    assert_nothing_was_forbidden(shared());
 }
 
 #[tokio::test]
@@ -245,6 +247,7 @@ async fn when_an_authority_goes_nothing_is_taken_away_and_it_comes_back_with_its
     let (_, again) = authority_says(&place, "leaving", "Published").await;
     assert_eq!((again.root, again.keys), (good.root, good.keys));
     place.license_says("cad", "Issued").await;
+    assert_nothing_was_forbidden(shared());
 }
 
 #[tokio::test]

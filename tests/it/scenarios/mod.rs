@@ -1,9 +1,12 @@
 //! What users do, and what they then see.
 
+mod admission;
 mod allocation;
 mod authority;
+mod clock;
 mod documents;
 mod repair;
+mod requests;
 mod states;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -173,6 +176,12 @@ pub fn substance(secret: &Secret) -> Value {
     let metadata = metadata.as_object_mut().unwrap();
     metadata.retain(|name, _| ["labels", "ownerReferences", "name", "namespace"].contains(&name.as_str()));
     serde_json::json!({"type": secret.type_, "data": secret.data, "metadata": metadata})
+}
+
+/// Usher had every right that it needed on this control plane, so far.
+pub fn assert_nothing_was_forbidden(ground: &Ground) {
+    let forbidden = ground.forbidden();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
 }
 
 /// The version that the API server gave an object when it was last written.

@@ -51,7 +51,8 @@ CREATE TABLE authorities (
     root     TEXT NOT NULL,
     signing  TEXT NOT NULL,
     serial   BIGINT NOT NULL,
-    keys_jws TEXT NOT NULL
+    keys_jws TEXT NOT NULL,
+    jwks     TEXT NOT NULL
 );
 
 -- Who is meant by a reference in the audit. Erasing a row erases the person; the chain still verifies.

@@ -7,13 +7,16 @@
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
+mod shelf;
+mod slim;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
+use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
 
 use crate::{
     cluster::{
@@ -21,109 +24,12 @@ use crate::{
         labels,
         queue::Task,
     },
-    domain::license::Key,
+    domain::license::{Key, Uid},
 };
 
-/// One kind of object, by namespace and name.
-#[derive(Debug)]
-struct Shelf<T> {
-    items: HashMap<Key, Arc<T>>,
-    /// While a list is under way: what it has brought so far.
-    listing: Option<HashSet<Key>>,
-    /// Whether a list has ever been complete.
-    complete: bool,
-    /// The newest version that the watch has brought, of any object, deletions included.
-    seen: u64,
-}
-
-impl<T> Default for Shelf<T> {
-    fn default() -> Self {
-        Self { items: HashMap::new(), listing: None, complete: false, seen: 0 }
-    }
-}
-
-fn key_of(object: &impl Resource) -> Key {
-    let meta = object.meta();
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
-fn version(object: &impl Resource) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-impl<T: Resource> Shelf<T> {
-    /// Puts `object` in unless what is there is as new. Returns whether it did, and what was there.
-    fn put(&mut self, object: T) -> (bool, Option<Arc<T>>, Arc<T>) {
-        let key = key_of(&object);
-        if let Some(listing) = &mut self.listing {
-            listing.insert(key.clone());
-        }
-        let former = self.items.get(&key).cloned();
-        // Versions count across all objects of a kind, so this holds for namesakes too.
-        if let Some(former) = &former
-            && version(&**former) >= version(&object)
-        {
-            return (false, None, former.clone());
-        }
-        let object = Arc::new(object);
-        self.items.insert(key, object.clone());
-        (true, former, object)
-    }
-
-    /// Puts in what we wrote, unless the watch knows better.
-    fn note(&mut self, object: T) {
-        if version(&object) > self.seen {
-            self.put(object);
-        }
-    }
-
-    /// Takes `object` out, unless another one has its name by now.
-    fn take(&mut self, object: &T) -> Option<Arc<T>> {
-        let key = key_of(object);
-        let same = self.items.get(&key).is_some_and(|there| there.meta().uid == object.meta().uid);
-        if same { self.items.remove(&key) } else { None }
-    }
-
-    /// Applies a watch event; `touched` is told every object that came, changed or went.
-    fn event(&mut self, event: Event<T>, mut touched: impl FnMut(&T)) {
-        if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event {
-            self.seen = self.seen.max(version(object));
-        }
-        match event {
-            Event::Init => self.listing = Some(HashSet::new()),
-            Event::InitApply(object) | Event::Apply(object) => {
-                if let (true, former, object) = self.put(object) {
-                    former.iter().for_each(|former| touched(former));
-                    touched(&object);
-                }
-            }
-            Event::Delete(object) => {
-                if let Some(gone) = self.take(&object) {
-                    touched(&gone);
-                }
-            }
-            Event::InitDone => {
-                self.complete = true;
-                let Some(listed) = self.listing.take() else { return };
-                let gone: Vec<Key> = self.items.keys().filter(|key| !listed.contains(key)).cloned().collect();
-                for key in gone {
-                    self.items.remove(&key).iter().for_each(|object| touched(object));
-                }
-            }
-        }
-    }
-}
-
-/// A Secret or ConfigMap as it was last seen, without its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Of the object.
-    pub uid: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The digest of what we care about in it.
-    pub digest: String,
-}
+use shelf::{Shelf, key_of};
+use slim::Seen;
+pub use slim::Slim;
 
 #[derive(Debug, Default)]
 struct Shelves {
@@ -135,63 +41,13 @@ struct Shelves {
     config_maps: Shelf<Slim<ConfigMap>>,
     /// License to the names of its Seats.
     seats_of: HashMap<Key, BTreeSet<String>>,
+    /// Seats that cannot be read: nobody knows whose they are, so nothing is taken from them.
+    unreadable: BTreeMap<Key, Uid>,
 }
 
 /// What the cluster holds, as far as we know.
 #[derive(Debug, Default)]
 pub struct Index(RwLock<Shelves>);
-
-/// An object without its content.
-#[derive(Debug, Clone)]
-pub struct Slim<K> {
-    meta: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    digest: String,
-    kind: std::marker::PhantomData<K>,
-}
-
-impl<K: Resource> Slim<K> {
-    /// Keeps the digest of `object`'s content, not the content.
-    pub fn new(mut object: K, digest: String) -> Self {
-        let meta = std::mem::take(object.meta_mut());
-        Self { meta, digest, kind: std::marker::PhantomData }
-    }
-
-    /// The digest of its content.
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            uid: self.meta.uid.clone().unwrap_or_default(),
-            labels: self.meta.labels.clone().unwrap_or_default(),
-            digest: self.digest.clone(),
-        }
-    }
-}
-
-impl<K: Resource> Resource for Slim<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-    fn kind(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::kind(dynamic)
-    }
-    fn group(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::group(dynamic)
-    }
-    fn version(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::version(dynamic)
-    }
-    fn plural(dynamic: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
-        K::plural(dynamic)
-    }
-    fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-        &mut self.meta
-    }
-}
 
 /// The License that a Seat names. A Seat that cannot be read names none.
 fn license_of(seat: &DeserializeGuard<Seat>) -> Option<Key> {
@@ -232,12 +88,28 @@ impl Index {
     /// A Seat came, changed or went.
     pub fn seat_event(&self, event: Event<DeserializeGuard<Seat>>) -> BTreeSet<Task> {
         let mut touched: Vec<(Key, Key)> = Vec::new();
+        let mut unreadable: Vec<Key> = Vec::new();
+        let mut tasks = BTreeSet::new();
         self.write(|s| {
-            s.seats.event(event, |seat| {
-                if let Some(license) = license_of(seat) {
-                    touched.push((license, key_of(seat)));
-                }
+            s.seats.event(event, |seat| match license_of(seat) {
+                Some(license) => touched.push((license, key_of(seat))),
+                None => unreadable.push(key_of(seat)),
             });
+            for key in unreadable {
+                match s.seats.items.get(&key).filter(|seat| seat.0.is_err()) {
+                    Some(seat) => {
+                        let uid = Uid(seat.meta().uid.clone().unwrap_or_default());
+                        s.unreadable.insert(key, uid);
+                    }
+                    None => {
+                        s.unreadable.remove(&key);
+                        // Any License of its namespace may have been the one.
+                        let near =
+                            s.licenses.items.keys().filter(|license| license.namespace == key.namespace);
+                        tasks.extend(near.cloned().map(Task::License));
+                    }
+                }
+            }
             for (license, seat) in &touched {
                 let there =
                     s.seats.items.get(seat).and_then(|seat| license_of(seat)).as_ref() == Some(license);
@@ -252,7 +124,8 @@ impl Index {
                 }
             }
         });
-        touched.into_iter().map(|(license, _)| Task::License(license)).collect()
+        tasks.extend(touched.into_iter().map(|(license, _)| Task::License(license)));
+        tasks
     }
 
     /// An Authority came, changed or went.
@@ -359,6 +232,14 @@ impl Index {
         })
     }
 
+    /// The Seats of a namespace that cannot be read.
+    pub fn unreadable_seats(&self, namespace: &str) -> BTreeSet<Uid> {
+        self.read(|s| {
+            let there = s.unreadable.iter().filter(|(key, _)| key.namespace == namespace);
+            there.map(|(_, uid)| uid.clone()).collect()
+        })
+    }
+
     /// An Authority.
     pub fn authority(&self, name: &str) -> Option<Arc<DeserializeGuard<Authority>>> {
         self.read(|s| s.authorities.items.get(&Key::new("", name)).cloned())
@@ -397,7 +278,7 @@ mod tests {
         let meta = secret.meta_mut();
         (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
         (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
-        meta.labels = Some(labels::of_document("cad", &crate::domain::license::Uid("cy".into())));
+        meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
         Slim::new(secret, version.to_string())
     }
 
