@@ -85,6 +85,46 @@ async fn what_was_deleted_and_made_again_between_two_looks_is_something_else() {
 }
 
 #[tokio::test]
+async fn whoever_loses_is_seen_to_lose_before_anybody_gains() {
+    let ground = Ground::own();
+    let (config, disk) = (ground.usher_config().await, Disk::new());
+    let start = async || {
+        Operator::start(wire::client(&config, |_| Act::Pass).0, &disk.ledger(), Arc::new(Machine)).await
+    };
+    let operator = start().await;
+    let place = Place::new(&ground).await;
+    place.license(2).await;
+    place.seat(&["ann", "bob"]).await;
+    place.are_bound(&["ann", "bob"]).await;
+
+    // Under a new License of the same name others come first: all at once two lose and two gain.
+    operator.stop().await;
+    for name in ["yan", "zoe"] {
+        let mut first = ground::seat(name);
+        first["spec"]["priority"] = json!(1);
+        place.apply(&first).await;
+    }
+    place.delete_license().await;
+    place.license(2).await;
+    let operator = start().await;
+    place
+        .ends_as(&[
+            "License cad: 2 of 2 bound, 2 waits, in cad-license, True Issued",
+            "Seat ann: Waiting 1, True NoFreeSeat",
+            "Seat bob: Waiting 2, True NoFreeSeat",
+            "Seat yan: Bound, in yan-seat, True Bound",
+            "Seat zoe: Bound, in zoe-seat, True Bound",
+            "Secret cad-license of License cad: license",
+            "Secret yan-seat of Seat yan: yan@acme.example",
+            "Secret zoe-seat of Seat zoe: zoe@acme.example",
+        ])
+        .await;
+    place.never_over(2);
+    place.is_silent(&operator).await;
+    operator.stop().await;
+}
+
+#[tokio::test]
 async fn a_license_that_goes_while_its_status_is_written_stays_gone() {
     let ground = Ground::own();
     let (config, disk) = (ground.usher_config().await, Disk::new());
