@@ -219,7 +219,7 @@ impl<'a> Place<'a> {
             .map(|l| (l.uid().unwrap(), format!("License {}", l.name_any())))
             .chain(seats.iter().map(|s| (s.uid().unwrap(), format!("Seat {}", s.name_any()))))
             .collect();
-        let license = licenses.first().and_then(|license| license.uid()).unwrap_or_default();
+        let license = licenses.first().and_then(kube::ResourceExt::uid).unwrap_or_default();
         let root = self.root().await;
         for secret in self.secrets().list(&all).await.unwrap().items {
             let owner = secret.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
