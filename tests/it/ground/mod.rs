@@ -165,12 +165,6 @@ impl Ground {
         self.requests().into_iter().filter(|request| request.ends_with(" 403")).collect()
     }
 
-    /// The writes about a namespace, its events left out.
-    pub fn writes_in(&self, namespace: &str) -> Vec<String> {
-        let about = format!(" {namespace}/");
-        self.writes().into_iter().filter(|w| w.contains(&about) && !w.contains(" events ")).collect()
-    }
-
     /// A namespace for one test, and an Authority `default` that signs for all.
     pub async fn namespace(&self) -> (Client, String) {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
