@@ -137,7 +137,7 @@ async fn a_license_or_a_namespace_deleted_in_the_middle_leaves_nothing() {
     // The License goes when its Secret has just been written, before the look goes on.
     let mut armed = true;
     control.plan(move |call| {
-        let hold = armed && call.what == "patch secrets";
+        let hold = armed && call.what == "create secrets";
         armed &= !hold;
         if hold { Act::Hold } else { Act::Pass }
     });

@@ -11,9 +11,11 @@
 
 mod crash;
 mod hands;
+mod kill;
 mod missed;
 mod place;
 mod replies;
 mod two;
 mod watches;
 mod wire;
+mod world;

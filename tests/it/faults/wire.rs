@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::ground::until;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -104,6 +105,7 @@ impl Control {
 
     /// Returns once the plan froze the wire.
     pub async fn froze(&self) {
+        // No patience of its own: the test has something else that ends.
         self.frozen.subscribe().wait_for(|frozen| *frozen).await.unwrap();
     }
 
@@ -114,7 +116,7 @@ impl Control {
 
     /// Returns once the reply to a held request is there.
     pub async fn holds(&self) {
-        self.held.subscribe().wait_for(|(count, _)| *count > 0).await.unwrap();
+        until("a request is held", async || (self.held.borrow().0 > 0).then_some(())).await;
     }
 
     /// Lets held replies go.

@@ -1,1 +1,275 @@
-//! tbd
+//! A small world without Kubernetes: the real decisions on a real ledger, shown to maps in memory, with a crash after
+//! any effect. Thousands of crashes, where [`super::crash`] tries some sixty.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use usher::{
+    domain::{
+        allocation::Standing,
+        duration::Ttl,
+        license::{Feature, Holder, Key, Lease, License, Seat, Uid, Validity},
+    },
+    keys::{KeyPair, Signer, key_set},
+    ledger::{Facts, Ledger as _, sqlite::Sqlite},
+    service::reconcile_license::{Outcome, Wanted, reconcile_license, seat_secret, settle},
+};
+
+/// What happens. A look may crash after so many effects.
+#[derive(Debug, Clone)]
+enum Happens {
+    Limit(u32),
+    Suspended(bool),
+    Add(u8),
+    Remove(u8),
+    LicenseAgain,
+    /// The garbage collector removes Secrets whose owner is gone.
+    Collect,
+    Look(Option<u8>),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        1 => (0u32..4).prop_map(Happens::Limit),
+        1 => any::<bool>().prop_map(Happens::Suspended),
+        4 => (0u8..5).prop_map(Happens::Add),
+        2 => (0u8..5).prop_map(Happens::Remove),
+        1 => Just(Happens::LicenseAgain),
+        1 => Just(Happens::Collect),
+        6 => prop::option::weighted(0.7, 0u8..9).prop_map(Happens::Look),
+    ]
+}
+
+struct Crash;
+
+struct World {
+    ledger: Sqlite,
+    signer: Signer,
+    license: License,
+    seats: BTreeMap<String, Seat>,
+    /// Name to the subject and the bytes.
+    secrets: BTreeMap<String, (Uid, String)>,
+    /// Seats that say that they are bound.
+    bound: BTreeSet<Uid>,
+    made: i64,
+    /// The highest limit since the last look that came to its end: until then what it allowed may still be seen.
+    cap: usize,
+}
+
+fn uid(text: String) -> Uid {
+    Uid(text)
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+impl World {
+    async fn new(directory: &Path) -> Self {
+        let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+        let issuer: usher::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
+        let keys = key_set(&root, &signing, &issuer, 1, 1).unwrap();
+        Self {
+            ledger: Sqlite::open(&directory.join("ledger.db")).await.unwrap(),
+            signer: Signer::new(issuer, &root, signing, 1, keys).unwrap(),
+            license: License {
+                key: Key::new("design", "cad"),
+                uid: uid("license-0".into()),
+                product: "cad".parse().unwrap(),
+                customer: "acme".parse().unwrap(),
+                authority: "default".parse().unwrap(),
+                seats: 2,
+                features: vec![Feature { name: "render".parse().unwrap(), pool: None, quota: None }],
+                lease: Lease { ttl: Ttl::Seconds(86_400), offline_grace: 259_200 },
+                validity: Validity::default(),
+                suspended: false,
+                secret: "cad-license".parse().unwrap(),
+            },
+            seats: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            bound: BTreeSet::new(),
+            made: 0,
+            cap: 2,
+        }
+    }
+
+    fn happens(&mut self, what: &Happens) {
+        match what {
+            Happens::Limit(limit) => self.license.seats = *limit,
+            Happens::Suspended(suspended) => self.license.suspended = *suspended,
+            Happens::Add(n) => {
+                self.made += 1;
+                let seat = Seat {
+                    uid: uid(format!("seat-{}", self.made)),
+                    name: format!("s{n}"),
+                    // Two Seats stand for one holder.
+                    holder: Holder::Email(format!("h{}@acme.example", (*n).min(3)).parse().unwrap()),
+                    priority: i32::from(*n == 2),
+                    created: Timestamp::from_second(self.made).unwrap(),
+                };
+                self.seats.entry(seat.name.clone()).or_insert(seat);
+            }
+            Happens::Remove(n) => {
+                if let Some(gone) = self.seats.remove(&format!("s{n}")) {
+                    self.bound.remove(&gone.uid);
+                }
+            }
+            Happens::LicenseAgain => {
+                self.made += 1;
+                self.license.uid = uid(format!("license-{}", self.made));
+            }
+            Happens::Collect => {
+                let living: BTreeSet<&Uid> =
+                    self.seats.values().map(|seat| &seat.uid).chain([&self.license.uid]).collect();
+                self.secrets.retain(|_, (subject, _)| living.contains(subject));
+            }
+            Happens::Look(_) => {}
+        }
+        self.cap = self.cap.max(usize::try_from(self.license.seats).unwrap());
+    }
+
+    /// One effect that others see: afterwards the limit must hold, and perhaps the operator crashes.
+    fn effect(&self, left: &mut Option<u8>) -> Result<(), Crash> {
+        assert!(self.bound.len() <= self.cap, "{} seats say bound, {} allowed", self.bound.len(), self.cap);
+        let own = self.license.secret.to_string();
+        let of_seats = self.secrets.keys().filter(|name| **name != own).count();
+        assert!(of_seats <= self.cap, "{of_seats} Secrets of Seats, {} allowed", self.cap);
+        match left {
+            Some(0) => Err(Crash),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A look, in the order of `cluster::license`. Whether it is at rest.
+    async fn look(&mut self, left: &mut Option<u8>, entropy: u8) -> Result<bool, Crash> {
+        let key = self.license.key.clone();
+        let seats: Vec<Seat> = self.seats.values().cloned().collect();
+        let wanted = Wanted { license: &self.license, seats: &seats, signer: Some(&self.signer) };
+        let outcome =
+            reconcile_license(&self.ledger, &key, Some(wanted), now(), [entropy; 32]).await.unwrap();
+        for facts in self.ledger.facts(&key).await.unwrap() {
+            assert!(facts.bindings.len() <= usize::try_from(facts.seats).unwrap(), "{facts:?}");
+        }
+        self.effect(left)?;
+        if !outcome.removals.is_empty() {
+            for removal in &outcome.removals {
+                if self.secrets.get(&removal.name).is_some_and(|(subject, _)| *subject == removal.subject) {
+                    self.secrets.remove(&removal.name);
+                    self.effect(left)?;
+                }
+            }
+            settle(&self.ledger, &key, &outcome.removals, now()).await.unwrap();
+            self.effect(left)?;
+            return Ok(false);
+        }
+        self.show(&seats, &outcome, left)?;
+        self.cap = usize::try_from(self.license.seats).unwrap();
+        self.effect(&mut None)?;
+        Ok(outcome.taken.is_empty())
+    }
+
+    fn show(&mut self, seats: &[Seat], outcome: &Outcome, left: &mut Option<u8>) -> Result<(), Crash> {
+        let holds = |seat: &&Seat| outcome.standings.get(&seat.uid) == Some(&Standing::Bound);
+        for seat in seats.iter().filter(|seat| !holds(seat)) {
+            if self.bound.remove(&seat.uid) {
+                self.effect(left)?;
+            }
+        }
+        let own = (self.license.uid.clone(), self.license.secret.to_string());
+        let of_seats = seats.iter().map(|seat| (seat.uid.clone(), seat_secret(&seat.name)));
+        for (subject, name) in [own].into_iter().chain(of_seats) {
+            let Some(document) =
+                outcome.documents.get(&subject).filter(|_| !outcome.taken.contains(&subject))
+            else {
+                continue;
+            };
+            let wanted = (subject, document.jws.clone());
+            if self.secrets.get(&name) != Some(&wanted) {
+                // Foreign Secrets are no part of this world: what is there is ours, of this subject or of nobody living.
+                self.secrets.insert(name, wanted);
+                self.effect(left)?;
+            }
+        }
+        for seat in seats.iter().filter(holds) {
+            if self.bound.insert(seat.uid.clone()) {
+                self.effect(left)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks until there is nothing to do, and once more.
+    async fn rests(&mut self) {
+        let mut looks = 0;
+        while !self.look(&mut None, 200 + looks).await.unwrap_or(false) {
+            looks += 1;
+            assert!(looks < 8, "it does not come to rest");
+        }
+        let before = (self.facts().await, self.secrets.clone(), self.bound.clone());
+        assert!(self.look(&mut None, 250).await.unwrap_or(false));
+        assert_eq!(
+            before,
+            (self.facts().await, self.secrets.clone(), self.bound.clone()),
+            "it is not silent"
+        );
+    }
+
+    async fn facts(&self) -> Vec<Facts> {
+        self.ledger.facts(&self.license.key).await.unwrap()
+    }
+
+    /// Who holds, and which Secrets there are, of whom: by name.
+    async fn end(&self) -> (BTreeSet<String>, BTreeMap<String, Uid>) {
+        let facts = self.facts().await;
+        assert_eq!(facts.len(), 1, "nothing is left of former Licenses");
+        let held: BTreeSet<Uid> = facts[0].bindings.iter().map(|binding| binding.seat.clone()).collect();
+        assert_eq!(held, self.bound, "what is shown is what is");
+        let documents: BTreeSet<Uid> =
+            facts[0].documents.iter().map(|document| document.subject.clone()).collect();
+        let secrets: BTreeMap<String, Uid> =
+            self.secrets.iter().map(|(name, (subject, _))| (name.clone(), subject.clone())).collect();
+        assert_eq!(
+            documents,
+            secrets.values().cloned().collect(),
+            "each document is in a Secret, and no other"
+        );
+        let names = self.seats.values().filter(|seat| held.contains(&seat.uid)).map(|seat| seat.name.clone());
+        (names.collect(), secrets)
+    }
+}
+
+/// Lets all of it happen; with `crashes`, looks crash.
+async fn live(story: &[Happens], crashes: bool) -> (BTreeSet<String>, BTreeMap<String, Uid>) {
+    // In memory if it can be: nothing here is about disks.
+    let shm = Path::new("/dev/shm");
+    let directory = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
+    let mut world = World::new(directory.path()).await;
+    for (entropy, what) in (0..200).zip(story) {
+        world.happens(what);
+        if let Happens::Look(crash) = what {
+            let mut left = crash.filter(|_| crashes);
+            let _ = world.look(&mut left, entropy).await;
+        }
+    }
+    world.rests().await;
+    world.end().await
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_crash_after_any_effect_changes_nothing_in_the_end(story in prop::collection::vec(happens(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (crashed, quiet) = runtime.block_on(async { (live(&story, true).await, live(&story, false).await) });
+        prop_assert_eq!(crashed, quiet);
+    }
+}

@@ -134,6 +134,20 @@ impl Ground {
         config
     }
 
+    /// The same, as a kubeconfig for another process.
+    pub fn kubeconfig_of_usher(&self) -> String {
+        let token = self.kubectl(&["create", "token", "usher", "-n", "usher-system", "--duration=24h"]);
+        let mut config = Kubeconfig::read_from(self.kubeconfig()).unwrap();
+        for user in &mut config.auth_infos {
+            user.auth_info = Some(kube::config::AuthInfo {
+                token: Some(token.trim().to_owned().into()),
+                ..kube::config::AuthInfo::default()
+            });
+        }
+        // YAML is a superset of JSON.
+        serde_json::to_string(&config).unwrap()
+    }
+
     /// Every write that Usher has made so far, in order: `verb resource/subresource namespace/name code`.
     pub fn writes(&self) -> Vec<String> {
         self.requests()
