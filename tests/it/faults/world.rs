@@ -152,7 +152,12 @@ impl World {
     async fn look(&mut self, left: &mut Option<u8>, entropy: u8) -> Result<bool, Crash> {
         let key = self.license.key.clone();
         let seats: Vec<Seat> = self.seats.values().cloned().collect();
-        let wanted = Wanted { license: &self.license, seats: &seats, signer: Some(&self.signer) };
+        let wanted = Wanted {
+            license: &self.license,
+            seats: &seats,
+            unreadable: &BTreeSet::new(),
+            signer: Some(&self.signer),
+        };
         let outcome =
             reconcile_license(&self.ledger, &key, Some(wanted), now(), [entropy; 32]).await.unwrap();
         for facts in self.ledger.facts(&key).await.unwrap() {
