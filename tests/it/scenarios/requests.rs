@@ -52,6 +52,8 @@ async fn what_is_new_costs_one_write_of_each_kind_and_what_is_not_costs_none() {
     let place = Place::new(&ground).await;
     let ns = &place.namespace;
     authority_says(&place, "default", "Published").await;
+    // Its event comes after its status, within one look.
+    until("that look has ended", async || (operator.looks("Authority") > 0).then_some(())).await;
 
     let count = ground.writes().len();
     place.apply(&license(2)).await;
