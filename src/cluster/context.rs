@@ -14,14 +14,28 @@ use crate::{
         index::Index,
         metrics::Metrics,
         queue::{Queue, Task},
+        rights::{EVERYWHERE, Right, Rights},
     },
-    domain::reason::Because,
+    domain::{license::Key, reason::Because},
     keys::{Published, Signer},
     service::edge::Edge,
 };
 
 /// What became of an Authority's keys.
 pub type Signing = Result<Arc<Signer>, Because>;
+
+/// Whether a look may go on, as far as one namespace and its Secrets are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It may.
+    Open,
+    /// Not known yet, or what is there not yet: something will bring us back.
+    Unknown,
+    /// It may not touch a Secret.
+    Refused,
+    /// The namespace is going or gone, and what is there with it.
+    Ending,
+}
 
 /// The parts that reconciles share.
 pub struct Context<L> {
@@ -35,6 +49,8 @@ pub struct Context<L> {
     pub namespace: String,
     /// What the cluster holds.
     pub(super) index: Index,
+    /// Where we may work with Secrets.
+    pub(super) rights: Rights,
     /// What users are told.
     pub(super) events: Events,
     /// What is served over HTTPS.
@@ -50,6 +66,7 @@ impl<L> Context<L> {
     /// Puts the parts together.
     pub fn new(
         client: Client,
+        rights: Rights,
         ledger: L,
         edge: Arc<dyn Edge>,
         namespace: String,
@@ -63,6 +80,7 @@ impl<L> Context<L> {
             edge,
             namespace,
             index: Index::default(),
+            rights,
             published,
             metrics,
             queue: Mutex::default(),
@@ -79,6 +97,32 @@ impl<L> Context<L> {
         }
         drop(queue);
         self.pushed.notify_one();
+    }
+
+    /// Whether every kind was listed once; of Secrets, those that we may always see.
+    pub(super) fn is_complete(&self) -> bool {
+        let scope = if self.rights.are_wide() { EVERYWHERE } else { &self.namespace };
+        self.index.complete() && self.index.secrets_are_listed(scope)
+    }
+
+    /// The look at `key` needs these namespaces and no others, and is made again when something becomes of one.
+    pub(super) fn want(&self, key: &Key, namespaces: &BTreeSet<String>) {
+        let new = self.rights.want(key, namespaces);
+        if !new.is_empty() {
+            self.push(new.into_iter().map(Task::Namespace));
+        }
+    }
+
+    /// Whether we may work with the Secrets of `namespace`, which somebody wants.
+    pub(super) fn access(&self, namespace: &str) -> Access {
+        if self.index.is_ending(namespace) {
+            return Access::Ending;
+        }
+        match self.rights.right(namespace) {
+            Right::Granted if self.index.secrets_are_listed(namespace) => Access::Open,
+            Right::Granted | Right::Unknown => Access::Unknown,
+            Right::Refused => Access::Refused,
+        }
     }
 
     /// The signer of an Authority; `None` until it was looked at once.

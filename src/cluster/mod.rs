@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   watches ──► index ──► queue ──► license::reconcile, authority::reconcile ──► Secrets, status, events
+//!                            └────► namespace::reconcile: may we? ──► rights ──► a watch more, or less
 //! ```
 
 pub mod api;
@@ -13,8 +14,10 @@ mod index;
 pub mod labels;
 pub mod license;
 pub mod metrics;
+mod namespace;
 mod operator;
 mod queue;
+pub mod rights;
 mod secrets;
 mod status;
 mod watch;

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, error, info, info_span};
 
 use crate::{
     cluster::{
-        Context, authority, license,
+        Context, authority, license, namespace,
         queue::{Done, Task},
         watch,
     },
@@ -63,7 +63,7 @@ pub async fn run<L: Ledger>(
     mut stop: signal::Receiver<bool>,
 ) -> Result<(), Error> {
     let mut watches = watch::all(&context);
-    while !context.index.complete() {
+    while !context.is_complete() {
         tokio::select! {
             () = context.pushed.notified() => {}
             Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
@@ -135,6 +135,7 @@ async fn look<L: Ledger>(context: Arc<Context<L>>, task: Task) -> Done {
     let done = match &task {
         Task::License(key) => license::reconcile(&context, key).await,
         Task::Authority(name) => authority::reconcile(&context, name).await,
+        Task::Namespace(name) => namespace::reconcile(&context, name).await,
     };
     let outcome = match done {
         Done::Rest => "rest",

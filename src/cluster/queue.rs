@@ -30,6 +30,8 @@ pub enum Task {
     License(Key),
     /// The Authority of this name.
     Authority(String),
+    /// The namespace of this name: whether we may work with Secrets there.
+    Namespace(String),
 }
 
 impl Task {
@@ -39,6 +41,7 @@ impl Task {
         match self {
             Self::License(_) => "License",
             Self::Authority(_) => "Authority",
+            Self::Namespace(_) => "Namespace",
         }
     }
 }
@@ -47,7 +50,7 @@ impl std::fmt::Display for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::License(key) => write!(f, "{key}"),
-            Self::Authority(name) => f.write_str(name),
+            Self::Authority(name) | Self::Namespace(name) => f.write_str(name),
         }
     }
 }

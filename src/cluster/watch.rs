@@ -1,12 +1,22 @@
 //! Keeping the index up to date. A watch that breaks is begun again, with backoff; nothing is forgotten meanwhile.
 
-use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Debug,
+    sync::Arc,
+};
 
-use futures::{Stream, StreamExt as _};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use futures::{
+    Stream, StreamExt as _,
+    stream::{AbortHandle, SelectAll, abortable},
+};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, Secret},
+    rbac::v1::RoleBinding,
+};
 use kube::{
     Api, Resource,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
@@ -23,6 +33,7 @@ use crate::cluster::{
     index::{Index, Slim},
     labels,
     queue::Task,
+    rights::{DOCUMENTS, EVERYWHERE},
     secrets,
 };
 
@@ -30,7 +41,6 @@ use crate::cluster::{
 pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSet<()> {
     let mut set = JoinSet::new();
     let client = || context.client.clone();
-    let ours = || watcher::Config::default().labels(&labels::selector());
     let any = watcher::Config::default;
     set.spawn(follow(
         context.clone(),
@@ -47,10 +57,25 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         watch(Api::<DeserializeGuard<Authority>>::all(client()), any()),
         Index::authority_event,
     ));
-    set.spawn(follow(context.clone(), watch(Api::<Namespace>::all(client()), any()), Index::namespace_event));
-    let secrets = watch(Api::<Secret>::all(client()), ours())
-        .map(|event| event.map(|event| slimmed(event, secrets::slim)));
-    set.spawn(follow(context.clone(), secrets, Index::secret_event));
+    let namespaces = context.clone();
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<Namespace>::all(client()), any()),
+        move |index: &Index, event: Event<Namespace>| {
+            let mut tasks = index.namespace_event(event);
+            tasks.retain(|task| !matches!(task, Task::Namespace(name) if !namespaces.rights.is_wanted(name)));
+            tasks
+        },
+    ));
+    if context.rights.are_wide() {
+        context.index.open_secrets(EVERYWHERE);
+        let everywhere = secrets(Api::all(client()));
+        let put = |index: &Index, event: Event<Slim<Secret>>| index.secret_event(EVERYWHERE, event);
+        set.spawn(follow(context.clone(), everywhere, put));
+    } else {
+        set.spawn(follow_bindings(context.clone()));
+        set.spawn(follow_granted(context.clone()));
+    }
     let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), ours())
         .map(|event| event.map(|event| slimmed(event, authority::slim)));
     set.spawn(follow(context.clone(), maps, Index::config_map_event));
@@ -66,6 +91,83 @@ where
         .map(|event| event.map(|event| event.modify(|object| drop(object.meta_mut().managed_fields.take()))))
 }
 
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&labels::selector())
+}
+
+fn secrets(api: Api<Secret>) -> impl Stream<Item = Result<Event<Slim<Secret>>, watcher::Error>> + Send {
+    watch(api, ours()).map(|event| event.map(|event| slimmed(event, secrets::slim)))
+}
+
+/// Follows the RoleBindings that let us into namespaces. They have one name, so that we may see these and no others.
+async fn follow_bindings<L>(context: Arc<Context<L>>) {
+    let name = watcher::Config::default().fields(&format!("metadata.name={DOCUMENTS}"));
+    let events = watch(Api::<PartialObjectMeta<RoleBinding>>::all(context.client.clone()), name);
+    let bindings = context.clone();
+    follow(context, events, move |index: &Index, event| {
+        let touched = index.binding_event(event).into_iter();
+        let wanted = touched.filter(|namespace| bindings.rights.is_wanted(namespace));
+        wanted.inspect(|namespace| bindings.rights.news(namespace)).map(Task::Namespace).collect()
+    })
+    .await;
+}
+
+/// Follows the Secrets of our own namespace, and of each that lets us in, for as long as it does.
+async fn follow_granted<L>(context: Arc<Context<L>>) {
+    let mut streams = SelectAll::new();
+    let mut open: HashMap<String, AbortHandle> = HashMap::new();
+    loop {
+        let mut wanted = context.rights.granted();
+        wanted.insert(context.namespace.clone());
+        open.retain(|namespace, watch| {
+            let stays = wanted.contains(namespace);
+            if !stays {
+                watch.abort();
+                context.index.close_secrets(namespace);
+            }
+            stays
+        });
+        wanted.retain(|namespace| !open.contains_key(namespace));
+        for namespace in wanted {
+            context.index.open_secrets(&namespace);
+            let events = secrets(Api::namespaced(context.client.clone(), &namespace));
+            let (events, watch) = abortable(events.boxed());
+            open.insert(namespace.clone(), watch);
+            streams.push(events.map(move |event| (namespace.clone(), event)));
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = context.rights.changed() => break,
+                Some((namespace, event)) = streams.next() => granted_event(&context, &namespace, event),
+            }
+        }
+    }
+}
+
+fn granted_event<L>(
+    context: &Context<L>,
+    namespace: &str,
+    event: Result<Event<Slim<Secret>>, watcher::Error>,
+) {
+    let event = match event {
+        Ok(event) => event,
+        // Perhaps nobody lets us in any more.
+        Err(error) if is_forbidden(&error) && namespace != context.namespace => {
+            return context.push([Task::Namespace(namespace.to_owned())]);
+        }
+        Err(error) => return warn!(kind = "Secret", namespace, "{}", said(&error)),
+    };
+    let listed = matches!(event, Event::InitDone);
+    let mut tasks = context.index.secret_event(namespace, event);
+    if listed {
+        tasks.extend(context.rights.wanted_by(namespace).into_iter().map(Task::License));
+    }
+    if listed || !tasks.is_empty() {
+        context.push(tasks);
+    }
+}
+
 fn slimmed<K: Resource>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<Slim<K>> {
     match event {
         Event::Init => Event::Init,
@@ -79,7 +181,7 @@ fn slimmed<K: Resource>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<S
 async fn follow<L, K: Resource<DynamicType = ()>>(
     context: Arc<Context<L>>,
     events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
-    put: fn(&Index, Event<K>) -> BTreeSet<Task>,
+    put: impl Fn(&Index, Event<K>) -> BTreeSet<Task>,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -97,22 +199,30 @@ async fn follow<L, K: Resource<DynamicType = ()>>(
     }
 }
 
+fn refusal(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
+        watcher::Error::InitialListFailed(source)
+        | watcher::Error::WatchStartFailed(source)
+        | watcher::Error::WatchFailed(source) => Some(source),
+        _ => None,
+    }
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(refusal(error), Some(kube::Error::Api(status)) if status.code == 403)
+}
+
 /// A broken watch in a sentence, with what to do where only an administrator can.
 fn said(error: &watcher::Error) -> String {
-    let (watcher::Error::InitialListFailed(source)
-    | watcher::Error::WatchStartFailed(source)
-    | watcher::Error::WatchFailed(source)) = error
-    else {
-        return format!("the watch broke and is begun again: {error}");
-    };
-    match source {
-        kube::Error::Api(status) if status.code == 403 => {
+    match refusal(error) {
+        None => format!("the watch broke and is begun again: {error}"),
+        Some(kube::Error::Api(status)) if status.code == 403 => {
             format!("{}: apply the roles in deploy/rbac.yaml", status.message)
         }
-        kube::Error::Api(status) if status.code == 404 => {
+        Some(kube::Error::Api(status)) if status.code == 404 => {
             "the cluster does not know this kind: apply crds/".to_owned()
         }
-        kube::Error::Api(status) => format!("the watch broke and is begun again: {}", status.message),
-        other => format!("the watch broke and is begun again: {other}"),
+        Some(kube::Error::Api(status)) => format!("the watch broke and is begun again: {}", status.message),
+        Some(other) => format!("the watch broke and is begun again: {other}"),
     }
 }

@@ -13,7 +13,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cluster::{self, Context, Settings, ca, metrics::Metrics},
+    cluster::{self, Context, Settings, ca, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine},
     http::{self, Operations},
     keys::{
@@ -43,6 +43,10 @@ pub(super) struct Args {
     /// A name or address under which clients reach this server, besides localhost and the Service's; may be repeated.
     #[arg(long = "tls-name", env = "USHER_TLS_NAMES", value_delimiter = ',')]
     tls_names: Vec<String>,
+    /// Keep documents in Secrets of every namespace, by rights on all Secrets of the cluster. Without it, only in
+    /// those whose owners made the RoleBinding usher-documents there.
+    #[arg(long, env = "USHER_SECRETS_CLUSTER_WIDE")]
+    secrets_cluster_wide: bool,
     /// How many objects are looked at at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
@@ -104,6 +108,7 @@ async fn operate(args: Args) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::default());
     let context = Arc::new(Context::new(
         client,
+        Rights::new(args.secrets_cluster_wide),
         ledger,
         edge.clone(),
         args.namespace.clone(),

@@ -81,6 +81,8 @@ reasons! {
     KeyMissing,
     /// A key of this Authority is not the one that it once made, or cannot be read.
     KeyChanged,
+    /// Usher has no rights on Secrets in the namespace.
+    NamespaceNotGranted,
 }
 
 impl std::fmt::Display for Reason {

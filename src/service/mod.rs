@@ -2,5 +2,6 @@
 
 pub mod edge;
 pub mod establish_authority;
+pub mod hold_license;
 pub mod issue;
 pub mod reconcile_license;

@@ -7,6 +7,7 @@
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
+mod secrets;
 mod shelf;
 mod slim;
 
@@ -15,8 +16,15 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard, runtime::watcher::Event};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, Secret},
+    rbac::v1::RoleBinding,
+};
+use kube::{
+    Resource as _, ResourceExt as _,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::watcher::Event,
+};
 
 use crate::{
     cluster::{
@@ -37,7 +45,9 @@ struct Shelves {
     seats: Shelf<DeserializeGuard<Seat>>,
     authorities: Shelf<DeserializeGuard<Authority>>,
     namespaces: Shelf<Namespace>,
-    secrets: Shelf<Slim<Secret>>,
+    /// A shelf for each watch.
+    secrets: HashMap<String, Shelf<Slim<Secret>>>,
+    bindings: Shelf<PartialObjectMeta<RoleBinding>>,
     config_maps: Shelf<Slim<ConfigMap>>,
     /// License to the names of its Seats.
     seats_of: HashMap<Key, BTreeSet<String>>,
@@ -64,14 +74,13 @@ impl Index {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether every kind has been listed once: before that nothing may be decided.
+    /// Whether every kind has been listed once: before that nothing may be decided. (Of Secrets: [`Self::secrets_are_listed`].)
     pub fn complete(&self) -> bool {
         self.read(|s| {
             s.licenses.complete
                 && s.seats.complete
                 && s.authorities.complete
                 && s.namespaces.complete
-                && s.secrets.complete
                 && s.config_maps.complete
         })
     }
@@ -137,25 +146,23 @@ impl Index {
         tasks
     }
 
-    /// A namespace came, changed or went: an Authority may sign for it now, or no longer.
+    /// A namespace came, changed or went: an Authority may sign for it now, or no longer, and what was there goes.
     pub fn namespace_event(&self, event: Event<Namespace>) -> BTreeSet<Task> {
         self.write(|s| {
-            let mut touched: HashMap<String, Vec<Option<BTreeMap<String, String>>>> = HashMap::new();
+            let mut touched: HashMap<String, Vec<_>> = HashMap::new();
             s.namespaces.event(event, |namespace| {
-                touched.entry(namespace.name_any()).or_default().push(namespace.metadata.labels.clone());
+                let meta = namespace.metadata.clone();
+                touched
+                    .entry(namespace.name_any())
+                    .or_default()
+                    .push((meta.labels, meta.deletion_timestamp.is_some()));
             });
             // An Apply touches the former and the new one: the same labels mean nothing for us.
-            touched.retain(|_, labels| labels.len() != 2 || labels.first() != labels.last());
+            touched.retain(|_, told| told.len() != 2 || told.first() != told.last());
             let licenses = s.licenses.items.keys().filter(|key| touched.contains_key(&key.namespace));
-            licenses.cloned().map(Task::License).collect()
+            let licenses: Vec<Task> = licenses.cloned().map(Task::License).collect();
+            licenses.into_iter().chain(touched.into_keys().map(Task::Namespace)).collect()
         })
-    }
-
-    /// One of our Secrets came, changed or went.
-    pub fn secret_event(&self, event: Event<Slim<Secret>>) -> BTreeSet<Task> {
-        let mut tasks = BTreeSet::new();
-        self.write(|s| s.secrets.event(event, |secret| tasks.extend(labels::task_of(&secret.meta))));
-        tasks
     }
 
     /// One of our ConfigMaps came, changed or went.
@@ -180,11 +187,6 @@ impl Index {
     /// We wrote the status of this Authority.
     pub fn note_authority(&self, authority: Authority) {
         self.write(|s| s.authorities.note(DeserializeGuard(Ok(authority))));
-    }
-
-    /// We wrote this Secret.
-    pub fn note_secret(&self, secret: Slim<Secret>) {
-        self.write(|s| s.secrets.note(secret));
     }
 
     /// We wrote this ConfigMap.
@@ -258,11 +260,6 @@ impl Index {
         })
     }
 
-    /// A Secret of ours.
-    pub fn secret(&self, key: &Key) -> Option<Seen> {
-        self.read(|s| s.secrets.items.get(key).map(|secret| secret.seen()))
-    }
-
     /// A ConfigMap of ours.
     pub fn config_map(&self, key: &Key) -> Option<Seen> {
         self.read(|s| s.config_maps.items.get(key).map(|map| map.seen()))
@@ -272,6 +269,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::rights::EVERYWHERE;
 
     fn secret(uid: &str, version: u64) -> Slim<Secret> {
         let mut secret = Secret::default();
@@ -280,6 +278,12 @@ mod tests {
         (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
         meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
         Slim::new(secret, version.to_string())
+    }
+
+    fn index() -> Index {
+        let index = Index::default();
+        index.open_secrets(EVERYWHERE);
+        index
     }
 
     fn there(index: &Index) -> Option<(String, String)> {
@@ -292,46 +296,71 @@ mod tests {
 
     #[test]
     fn what_we_wrote_counts_until_the_watch_brings_something_newer() {
-        let index = Index::default();
+        let index = index();
         index.note_secret(secret("a", 5));
-        assert!(index.secret_event(Event::Apply(secret("a", 4))).is_empty(), "older than what we wrote");
         assert!(
-            index.secret_event(Event::Apply(secret("a", 5))).is_empty(),
+            index.secret_event(EVERYWHERE, Event::Apply(secret("a", 4))).is_empty(),
+            "older than what we wrote"
+        );
+        assert!(
+            index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5))).is_empty(),
             "our own write calls for no look"
         );
         assert_eq!(there(&index), is("a", "5"));
-        assert_eq!(index.secret_event(Event::Apply(secret("a", 6))).len(), 1);
+        assert_eq!(index.secret_event(EVERYWHERE, Event::Apply(secret("a", 6))).len(), 1);
         assert_eq!(there(&index), is("a", "6"));
     }
 
     #[test]
     fn what_was_deleted_before_our_reply_came_does_not_come_back() {
-        let index = Index::default();
-        index.secret_event(Event::Apply(secret("a", 5)));
-        index.secret_event(Event::Delete(secret("a", 7)));
+        let index = index();
+        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
+        index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
         index.note_secret(secret("a", 6));
         assert_eq!(there(&index), None);
     }
 
     #[test]
     fn a_namesake_takes_the_place_and_the_late_end_of_the_former_does_not_touch_it() {
-        let index = Index::default();
+        let index = index();
         index.note_secret(secret("b", 8));
-        index.secret_event(Event::Apply(secret("a", 5)));
-        index.secret_event(Event::Delete(secret("a", 7)));
+        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
+        index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
         assert_eq!(there(&index), is("b", "8"));
     }
 
     #[test]
     fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
-        let index = Index::default();
-        index.secret_event(Event::Apply(secret("a", 5)));
-        index.secret_event(Event::Init);
-        assert_eq!(index.secret_event(Event::InitDone).len(), 1);
+        let index = index();
+        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
+        index.secret_event(EVERYWHERE, Event::Init);
+        assert_eq!(index.secret_event(EVERYWHERE, Event::InitDone).len(), 1);
         assert_eq!(there(&index), None);
-        index.secret_event(Event::Init);
+        index.secret_event(EVERYWHERE, Event::Init);
         index.note_secret(secret("b", 8));
-        index.secret_event(Event::InitDone);
+        index.secret_event(EVERYWHERE, Event::InitDone);
         assert_eq!(there(&index), is("b", "8"));
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_listed_is_not_known_however_much_of_another_is() {
+        let index = Index::default();
+        index.open_secrets("design");
+        index.open_secrets("farm");
+        index.secret_event("design", Event::InitDone);
+        assert!(index.secrets_are_listed("design") && !index.secrets_are_listed("farm"));
+        index.secret_event("design", Event::Apply(secret("a", 5)));
+        // A list of another namespace says nothing of this one.
+        index.secret_event("farm", Event::Init);
+        index.secret_event("farm", Event::InitDone);
+        assert_eq!(there(&index), is("a", "5"));
+        index.close_secrets("design");
+        assert_eq!((there(&index), index.secrets_are_listed("design")), (None, false));
+        assert!(
+            index.secret_event("design", Event::Apply(secret("a", 6))).is_empty(),
+            "of a watch that ended"
+        );
+        index.note_secret(secret("a", 7));
+        assert_eq!(there(&index), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     cluster::{
         Context,
         api::{Authority, License, Seat},
-        context::Signing,
+        context::{Access, Signing},
     },
     domain::license::{Key, Uid},
 };
@@ -26,6 +26,10 @@ pub(super) struct Gathered {
     /// `None` until the Authority was looked at once.
     pub(super) signing: Option<Signing>,
     pub(super) namespace_labels: BTreeMap<String, String>,
+    /// Whether the Secrets of the License's namespace may be touched.
+    pub(super) access: Access,
+    /// Usher's own namespace.
+    pub(super) usher: String,
 }
 
 impl Gathered {
@@ -53,6 +57,8 @@ pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
         authority: authority.as_deref().and_then(|name| context.index.authority(name)),
         signing: authority.as_deref().and_then(|name| context.signing(name)),
         namespace_labels: context.index.namespace_labels(&key.namespace),
+        access: context.access(&key.namespace),
+        usher: context.namespace.clone(),
         license,
     }
 }

@@ -4,6 +4,8 @@
 //!   gather (client) → validate (pure) → decide and commit (service) → apply (client) → status (client)
 //! ```
 //!
+//! Where Usher may not touch Secrets, nothing is decided: the statuses say how it stands and why, and that is all.
+//!
 //! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
 //! who lost go (and then the look begins again), then their status says so, then new Secrets come, then their
 //! status, then the License's.
@@ -13,13 +15,19 @@ mod gather;
 mod status;
 mod validate;
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use tracing::{debug, error, info};
 
 use crate::{
-    cluster::{Context, queue::Done},
+    cluster::{Context, context::Access, queue::Done},
     domain::license::Key,
-    ledger::{CommitError, Ledger},
-    service::reconcile_license::{ReconcileError, Wanted, reconcile_license, settle},
+    ledger::{CommitError, Ledger, Unavailable},
+    service::{
+        hold_license::hold_license,
+        reconcile_license::{ReconcileError, Wanted, reconcile_license, settle},
+    },
 };
 
 use validate::Validated;
@@ -29,6 +37,8 @@ use validate::Validated;
 enum Error {
     #[error("deciding failed")]
     Decide(#[from] ReconcileError),
+    #[error("reading the facts failed")]
+    Read(#[from] Unavailable),
     #[error("settling removed Secrets failed")]
     Settle(#[from] CommitError),
     #[error("{doing} failed")]
@@ -55,6 +65,8 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
     let gathered = gather::gather(context, key);
+    let known = gathered.license.is_some() || !context.ledger.facts(key).await?.is_empty();
+    context.want(key, &known.then(|| key.namespace.clone()).into_iter().collect());
     let validated = match validate::validate(&gathered) {
         Validated::Wait => return Ok(Done::Rest),
         Validated::Unreadable(because) => {
@@ -65,6 +77,15 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Wanted(wanted) => Some(wanted),
     };
     let now = context.edge.now();
+    match (gathered.access, &validated) {
+        (Access::Open, _) | (Access::Ending, None) => {}
+        (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
+        (Access::Refused, Some(validated)) => return held(context, &gathered, validated, now).await,
+        (Access::Unknown | Access::Refused, None) => {
+            apply::orphans(context, &gathered, now).await?;
+            return Ok(Done::Rest);
+        }
+    }
     let wanted = validated.as_ref().map(|validated| Wanted {
         license: &validated.license,
         seats: &validated.seats,
@@ -81,7 +102,10 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         apply::tell_losers(context, &gathered, &validated.license, &outcome).await;
     }
     if !outcome.removals.is_empty() {
-        apply::removals(context, key, &outcome).await?;
+        // What lies in a namespace that goes, goes with it.
+        if gathered.access == Access::Open {
+            apply::removals(context, key, &outcome).await?;
+        }
         settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;
         // Names have come free, and the last of a former License can be forgotten.
         return Ok(Done::Again);
@@ -101,4 +125,19 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         (true, Some(at)) => Done::At(at),
         (true, None) => Done::Rest,
     })
+}
+
+/// Secrets are out of reach: everything is shown as it stands, and nothing is decided.
+async fn held<L: Ledger>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    validated: &validate::Valid,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let outcome = hold_license(&context.ledger, &validated.license, &validated.seats, now).await?;
+    let foreign = BTreeSet::new();
+    apply::losses(context, gathered, validated, &outcome, now).await?;
+    apply::gains(context, gathered, validated, &outcome, &foreign, now).await?;
+    apply::license(context, gathered, validated, &outcome, &foreign, now).await?;
+    Ok(outcome.next_look.map_or(Done::Rest, Done::At))
 }

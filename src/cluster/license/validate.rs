@@ -8,8 +8,9 @@ use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard};
 use crate::{
     cluster::{
         api::{self, AllowedNamespaces, Authority, HolderSpec, NamespacesFrom, UserSpec, paused},
-        context::Signing,
+        context::{Access, Signing},
         license::gather::Gathered,
+        rights,
     },
     domain::{
         duration::Ttl,
@@ -144,7 +145,8 @@ type Check = fn(&Gathered, &License) -> Result<(), Because>;
 
 /// Who signs, or why nobody does. `None` when it is not known yet.
 fn signer(gathered: &Gathered, license: &License) -> Option<Result<Arc<Signer>, Because>> {
-    let checks: [Check; 3] = [authority_exists, namespace_is_allowed, product_is_allowed];
+    let checks: [Check; 4] =
+        [authority_exists, namespace_is_allowed, product_is_allowed, namespace_lets_usher_in];
     for check in checks {
         if let Err(because) = check(gathered, license) {
             return Some(Err(because));
@@ -219,6 +221,13 @@ fn product_is_allowed(gathered: &Gathered, license: &License) -> Result<(), Beca
             license.authority, license.product
         ),
     ))
+}
+
+fn namespace_lets_usher_in(gathered: &Gathered, license: &License) -> Result<(), Because> {
+    match gathered.access {
+        Access::Refused => Err(rights::not_granted(&license.key.namespace, &gathered.usher)),
+        Access::Open | Access::Unknown | Access::Ending => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ struct Usher {
 impl Usher {
     fn start(kubeconfig: &Path, ledger: &Path) -> Self {
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run", "--secrets-cluster-wide"])
             .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
             .arg(ledger)
             .env("KUBECONFIG", kubeconfig)

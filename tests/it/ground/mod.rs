@@ -62,8 +62,15 @@ fn root() -> &'static Path {
 }
 
 impl Ground {
-    /// A control plane that a test may hurt, with Usher's resources and rights applied.
+    /// A control plane that a test may hurt, with Usher's resources and rights applied: the wide ones.
     pub fn own() -> Self {
+        let ground = Self::narrow();
+        ground.kubectl(&["apply", "-f", root().join("deploy/cluster-wide.yaml").to_str().unwrap()]);
+        ground
+    }
+
+    /// The same without rights on Secrets outside of Usher's own namespace.
+    pub fn narrow() -> Self {
         let directory = tempfile::Builder::new().prefix("usher-ground-").tempdir().unwrap();
         let mut supervisor = Command::new(root().join("dev/control-plane"))
             .arg("run")

@@ -17,7 +17,7 @@ use tokio::{
     task::JoinHandle,
 };
 use usher::{
-    cluster::{self, Context, Settings, metrics::Metrics},
+    cluster::{self, Context, Settings, metrics::Metrics, rights::Rights},
     keys::Published,
     ledger::sqlite::Sqlite,
     service::edge::Edge,
@@ -95,11 +95,23 @@ pub struct Operator {
 impl Operator {
     /// Starts the operator and waits until it is at work.
     pub async fn start(client: Client, ledger: &Path, edge: Arc<dyn Edge>) -> Self {
+        Self::start_with(client, Rights::new(true), ledger, edge).await
+    }
+
+    /// The same, with rights on Secrets as given.
+    pub async fn start_with(client: Client, rights: Rights, ledger: &Path, edge: Arc<dyn Edge>) -> Self {
         // A former operator of this process may still be letting go of the file.
         let ledger = super::until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
-        let context =
-            Context::new(client, ledger, edge, "usher-system".into(), published.clone(), metrics.clone());
+        let context = Context::new(
+            client,
+            rights,
+            ledger,
+            edge,
+            "usher-system".into(),
+            published.clone(),
+            metrics.clone(),
+        );
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {

@@ -7,6 +7,7 @@ mod clock;
 mod documents;
 mod repair;
 mod requests;
+mod rights;
 mod states;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};

@@ -1,0 +1,86 @@
+//! Secrets, a shelf for each watch: one for all of them, or one for each namespace that lets us in.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{core::v1::Secret, rbac::v1::RoleBinding};
+use kube::{core::PartialObjectMeta, runtime::watcher::Event};
+
+use super::{
+    Index, Shelf, Shelves, key_of, labels,
+    slim::{Seen, Slim},
+};
+use crate::{
+    cluster::{queue::Task, rights::EVERYWHERE},
+    domain::license::Key,
+};
+
+impl Shelves {
+    /// The shelf where the Secrets of `namespace` are.
+    fn secrets_of(&self, namespace: &str) -> Option<&Shelf<Slim<Secret>>> {
+        self.secrets.get(EVERYWHERE).or_else(|| self.secrets.get(namespace))
+    }
+}
+
+impl Index {
+    /// A watch begins that brings the Secrets of `scope`, a namespace or [`EVERYWHERE`].
+    pub fn open_secrets(&self, scope: &str) {
+        self.write(|s| drop(s.secrets.insert(scope.to_owned(), Shelf::default())));
+    }
+
+    /// That watch has ended: nothing is known of these Secrets any more.
+    pub fn close_secrets(&self, scope: &str) {
+        self.write(|s| drop(s.secrets.remove(scope)));
+    }
+
+    /// Whether the Secrets of `namespace` were listed once: before that nothing may be decided there.
+    pub fn secrets_are_listed(&self, namespace: &str) -> bool {
+        self.read(|s| s.secrets_of(namespace).is_some_and(|shelf| shelf.complete))
+    }
+
+    /// One of our Secrets came, changed or went, or all of `scope` are listed.
+    pub fn secret_event(&self, scope: &str, event: Event<Slim<Secret>>) -> BTreeSet<Task> {
+        let mut tasks = BTreeSet::new();
+        self.write(|s| {
+            if let Some(shelf) = s.secrets.get_mut(scope) {
+                shelf.event(event, |secret| tasks.extend(labels::task_of(&secret.meta)));
+            }
+        });
+        tasks
+    }
+
+    /// We wrote this Secret.
+    pub fn note_secret(&self, secret: Slim<Secret>) {
+        self.write(|s| {
+            let namespace = key_of(&secret).namespace;
+            let scope = if s.secrets.contains_key(EVERYWHERE) { EVERYWHERE } else { &namespace };
+            if let Some(shelf) = s.secrets.get_mut(scope) {
+                shelf.note(secret);
+            }
+        });
+    }
+
+    /// A Secret of ours.
+    pub fn secret(&self, key: &Key) -> Option<Seen> {
+        self.read(|s| s.secrets_of(&key.namespace)?.items.get(key).map(|secret| secret.seen()))
+    }
+
+    /// The RoleBinding that lets us into a namespace came, changed or went. Returns where.
+    pub fn binding_event(&self, event: Event<PartialObjectMeta<RoleBinding>>) -> BTreeSet<String> {
+        let mut touched = BTreeSet::new();
+        self.write(|s| s.bindings.event(event, |binding| touched.extend([key_of(binding).namespace])));
+        touched
+    }
+
+    /// Whether there is a RoleBinding that should let us into `namespace`.
+    pub fn is_bound(&self, namespace: &str) -> bool {
+        self.read(|s| s.bindings.items.keys().any(|key| key.namespace == namespace))
+    }
+
+    /// Whether the namespace is going or gone: nothing can be made there, and what is there goes by itself.
+    pub fn is_ending(&self, namespace: &str) -> bool {
+        self.read(|s| {
+            let namespace = s.namespaces.items.get(&Key::new("", namespace));
+            namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some())
+        })
+    }
+}

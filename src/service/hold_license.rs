@@ -1,0 +1,44 @@
+//! A License whose Secrets cannot be touched for now: how it stands, with nothing decided and nothing committed.
+//!
+//! Whoever holds keeps, documents stay as they are, and whoever does not hold waits. What a decision would have
+//! freed is freed by the first look that can remove its Secret.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::{
+        allocation::Standing,
+        license::{License, Seat, Uid},
+    },
+    ledger::{Ledger, Unavailable},
+    service::reconcile_license::Outcome,
+};
+
+/// How `license` and its `seats` stand.
+///
+/// # Errors
+/// When the ledger is away.
+pub async fn hold_license(
+    ledger: &impl Ledger,
+    license: &License,
+    seats: &[Seat],
+    now: Timestamp,
+) -> Result<Outcome, Unavailable> {
+    let all = ledger.facts(&license.key).await?;
+    let facts = all.into_iter().find(|facts| facts.license == license.uid);
+    let (bindings, documents) = facts.map(|facts| (facts.bindings, facts.documents)).unwrap_or_default();
+    let bound: BTreeSet<Uid> = bindings.into_iter().map(|binding| binding.seat).collect();
+    let standing = |seat: &Seat| {
+        let holds = bound.contains(&seat.uid);
+        (seat.uid.clone(), if holds { Standing::Bound } else { Standing::Waiting { position: 0 } })
+    };
+    Ok(Outcome {
+        phase: Some(license.phase(now)),
+        standings: seats.iter().map(standing).collect(),
+        documents: documents.into_iter().map(|document| (document.subject.clone(), document)).collect(),
+        next_look: license.next_phase(now),
+        ..Outcome::default()
+    })
+}
