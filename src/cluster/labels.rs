@@ -13,7 +13,7 @@ use crate::{
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY`].
 pub const USHER: &str = "usher";
-/// On a Secret: the License whose document, or whose Seat's document, it holds.
+/// On a Secret: the License whose document, or whose Seat's document, it holds. On a Seat that Usher made: its License.
 pub const LICENSE: &str = "usher.dev/license";
 /// On a Secret: the UID of the License or Seat.
 pub const SUBJECT: &str = "usher.dev/subject";
@@ -30,6 +30,12 @@ pub fn selector() -> String {
 #[must_use]
 pub fn of_document(license: &str, subject: &Uid) -> BTreeMap<String, String> {
     labels([(LICENSE, license), (SUBJECT, &subject.0)])
+}
+
+/// The labels of a Seat that Usher makes.
+#[must_use]
+pub fn of_license(license: &str) -> BTreeMap<String, String> {
+    labels([(LICENSE, license)])
 }
 
 /// The labels of what belongs to an Authority.

@@ -28,7 +28,7 @@ use tracing::warn;
 
 use crate::cluster::{
     Context,
-    api::{Authority, License, Seat},
+    api::{Authority, Edition, License, Seat, UserAssignment},
     authority,
     index::{Index, Slim},
     labels,
@@ -51,6 +51,16 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         context.clone(),
         watch(Api::<DeserializeGuard<Seat>>::all(client()), any()),
         Index::seat_event,
+    ));
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<DeserializeGuard<Edition>>::all(client()), any()),
+        Index::edition_event,
+    ));
+    set.spawn(follow(
+        context.clone(),
+        watch(Api::<DeserializeGuard<UserAssignment>>::all(client()), any()),
+        Index::assignment_event,
     ));
     set.spawn(follow(
         context.clone(),

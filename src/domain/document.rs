@@ -18,7 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::{
     duration::Ttl,
-    license::{Lease, License, Phase, Uid, Validity},
+    license::{License, Phase, Uid, Validity},
+    terms::{Lease, Offline},
 };
 
 /// What a document says of the License's phase.
@@ -68,7 +69,7 @@ pub fn times(license: &License, uid: &Uid, now: Timestamp) -> Times {
     let not_before = from.map_or(issued_at, |from| from.max(issued_at));
     let end = license.validity.hard_end();
     let capped = |at: Timestamp| end.map_or(at, |end| at.min(end));
-    let Lease { ttl, offline_grace } = license.lease;
+    let Lease { ttl, offline_grace } = lease(license);
     let ttl_end = match ttl {
         Ttl::Seconds(seconds) => later(not_before, seconds),
         Ttl::Contract => until
@@ -82,6 +83,15 @@ pub fn times(license: &License, uid: &Uid, now: Timestamp) -> Times {
         expires_at: capped(later(ttl_end, offline_grace)),
         lease_until,
         renew_at: end.is_none_or(|end| lease_until < end).then(|| renewal(not_before, lease_until, uid)),
+    }
+}
+
+/// How long the documents of `license` are good.
+#[must_use]
+pub fn lease(license: &License) -> Lease {
+    match license.offline {
+        Offline::Allowed => license.terms.lease,
+        Offline::Forbidden => Lease { offline_grace: 0, ..license.terms.lease },
     }
 }
 
@@ -137,9 +147,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::license::{
-        Afterwards,
-        tests::{at, license},
+    use crate::domain::{
+        license::tests::{at, license},
+        terms::Afterwards,
     };
 
     fn uid(text: &str) -> Uid {
@@ -153,6 +163,14 @@ mod tests {
         assert_eq!(times.not_before, at(1_000));
         assert_eq!(times.lease_until, at(1_000 + 86_400));
         assert_eq!(times.expires_at, at(1_000 + 86_400 + 259_200));
+    }
+
+    #[test]
+    fn a_license_that_forbids_to_be_offline_has_documents_that_end_with_their_lease() {
+        let mut license = license(1);
+        license.offline = Offline::Forbidden;
+        let times = times(&license, &uid("a"), at(1_000));
+        assert_eq!((times.lease_until, times.expires_at), (at(87_400), at(87_400)));
     }
 
     #[test]
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn a_contract_lasts_to_the_end_of_validity() {
         let mut license = license(1);
-        license.lease.ttl = Ttl::Contract;
+        license.terms.lease.ttl = Ttl::Contract;
         license.validity.until = Some(at(9_000_000));
         let times = times(&license, &uid("a"), at(1_000));
         assert_eq!(
@@ -237,7 +255,7 @@ mod tests {
             until in prop::option::of(0i64..40_000_000), warn in any::<bool>(), now in 0i64..5_000_000, name in "[a-z]{1,8}",
         ) {
             let mut license = license(1);
-            license.lease = Lease { ttl: Ttl::Seconds(ttl), offline_grace: grace };
+            license.terms.lease = Lease { ttl: Ttl::Seconds(ttl), offline_grace: grace };
             let afterwards = if warn { Afterwards::Warn } else { Afterwards::Stop };
             license.validity = Validity { from: from.map(at), until: until.map(at), afterwards };
             prop_assume!(from.is_none() || until.is_none() || from < until);
@@ -254,7 +272,7 @@ mod tests {
         #[test]
         fn renewals_towards_the_end_of_validity_are_few(until in 1_000i64..1_000_000, name in "[a-z]{1,8}") {
             let mut license = license(1);
-            license.lease = Lease { ttl: Ttl::Seconds(86_400), offline_grace: 0 };
+            license.terms.lease = Lease { ttl: Ttl::Seconds(86_400), offline_grace: 0 };
             license.validity.until = Some(at(until));
             let (mut now, mut made) = (at(0), 1);
             while let Some(renew_at) = times(&license, &uid(&name), now).renew_at {

@@ -1,6 +1,6 @@
 //! Durations as Go writes them (`24h`, `90m`, `1h30m`), in whole seconds.
 
-use crate::domain::text::{InvalidText, text};
+use crate::domain::text::text;
 
 text! {
     /// A Go duration in hours, minutes and seconds.
@@ -35,21 +35,6 @@ pub enum Ttl {
     Contract,
 }
 
-/// The word that stands for [`Ttl::Contract`].
-pub const CONTRACT: &str = "Contract";
-
-impl std::str::FromStr for Ttl {
-    type Err = InvalidText;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == CONTRACT {
-            return Ok(Self::Contract);
-        }
-        text.parse::<DurationText>().map(|duration| Self::Seconds(duration.seconds())).map_err(|_| {
-            InvalidText { what: "ttl", message: "must be a Go duration such as 24h, or Contract".into() }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,13 +54,6 @@ mod tests {
         for text in ["", "1", "h", "1d", "-1h", "1.5h", "1 h"] {
             assert!(text.parse::<DurationText>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_ttl_may_be_the_contract() {
-        assert_eq!("Contract".parse::<Ttl>().unwrap(), Ttl::Contract);
-        assert_eq!("24h".parse::<Ttl>().unwrap(), Ttl::Seconds(86_400));
-        assert!("contract".parse::<Ttl>().is_err());
     }
 
     #[test]

@@ -9,7 +9,8 @@
 use jiff::Timestamp;
 
 use crate::domain::{
-    duration::Ttl,
+    reason::Because,
+    terms::{Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
     text::{Customer, DeviceId, DeviceName, Email, FeatureName, Issuer, Label, Product, Subject},
 };
 
@@ -77,6 +78,15 @@ impl Holder {
             Self::Device { id, .. } => format!("device:{id}"),
         }
     }
+
+    /// Whether it is a person or a machine.
+    #[must_use]
+    pub const fn client(&self) -> Client {
+        match self {
+            Self::Email(_) | Self::Identity { .. } => Client::Users,
+            Self::Device { .. } => Client::Devices,
+        }
+    }
 }
 
 /// One place asked for under a License.
@@ -92,51 +102,32 @@ pub struct Seat {
     pub priority: i32,
     /// When the Seat was made: the older goes first.
     pub created: Timestamp,
+    /// The group of the License to which its holder counts.
+    pub group: Option<Label>,
+    /// Why it asks for nothing now: its holder keeps what they hold, and is not in the queue.
+    pub rests: Option<Because>,
 }
 
-/// How often a quota is filled again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[schemars(inline)]
-pub enum Per {
-    /// Each hour, UTC.
-    Hour,
-    /// Each day, UTC.
-    Day,
-    /// Each month, UTC.
-    Month,
-}
-
-/// A feature of the product that the License grants.
+/// A part of the contract: so many seats for some of the users.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feature {
+pub struct Group {
     /// Its name.
-    pub name: FeatureName,
-    /// At most so many at once.
-    pub pool: Option<u32>,
-    /// At most so many per period.
-    pub quota: Option<(u32, Per)>,
+    pub name: Label,
+    /// At most so many of the License's seats.
+    pub seats: Option<u32>,
+    /// So many of the License's seats are kept for it.
+    pub reserved: u32,
+    /// Only these of the License's features.
+    pub features: Option<Vec<FeatureName>>,
 }
 
-/// How long documents are good.
+/// When a freed seat may be given to somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// Until the client must have asked again.
-    pub ttl: Ttl,
-    /// How many seconds longer a verifier may accept the document.
-    pub offline_grace: i64,
-}
-
-/// What happens at the end of validity.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[schemars(inline)]
-pub enum Afterwards {
-    /// Documents say `expired` and grant nothing.
-    #[default]
-    Stop,
-    /// Everything goes on; the License says so.
-    Warn,
+pub enum Reassign {
+    /// After so many seconds.
+    After(i64),
+    /// When the last document has ended.
+    Lease,
 }
 
 /// From when to when a License is good; an absent end is open.
@@ -172,14 +163,26 @@ pub struct License {
     pub product: Product,
     /// The customer.
     pub customer: Customer,
-    /// In whose name documents are signed.
-    pub authority: Label,
+    /// In whose name documents are signed, if anybody says.
+    pub authority: Option<Label>,
+    /// The Edition that it follows.
+    pub edition: Option<Label>,
+    /// What License and Edition come to.
+    pub terms: Terms,
     /// How many holders at once.
     pub seats: u32,
-    /// What is granted.
-    pub features: Vec<Feature>,
-    /// How long documents are good.
-    pub lease: Lease,
+    /// So many percent more are given, and said to be too many.
+    pub overage_percent: u32,
+    /// How many Licenses of the product one person may hold seats of.
+    pub max_per_user: Option<u32>,
+    /// When a freed seat may be given to somebody else.
+    pub reassign: Reassign,
+    /// Parts of the contract.
+    pub groups: Vec<Group>,
+    /// Whether limits are enforced.
+    pub enforcement: Enforcement,
+    /// Whether documents are good without asking again in time.
+    pub offline: Offline,
     /// From when to when.
     pub validity: Validity,
     /// Whether the License rests.
@@ -211,7 +214,30 @@ impl Phase {
     }
 }
 
+/// Where nothing is refused for its number.
+pub const UNLIMITED: u32 = u32::MAX;
+
 impl License {
+    /// How many may be bound at once: the seats and the overage, or any number where limits only advise. A Floating
+    /// License binds nobody: its seats are taken by activations.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        match (self.terms.provisioning, self.enforcement) {
+            (Provisioning::Floating, _) => 0,
+            (Provisioning::Named, Enforcement::Advise) => UNLIMITED,
+            (Provisioning::Named, Enforcement::Enforce) => {
+                let over = u64::from(self.seats) * u64::from(self.overage_percent) / 100;
+                self.seats.saturating_add(u32::try_from(over).unwrap_or(UNLIMITED))
+            }
+        }
+    }
+
+    /// The group of this name.
+    #[must_use]
+    pub fn group(&self, name: &Label) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == *name)
+    }
+
     /// The phase at `now`.
     #[must_use]
     pub fn phase(&self, now: Timestamp) -> Phase {
@@ -235,6 +261,7 @@ impl License {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::domain::terms::Feature;
 
     pub(crate) fn license(seats: u32) -> License {
         License {
@@ -242,14 +269,24 @@ pub(crate) mod tests {
             uid: Uid("license-1".into()),
             product: "cad".parse().unwrap(),
             customer: "acme".parse().unwrap(),
-            authority: "default".parse().unwrap(),
+            authority: "default".parse().ok(),
+            edition: None,
+            terms: Terms { features: vec![feature("render")], ..Terms::default() },
             seats,
-            features: vec![Feature { name: "render".parse().unwrap(), pool: None, quota: None }],
-            lease: Lease { ttl: Ttl::Seconds(86_400), offline_grace: 259_200 },
+            overage_percent: 0,
+            max_per_user: None,
+            reassign: Reassign::After(0),
+            groups: Vec::new(),
+            enforcement: Enforcement::Enforce,
+            offline: Offline::Allowed,
             validity: Validity::default(),
             suspended: false,
             secret: "cad-license".parse().unwrap(),
         }
+    }
+
+    pub(crate) fn feature(name: &str) -> Feature {
+        Feature { name: name.parse().unwrap(), pool: None, quota: None, seats: None }
     }
 
     pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -294,6 +331,21 @@ pub(crate) mod tests {
         assert_eq!(license.next_phase(at(5)), Some(at(10)));
         assert_eq!(license.next_phase(at(10)), Some(at(20)));
         assert_eq!(license.next_phase(at(20)), None);
+    }
+
+    #[test]
+    fn overage_is_rounded_down_and_advice_has_no_limit() {
+        let mut license = license(7);
+        for (percent, limit) in [(0, 7), (14, 7), (15, 8), (100, 14), (1_000, 77)] {
+            license.overage_percent = percent;
+            assert_eq!(license.limit(), limit, "{percent} %");
+        }
+        license.seats = 1_000_000;
+        assert_eq!(license.limit(), 11_000_000);
+        license.enforcement = Enforcement::Advise;
+        assert_eq!(license.limit(), UNLIMITED);
+        license.terms.provisioning = Provisioning::Floating;
+        assert_eq!(license.limit(), 0, "its seats are taken by activations");
     }
 
     #[test]

@@ -4,13 +4,19 @@
 //! |---|---|
 //! | [`text`], [`duration`] | what people write, parsed once |
 //! | [`license`] | what is licensed to whom, and in which phase a License is |
+//! | [`terms`] | what a License, its Edition and Usher's own defaults come to |
+//! | [`assignment`] | whom assignments name, and the Seats that stand for them |
 //! | [`allocation`] | who holds a seat and who waits |
+//! | [`features`] | which features a seat carries |
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`reason`] | the closed list of reasons that people are given |
 
 pub mod allocation;
+pub mod assignment;
 pub mod document;
 pub mod duration;
+pub mod features;
 pub mod license;
 pub mod reason;
+pub mod terms;
 pub mod text;

@@ -59,7 +59,7 @@ reasons! {
     LimitLowered,
     /// Another Seat stands for the same holder.
     Duplicate,
-    /// The Seat's `licenseRef` names no License in its namespace.
+    /// The `licenseRef` names no License in its namespace.
     LicenseNotFound,
     /// The License could not be read or its references do not resolve; the Seat stands as it stood.
     LicenseStalled,
@@ -83,6 +83,28 @@ reasons! {
     KeyChanged,
     /// Usher has no rights on Secrets in the namespace.
     NamespaceNotGranted,
+    /// `editionRef` names no Edition that can be read.
+    EditionNotFound,
+    /// A License that was first seen as Named is Floating now, or the other way round.
+    ProvisioningChanged,
+    /// More hold a seat than the License has seats: its overage, or limits that only advise.
+    OverLimit,
+    /// All seats of the user's group are taken; the Seat waits.
+    GroupFull,
+    /// Seats are free, and kept for groups that have not filled their reserves; the Seat waits.
+    Reserved,
+    /// The next seat was freed, and is not given to somebody else before `reassignAfter`; the Seat waits.
+    Cooling,
+    /// The user holds as many seats of the product as `maxPerUser` allows, under other Licenses.
+    MaxPerUser,
+    /// The License is Floating: its seats are taken by activations, not by Seats.
+    LicenseFloating,
+    /// The License is for users and the holder is a device, or the other way round.
+    HolderNotAllowed,
+    /// `group` names no group of the License.
+    GroupNotFound,
+    /// The users of the UserAssignment have their Seats, or their admission.
+    Assigned,
 }
 
 impl std::fmt::Display for Reason {

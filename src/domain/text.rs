@@ -140,6 +140,11 @@ text! {
     "must be letters, digits, spaces and . _ ( ) # -, such as Lab 3", example "Lab 3"
 }
 text! {
+    /// A group at an identity provider, as the provider names it.
+    ProviderGroup, "group", max 256, "^[!-~]([ -~]*[!-~])?$",
+    "must be printable ASCII without spaces at its ends, such as cad-users", example "cad-users"
+}
+text! {
     /// The name of an object that names other objects in turn: a DNS label (RFC 1123).
     Label, "name", max 63, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
     "must be lower-case letters, digits and dashes, at most 63, such as cad-license", example "cad-license"
@@ -159,6 +164,7 @@ mod tests {
         assert!(Subject::EXAMPLE.parse::<Subject>().is_ok());
         assert!(DeviceId::EXAMPLE.parse::<DeviceId>().is_ok());
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
+        assert!(ProviderGroup::EXAMPLE.parse::<ProviderGroup>().is_ok());
         assert!(Label::EXAMPLE.parse::<Label>().is_ok());
     }
 

@@ -35,6 +35,15 @@ pub enum Entry {
         /// The Seat.
         seat: String,
     },
+    /// A holder goes on holding by another Seat.
+    Move {
+        /// The License's namespace and name.
+        license: String,
+        /// The Seat that stood for the holder.
+        seat: String,
+        /// The Seat that stands for them now.
+        to: String,
+    },
     /// A document was signed.
     Issue {
         /// The License's namespace and name.
@@ -122,6 +131,11 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     let license = change.key.to_string();
     let freed =
         change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
+    let moved = change.moved.iter().map(|(seat, to)| Entry::Move {
+        license: license.clone(),
+        seat: seat.to_string(),
+        to: to.to_string(),
+    });
     let bound = change.bind.iter().zip(holders).map(|(bind, holder)| Entry::Bind {
         license: license.clone(),
         seat: bind.seat.to_string(),
@@ -136,7 +150,7 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     });
     let gone =
         change.forget.then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
-    freed.chain(bound).chain(issued).chain(gone).collect()
+    freed.chain(moved).chain(bound).chain(issued).chain(gone).collect()
 }
 
 /// What a new Authority tells the audit.

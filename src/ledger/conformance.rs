@@ -1,12 +1,18 @@
 //! What every engine of the ledger must do, whatever it is made of: one call, [`check`].
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 
 use crate::{
-    domain::license::{Key, Uid},
-    ledger::{AuthorityFacts, Bind, Change, CommitError, Document, Facts, Ledger, SecretClaim, audit::Link},
+    domain::{
+        license::{Key, Uid},
+        terms::Provisioning,
+    },
+    ledger::{
+        AuthorityFacts, Bind, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms,
+        audit::Link,
+    },
 };
 
 /// Runs the suite. `open` gives an empty ledger each time, and whatever must live as long as it does.
@@ -17,6 +23,10 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, more_holders_than_the_limit_are_never_committed).await;
     run(&open, one_holder_is_never_bound_twice_under_one_license).await;
     run(&open, a_seat_is_freed_before_it_is_given_again).await;
+    run(&open, a_holder_moves_to_another_seat_and_keeps_the_place).await;
+    run(&open, a_freed_seat_cools_until_it_is_told_otherwise).await;
+    run(&open, one_person_has_no_more_licenses_of_a_product_than_allowed).await;
+    run(&open, what_a_license_says_is_kept_as_it_was_last_told).await;
     run(&open, a_refused_change_leaves_nothing_behind).await;
     run(&open, a_secret_name_belongs_to_the_first_who_claims_it).await;
     run(&open, a_secret_is_settled_only_after_it_was_released).await;
@@ -152,6 +162,84 @@ async fn a_seat_is_freed_before_it_is_given_again<L: Ledger>(ledger: Shared<L>) 
     ledger.commit(&second).await.unwrap();
     let facts = facts(&*ledger).await;
     assert_eq!(seats(&facts), ["t"]);
+}
+
+async fn a_holder_moves_to_another_seat_and_keeps_the_place<L: Ledger>(ledger: Shared<L>) {
+    let mut first = change(None);
+    first.seats = Some(2);
+    first.bind = vec![bind("s", "ann"), bind("t", "bob")];
+    ledger.commit(&first).await.unwrap();
+    let before = facts(&*ledger).await;
+    let mut second = change(Some(1));
+    second.moved = vec![(uid("s"), uid("s2"))];
+    ledger.commit(&second).await.unwrap();
+    let after = facts(&*ledger).await;
+    assert_eq!(seats(&after), ["s2", "t"], "in the order in which they were bound");
+    assert_eq!(after.bindings[0].holder, before.bindings[0].holder);
+    assert!(ledger.audit(1, 10).await.unwrap()[0].entries.contains("\"move\""));
+}
+
+async fn a_freed_seat_cools_until_it_is_told_otherwise<L: Ledger>(ledger: Shared<L>) {
+    let ann = || Freed { holder: "email:ann@acme.example".into(), freed_at: at(200), expires_at: at(900) };
+    let mut first = change(None);
+    first.bind = vec![bind("s", "ann")];
+    ledger.commit(&first).await.unwrap();
+    let mut second = change(Some(1));
+    (second.free, second.cool) = (vec![uid("s")], vec![ann()]);
+    ledger.commit(&second).await.unwrap();
+    assert_eq!(facts(&*ledger).await.cooling, [ann()]);
+    let mut back = change(Some(2));
+    back.bind = vec![bind("s", "ann")];
+    ledger.commit(&back).await.unwrap();
+    assert!(facts(&*ledger).await.cooling.is_empty(), "who comes back has it");
+    let mut again = change(Some(3));
+    (again.free, again.cool) = (vec![uid("s")], vec![ann()]);
+    ledger.commit(&again).await.unwrap();
+    let mut cooled = change(Some(4));
+    cooled.cooled = vec![ann().holder];
+    ledger.commit(&cooled).await.unwrap();
+    assert!(facts(&*ledger).await.cooling.is_empty());
+    let mut gone = change(Some(5));
+    (gone.cool, gone.forget) = (vec![ann()], true);
+    ledger.commit(&gone).await.unwrap();
+    assert!(
+        ledger.facts(&key()).await.unwrap().is_empty(),
+        "a License that is gone takes its cooling seats along"
+    );
+}
+
+async fn one_person_has_no_more_licenses_of_a_product_than_allowed<L: Ledger>(ledger: Shared<L>) {
+    let of = |name: &str, namespace: &str, product: &str, holder: &str| {
+        let mut change = Change::new(Key::new(namespace, name), uid(name), None, at(100), [7; 32]);
+        change.seats = Some(5);
+        change.terms = Some(Terms { product: product.into(), max_per_user: Some(1), ..Terms::default() });
+        change.bind = vec![Bind { seat: uid(&format!("{name}-seat")), holder: holder.into() }];
+        change
+    };
+    let (ann, lab) = ("email:ann@acme.example", "device:9f86");
+    ledger.commit(&of("a", "design", "cad", ann)).await.unwrap();
+    assert!(matches!(ledger.commit(&of("b", "design", "cad", ann)).await, Err(CommitError::Limit(_))));
+    ledger.commit(&of("c", "design", "pcb", ann)).await.unwrap();
+    ledger.commit(&of("d", "sales", "cad", ann)).await.unwrap();
+    ledger.commit(&of("e", "design", "cad", lab)).await.unwrap();
+    ledger.commit(&of("f", "design", "cad", lab)).await.unwrap();
+    let held = |product: &'static str, except: &'static str| {
+        let ledger = ledger.clone();
+        async move { ledger.held_elsewhere("design", product, &uid(except)).await.unwrap() }
+    };
+    assert_eq!(held("cad", "f").await, BTreeMap::from([(ann.to_owned(), 1), (lab.to_owned(), 1)]));
+    assert_eq!(held("pcb", "c").await, BTreeMap::new());
+}
+
+async fn what_a_license_says_is_kept_as_it_was_last_told<L: Ledger>(ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    assert_eq!(facts(&*ledger).await.terms, Terms::default());
+    let terms = Terms { product: "cad".into(), provisioning: Provisioning::Floating, max_per_user: Some(2) };
+    let mut told = change(Some(1));
+    told.terms = Some(terms.clone());
+    ledger.commit(&told).await.unwrap();
+    ledger.commit(&change(Some(2))).await.unwrap();
+    assert_eq!(facts(&*ledger).await.terms, terms, "nothing said leaves it");
 }
 
 async fn a_refused_change_leaves_nothing_behind<L: Ledger>(ledger: Shared<L>) {

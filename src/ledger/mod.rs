@@ -10,13 +10,14 @@ pub mod audit;
 pub mod conformance;
 pub mod sqlite;
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 
 use crate::domain::{
     allocation::Binding,
     license::{Key, Uid},
+    terms::Provisioning,
     text::Issuer,
 };
 
@@ -29,12 +30,38 @@ pub struct Facts {
     pub version: i64,
     /// The limit as last reconciled.
     pub seats: u32,
+    /// What else it says, as last reconciled.
+    pub terms: Terms,
     /// Who is bound.
     pub bindings: Vec<Binding>,
+    /// Seats that were freed and are not given to somebody else yet.
+    pub cooling: Vec<Freed>,
     /// The current documents.
     pub documents: Vec<Document>,
     /// The Secrets that are, or were, this License's.
     pub secrets: Vec<SecretClaim>,
+}
+
+/// What the ledger keeps of a License to enforce it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The product; empty for a License that was last seen by the first Usher.
+    pub product: String,
+    /// How it is provided: fixed with the first look.
+    pub provisioning: Provisioning,
+    /// How many Licenses of the product one person may hold seats of, in the namespace.
+    pub max_per_user: Option<u32>,
+}
+
+/// A seat that was freed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freed {
+    /// Who held it.
+    pub holder: String,
+    /// When it was freed.
+    pub freed_at: Timestamp,
+    /// `exp` of the last document that the holder had.
+    pub expires_at: Timestamp,
 }
 
 /// A document as it was issued.
@@ -91,8 +118,16 @@ pub struct Change {
     pub expected: Option<i64>,
     /// The limit; `None` leaves it.
     pub seats: Option<u32>,
+    /// What else the License says; `None` leaves it.
+    pub terms: Option<Terms>,
     /// Whose binding ends.
     pub free: Vec<Uid>,
+    /// Of these, the ones whose seat is not given to somebody else at once.
+    pub cool: Vec<Freed>,
+    /// Holders whose freed seat has cooled.
+    pub cooled: Vec<String>,
+    /// Bindings whose holder goes on holding by another Seat: from, to.
+    pub moved: Vec<(Uid, Uid)>,
     /// Who is bound.
     pub bind: Vec<Bind>,
     /// Documents, each instead of the subject's former one.
@@ -122,7 +157,11 @@ impl Change {
             license,
             expected,
             seats: None,
+            terms: None,
             free: Vec::new(),
+            cool: Vec::new(),
+            cooled: Vec::new(),
+            moved: Vec::new(),
             bind: Vec::new(),
             issue: Vec::new(),
             withdraw: Vec::new(),
@@ -138,10 +177,14 @@ impl Change {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { free, bind, issue, withdraw, claim, release, settle, .. } = self;
+        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, .. } = self;
         self.seats.is_none()
+            && self.terms.is_none()
             && !self.forget
             && free.is_empty()
+            && cool.is_empty()
+            && cooled.is_empty()
+            && moved.is_empty()
             && bind.is_empty()
             && issue.is_empty()
             && withdraw.is_empty()
@@ -178,7 +221,7 @@ pub enum CommitError {
     /// Somebody else changed the same thing first: look again.
     #[error("the facts have changed since they were read")]
     Conflict,
-    /// The change would bind more holders than the limit allows, or one holder twice.
+    /// The change would bind more holders than the limit allows, one holder twice, or one under too many Licenses.
     #[error("the change would break a limit: {0}")]
     Limit(String),
     /// The database did not do it.
@@ -204,6 +247,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// What is known of the Licenses that have, or had, this name: usually one; more after a License was
     /// deleted and made again.
     fn facts(&self, key: &Key) -> impl Future<Output = Result<Vec<Facts>, Unavailable>> + Send;
+
+    /// How many seats of `product` each holder has in `namespace`, under other Licenses than `except`.
+    fn held_elsewhere(
+        &self,
+        namespace: &str,
+        product: &str,
+        except: &Uid,
+    ) -> impl Future<Output = Result<BTreeMap<String, u32>, Unavailable>> + Send;
 
     /// Commits one change and its audit entries. Returns the names of the wanted Secrets that belong to somebody
     /// else; the rest of the change is committed.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
-        allocation::Standing,
+        allocation::{Standing, Why},
         license::{License, Seat, Uid},
     },
     ledger::{Ledger, Unavailable},
@@ -32,7 +32,10 @@ pub async fn hold_license(
     let bound: BTreeSet<Uid> = bindings.into_iter().map(|binding| binding.seat).collect();
     let standing = |seat: &Seat| {
         let holds = bound.contains(&seat.uid);
-        (seat.uid.clone(), if holds { Standing::Bound } else { Standing::Waiting { position: 0 } })
+        (
+            seat.uid.clone(),
+            if holds { Standing::Bound } else { Standing::Waiting { position: 0, why: Why::NoFreeSeat } },
+        )
     };
     Ok(Outcome {
         phase: Some(license.phase(now)),

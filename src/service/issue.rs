@@ -9,6 +9,8 @@ use crate::{
         document::{self, Current, Due, State},
         duration::Ttl,
         license::{Holder, License, Seat, Uid},
+        reason::Reason,
+        terms::Feature,
     },
     keys::Signer,
     ledger::{Document, audit::hex},
@@ -19,8 +21,8 @@ use crate::{
 pub enum Subject<'a> {
     /// The License itself.
     License,
-    /// A Seat that is bound.
-    Seat(&'a Seat),
+    /// A Seat that is bound, and the features that it carries.
+    Seat(&'a Seat, &'a [&'a Feature]),
 }
 
 impl Subject<'_> {
@@ -29,14 +31,14 @@ impl Subject<'_> {
     pub fn uid<'a>(&'a self, license: &'a License) -> &'a Uid {
         match self {
             Self::License => &license.uid,
-            Self::Seat(seat) => &seat.uid,
+            Self::Seat(seat, _) => &seat.uid,
         }
     }
 
     fn sub(&self, license: &License) -> String {
         match self {
             Self::License => format!("license/{}", license.key),
-            Self::Seat(seat) => format!("seat/{}/{}", license.key.namespace, seat.name),
+            Self::Seat(seat, _) => format!("seat/{}/{}", license.key.namespace, seat.name),
         }
     }
 }
@@ -84,7 +86,11 @@ pub fn issue_if_due(
 
 /// Everything that a document says, but its instants and its serial.
 fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: Timestamp) -> wire::Claims {
-    let state = State::from(license.phase(now));
+    let state = state(license, subject, now);
+    let features = match subject {
+        Subject::License => license.terms.features.iter().map(feature).collect(),
+        Subject::Seat(_, carried) => carried.iter().copied().map(feature).collect(),
+    };
     wire::Claims {
         iss: signer.issuer.to_string(),
         sub: subject.sub(license),
@@ -104,24 +110,43 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
             name: license.key.name.clone(),
             uid: license.uid.to_string(),
             customer: license.customer.to_string(),
-            edition: None,
+            edition: license.edition.as_ref().map(ToString::to_string),
         },
         holder: match subject {
             Subject::License => None,
-            Subject::Seat(seat) => Some(holder(&seat.holder)),
+            Subject::Seat(seat, _) => Some(holder(&seat.holder)),
         },
-        features: if state == State::Active { features(license) } else { Vec::new() },
-        limits: wire::Limits { seats: Some(license.seats), ..wire::Limits::default() },
+        features: if state == State::Active { features } else { Vec::new() },
+        limits: wire::Limits {
+            seats: Some(license.seats),
+            devices_per_seat: license.terms.devices_per_seat,
+            sessions_per_user: license.terms.sessions.per_user,
+        },
         lease: wire::Lease { until: 0, renew_at: 0 },
         device: None,
         activation: None,
     }
 }
 
+/// A Seat whose assignments are suspended says what a suspended License says.
+fn state(license: &License, subject: Subject<'_>, now: Timestamp) -> State {
+    let suspended = match subject {
+        Subject::License => false,
+        Subject::Seat(seat, _) => {
+            seat.rests.as_ref().is_some_and(|because| because.reason == Reason::Suspended)
+        }
+    };
+    match State::from(license.phase(now)) {
+        State::Active if suspended => State::Suspended,
+        state => state,
+    }
+}
+
 /// A digest of what the document says and of what its instants come from: when this changes, it is made anew.
 fn digest(license: &License, claims: &wire::Claims) -> Result<String, serde_json::Error> {
     let validity = license.validity;
-    let ttl = match license.lease.ttl {
+    let lease = document::lease(license);
+    let ttl = match lease.ttl {
         Ttl::Seconds(seconds) => Some(seconds),
         Ttl::Contract => None,
     };
@@ -129,7 +154,7 @@ fn digest(license: &License, claims: &wire::Claims) -> Result<String, serde_json
         validity.from.map(Timestamp::as_second),
         validity.hard_end().map(Timestamp::as_second),
         ttl,
-        license.lease.offline_grace,
+        lease.offline_grace,
     );
     Ok(hex(&Sha256::digest(serde_json::to_vec(&(claims, instants))?)))
 }
@@ -148,18 +173,14 @@ fn holder(holder: &Holder) -> wire::Holder {
     }
 }
 
-fn features(license: &License) -> Vec<wire::Feature> {
-    license
-        .features
-        .iter()
-        .map(|feature| wire::Feature {
-            name: feature.name.to_string(),
-            pool: feature.pool,
-            quota: feature
-                .quota
-                .map(|(limit, per)| wire::Quota { limit: u64::from(limit), per: format!("{per:?}") }),
-        })
-        .collect()
+fn feature(feature: &Feature) -> wire::Feature {
+    wire::Feature {
+        name: feature.name.to_string(),
+        pool: feature.pool,
+        quota: feature
+            .quota
+            .map(|(limit, per)| wire::Quota { limit: u64::from(limit), per: per.as_str().into() }),
+    }
 }
 
 /// 128 bits that nobody can guess, and that no two subjects of one commit share.

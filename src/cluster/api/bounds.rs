@@ -10,12 +10,12 @@ use crate::domain::{
     text::InvalidText,
 };
 
-/// A count from `MIN` to a million.
+/// A count from `MIN` to `MAX`: a million, if not said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Count<const MIN: u32>(pub u32);
+pub struct Count<const MIN: u32, const MAX: u32 = 1_000_000>(pub u32);
 
-impl<const MIN: u32> JsonSchema for Count<MIN> {
+impl<const MIN: u32, const MAX: u32> JsonSchema for Count<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
@@ -24,108 +24,102 @@ impl<const MIN: u32> JsonSchema for Count<MIN> {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         // `int32`, not schemars' `uint32`, which the API server does not know and warns about.
-        json_schema!({"type": "integer", "format": "int32", "minimum": MIN, "maximum": 1_000_000})
+        json_schema!({"type": "integer", "format": "int32", "minimum": MIN, "maximum": MAX})
     }
 }
 
-/// How long documents are good: from 5m to a year, or `Contract`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TtlText(String, Ttl);
+/// Declares a Go duration with bounds, of which the refusals of our parser and of the API server speak in the same words.
+/// With `or`, a word stands for a duration that something else gives.
+macro_rules! period {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $min:literal = $least:literal, to $max:literal = $most:literal,
+     example $example:literal $(, or $word:literal $meaning:literal)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String, Option<i64>);
 
-/// How long after the lease documents are accepted: up to a year.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct GraceText(String, i64);
+        impl $name {
+            const FORM: &str =
+                concat!("must be a Go duration in h, m and s, such as ", $example $(, ", or ", $word, " ", $meaning)?);
+            const BOUNDS: &str = concat!("must be from ", $min, " to ", $max $(, ", or ", $word, " ", $meaning)?);
 
-const TTL_SECONDS: std::ops::RangeInclusive<i64> = 300..=31_536_000;
-const GRACE_SECONDS: std::ops::RangeInclusive<i64> = 0..=31_536_000;
-const TTL_BOUNDS: &str = "must be from 5m to 8760h, or Contract for the end of validity";
-const GRACE_BOUNDS: &str = "must be from 0s to 8760h";
+            /// Its length in seconds; nothing for the word that may stand for it.
+            #[must_use]
+            pub const fn seconds(&self) -> Option<i64> {
+                self.1
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidText;
+            fn try_from(text: String) -> Result<Self, InvalidText> {
+                $(if text == $word {
+                    return Ok(Self(text, None));
+                })?
+                let refused = |message: &'static str| InvalidText { what: $what, message: message.into() };
+                let seconds = text.parse::<DurationText>().map_err(|_| refused(Self::FORM))?.seconds();
+                if ($least..=$most).contains(&seconds) {
+                    Ok(Self(text, Some(seconds)))
+                } else {
+                    Err(refused(Self::BOUNDS))
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let form = concat!("self.matches(r'^([0-9]{1,9}[hms])+$')" $(, " || self == '", $word, "'")?);
+                let bounds = concat!(
+                    "!self.matches(r'^([0-9]{1,9}[hms])+$') || (duration(self) >= duration('", $min,
+                    "') && duration(self) <= duration('", $max, "'))"
+                );
+                json_schema!({"type": "string", "minLength": 1, "maxLength": 32, "x-kubernetes-validations": [
+                    {"rule": form, "message": format!("{} {}", $what, Self::FORM)},
+                    {"rule": bounds, "message": format!("{} {}", $what, Self::BOUNDS)},
+                ]})
+            }
+        }
+    };
+}
+
+period! {
+    /// How long documents are good: from 5m to a year, or `Contract`.
+    TtlText, "ttl", "5m" = 300, to "8760h" = 31_536_000, example "24h", or "Contract" "for the end of validity"
+}
+period! {
+    /// How long after the lease documents are accepted: up to a year.
+    GraceText, "offlineGrace", "0s" = 0, to "8760h" = 31_536_000, example "72h"
+}
+period! {
+    /// How long a session lasts without a heartbeat.
+    SessionTtl, "sessions.ttl", "30s" = 30, to "24h" = 86_400, example "5m"
+}
+period! {
+    /// The window in which recoveries are counted.
+    RecoveryWindow, "recoveries.per", "1h" = 3_600, to "8760h" = 31_536_000, example "720h"
+}
+period! {
+    /// How long a freed seat cools: up to a year, or `Lease`.
+    ReassignText, "reassignAfter", "0s" = 0, to "8760h" = 31_536_000, example "24h", or "Lease" "for the end of the last document"
+}
 
 impl TtlText {
     /// What it means.
     #[must_use]
-    pub const fn ttl(&self) -> Ttl {
-        self.1
-    }
-}
-
-impl GraceText {
-    /// What it means, in seconds.
-    #[must_use]
-    pub const fn seconds(&self) -> i64 {
-        self.1
-    }
-}
-
-impl TryFrom<String> for TtlText {
-    type Error = InvalidText;
-    fn try_from(text: String) -> Result<Self, InvalidText> {
-        match text.parse::<Ttl>()? {
-            Ttl::Seconds(seconds) if !TTL_SECONDS.contains(&seconds) => {
-                Err(InvalidText { what: "ttl", message: TTL_BOUNDS.into() })
-            }
-            ttl => Ok(Self(text, ttl)),
-        }
-    }
-}
-
-impl TryFrom<String> for GraceText {
-    type Error = InvalidText;
-    fn try_from(text: String) -> Result<Self, InvalidText> {
-        let seconds = text.parse::<DurationText>()?.seconds();
-        if GRACE_SECONDS.contains(&seconds) {
-            Ok(Self(text, seconds))
-        } else {
-            Err(InvalidText { what: "offlineGrace", message: GRACE_BOUNDS.into() })
-        }
-    }
-}
-
-impl From<TtlText> for String {
-    fn from(text: TtlText) -> Self {
-        text.0
-    }
-}
-
-impl From<GraceText> for String {
-    fn from(text: GraceText) -> Self {
-        text.0
-    }
-}
-
-impl JsonSchema for TtlText {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Ttl".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": 32, "x-kubernetes-validations": [
-            {"rule": "self == 'Contract' || self.matches(r'^([0-9]{1,9}[hms])+$')",
-             "message": "ttl must be a Go duration in h, m and s, such as 24h, or Contract for the end of validity"},
-            {"rule": "self == 'Contract' || !self.matches(r'^([0-9]{1,9}[hms])+$') || (duration(self) >= duration('5m') && duration(self) <= duration('8760h'))",
-             "message": format!("ttl {TTL_BOUNDS}")},
-        ]})
-    }
-}
-
-impl JsonSchema for GraceText {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Grace".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": 32, "x-kubernetes-validations": [
-            {"rule": "self.matches(r'^([0-9]{1,9}[hms])+$')",
-             "message": "offlineGrace must be a Go duration in h, m and s, such as 72h"},
-            {"rule": "!self.matches(r'^([0-9]{1,9}[hms])+$') || duration(self) <= duration('8760h')",
-             "message": format!("offlineGrace {GRACE_BOUNDS}")},
-        ]})
+    pub fn ttl(&self) -> Ttl {
+        self.seconds().map_or(Ttl::Contract, Ttl::Seconds)
     }
 }
 
@@ -138,16 +132,24 @@ mod tests {
         assert!(TtlText::try_from("5m".to_owned()).is_ok());
         assert!(TtlText::try_from("8760h".to_owned()).is_ok());
         assert_eq!(TtlText::try_from("Contract".to_owned()).unwrap().ttl(), Ttl::Contract);
+        assert_eq!(TtlText::try_from("24h".to_owned()).unwrap().ttl(), Ttl::Seconds(86_400));
         assert_eq!(
             TtlText::try_from("299s".to_owned()).unwrap_err().to_string(),
-            format!("ttl {TTL_BOUNDS}")
+            "ttl must be from 5m to 8760h, or Contract for the end of validity"
+        );
+        assert_eq!(
+            TtlText::try_from("contract".to_owned()).unwrap_err().to_string(),
+            "ttl must be a Go duration in h, m and s, such as 24h, or Contract for the end of validity"
         );
         assert!(TtlText::try_from("8761h".to_owned()).is_err());
     }
 
     #[test]
     fn a_grace_may_be_nothing_but_not_more_than_a_year() {
-        assert_eq!(GraceText::try_from("0s".to_owned()).unwrap().seconds(), 0);
-        assert!(GraceText::try_from("8761h".to_owned()).is_err());
+        assert_eq!(GraceText::try_from("0s".to_owned()).unwrap().seconds(), Some(0));
+        assert_eq!(
+            GraceText::try_from("8761h".to_owned()).unwrap_err().to_string(),
+            "offlineGrace must be from 0s to 8760h"
+        );
     }
 }

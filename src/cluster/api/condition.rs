@@ -19,6 +19,8 @@ pub enum Type {
     Stalled,
     /// The Seat holds a seat.
     Bound,
+    /// More hold a seat than the License has seats.
+    OverLimit,
 }
 
 /// One aspect of an object's state.

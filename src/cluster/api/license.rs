@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cluster::api::{Condition, Count, GraceText, TtlText},
+    cluster::api::{Condition, Count, ReassignText, Reference, SharedSpec},
     domain::{
-        license::{Afterwards, Per},
-        text::{Customer, FeatureName, Label, Product},
+        terms::{Admission, Afterwards, Enforcement, Offline, SignIn},
+        text::{Customer, FeatureName, Label, Product, ProviderGroup},
     },
 };
 
@@ -27,12 +27,15 @@ use crate::{
     selectable = ".spec.product",
     selectable = ".spec.customer",
     selectable = ".spec.authorityRef.name",
+    selectable = ".spec.editionRef.name",
     printcolumn(name = "Product", type_ = "string", json_path = ".spec.product"),
     printcolumn(name = "Seats", type_ = "integer", json_path = ".spec.seats"),
     printcolumn(name = "Bound", type_ = "integer", json_path = ".status.seats.bound"),
     printcolumn(name = "Waiting", type_ = "integer", json_path = ".status.seats.waiting"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Edition", type_ = "string", json_path = ".spec.editionRef.name", priority = 1),
+    printcolumn(name = "Cooling", type_ = "integer", json_path = ".status.seats.cooling", priority = 1),
     printcolumn(name = "Until", type_ = "string", json_path = ".spec.validity.until", priority = 1),
     printcolumn(name = "Renews", type_ = "string", json_path = ".status.renewsAt", priority = 1),
     printcolumn(name = "Customer", type_ = "string", json_path = ".spec.customer", priority = 1),
@@ -42,6 +45,9 @@ use crate::{
     validation = Rule::new("self.metadata.name.size() <= 54 && !self.metadata.name.contains('.')").message("the name of a License must be at most 54 characters without dots: Secrets are named after it"),
 )]
 #[x_kube(validation = Rule::new("!has(self.lease) || !has(self.lease.ttl) || self.lease.ttl != 'Contract' || (has(self.validity) && has(self.validity.until))").message("lease.ttl Contract means to the end of validity: set validity.until too"))]
+#[x_kube(validation = Rule::new("has(self.authorityRef) || has(self.editionRef)").message("authorityRef is needed, unless editionRef names an Edition that has one"))]
+#[x_kube(validation = Rule::new("!has(self.maxPerUser) || (has(oldSelf.maxPerUser) && self.maxPerUser >= oldSelf.maxPerUser)").message("maxPerUser never decreases, and an absent one is unlimited: make another License for a lower one"))]
+#[x_kube(validation = Rule::new("!has(self.groups) || self.groups.map(group, has(group.reserved) ? group.reserved : 0).sum() <= self.seats").message("the groups reserve more seats than there are: lower their reserved, or raise seats"))]
 #[serde(rename_all = "camelCase")]
 pub struct LicenseSpec {
     /// The product, as programs ask for it: `aud` of the document. It cannot be changed: make another License instead.
@@ -49,17 +55,39 @@ pub struct LicenseSpec {
     pub product: Product,
     /// The customer that the License is for.
     pub customer: Customer,
-    /// The Authority in whose name documents are signed.
-    pub authority_ref: Reference,
-    /// How many holders at once. 0 binds nobody.
-    pub seats: Count<0>,
-    /// What is granted, by name; at most 64.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub features: Vec<FeatureSpec>,
-    /// How long documents are good before they must be renewed.
+    /// The Edition, in the same namespace, whose fields count where this License says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<LeaseSpec>,
+    pub edition_ref: Option<Reference>,
+    /// What this License says itself.
+    #[serde(flatten)]
+    pub shared: SharedSpec,
+    /// How many holders at once; of a Floating License, how many activations. 0 binds nobody.
+    pub seats: Count<0>,
+    /// More than the seats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overage: Option<OverageSpec>,
+    /// How many Licenses of this product one user may hold seats of, in this namespace, suspended and expired ones included. Unlimited if not given; it never decreases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_user: Option<Count<1>>,
+    /// How long a freed seat cools before it is given to somebody else: a Go duration up to 8760h, or `Lease` for the end of the last document. 0s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reassign_after: Option<ReassignText>,
+    /// Parts of the contract, by name; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub groups: Vec<GroupSpec>,
+    /// Who takes a seat by signing in: `None`, `Members` of assignments and groups, or everybody `Verified`. None if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+    /// Which devices may activate: any (`Open`), or those `Listed` by a Seat or a bulk call. Open if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
+    /// `Forbidden`: documents are accepted for their lease and no longer, whatever `offlineGrace` says. Allowed if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
+    /// `Advise`: what a limit forbids is granted, marked and counted. Enforce if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Enforcement>,
     /// From when to when the License is good; without it, from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity: Option<ValiditySpec>,
@@ -71,50 +99,44 @@ pub struct LicenseSpec {
     pub secret: Option<SecretSpec>,
 }
 
-/// Another object, by name.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[schemars(inline)]
-pub struct Reference {
-    /// Its name.
-    pub name: Label,
-}
-
-/// One feature of the product. A name alone is a flag.
+/// Part of a contract: so many seats for some of the users, some of them kept for these users.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new("!(has(self.pool) && has(self.quota))").message("a feature has either a pool (so many at once) or a quota (so many per period), not both"))]
+#[x_kube(validation = Rule::new("!has(self.reserved) || !has(self.seats) || self.reserved <= self.seats").message("reserved must not exceed the group's own seats"))]
 #[schemars(inline)]
-pub struct FeatureSpec {
-    /// The name, as the program asks for it.
-    pub name: FeatureName,
-    /// At most so many uses at once.
+pub struct GroupSpec {
+    /// Its name, to which a UserAssignment's `group` refers.
+    pub name: Label,
+    /// At most so many of the License's seats. Unlimited if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pool: Option<Count<1>>,
-    /// At most so many uses per period.
+    pub seats: Option<Count<0>>,
+    /// So many of the License's seats are kept for this group; they stay empty while it does not fill them. 0 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quota: Option<QuotaSpec>,
+    pub reserved: Option<Count<0>>,
+    /// Its members' documents grant these of the License's features only. All of them if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub features: Option<Vec<FeatureName>>,
+    /// Who belongs to it by signing in.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matches: Option<MatchSpec>,
 }
 
-/// At most `limit` uses in each period.
+/// Who belongs to a group by signing in.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[schemars(inline)]
-pub struct QuotaSpec {
-    /// How many.
-    pub limit: Count<1>,
-    /// The period, in UTC.
-    pub per: Per,
-}
-
-/// How long documents are good.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
-pub struct LeaseSpec {
-    /// Until programs must have a new document: a Go duration from 5m to 8760h, or `Contract` for the end of validity. 24h if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<TtlText>,
-    /// How much longer a document is accepted: a Go duration up to 8760h. 72h if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offline_grace: Option<GraceText>,
+pub struct MatchSpec {
+    /// Members of any of these groups at their identity provider.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub provider_groups: Vec<ProviderGroup>,
+}
+
+/// More than the seats, said as such.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[schemars(inline)]
+pub struct OverageSpec {
+    /// Of `seats`, rounded down: so many more are given, with the condition OverLimit.
+    pub percent: Count<0, 1_000>,
 }
 
 /// From when to when the License is good.
@@ -181,6 +203,9 @@ pub struct LicenseStatus {
     /// How the seats are taken.
     #[serde(default)]
     pub seats: SeatCounts,
+    /// What the License, its Edition and Usher's own defaults come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<SharedSpec>,
     /// Where the License's own document is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretName>,
@@ -223,6 +248,9 @@ pub struct SeatCounts {
     /// How many Seats wait for one.
     #[serde(default)]
     pub waiting: i64,
+    /// How many are free, and are not given yet (`reassignAfter`).
+    #[serde(default)]
+    pub cooling: i64,
 }
 
 /// A Secret, by name.

@@ -3,25 +3,35 @@
 //! Texts carry their rules with them (see [`crate::domain::text`]); rules that join several fields are CEL, each with a
 //! sentence that says what to write instead. An absent field means Usher's own default.
 
+mod assignment;
 mod authority;
 mod bounds;
 mod condition;
+mod edition;
 mod license;
 mod seat;
+mod shared;
 
+pub use assignment::{
+    GroupRef, UserAssignment, UserAssignmentSpec, UserAssignmentStatus, UserCounts, WaitingUser,
+};
 pub use authority::{
     AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyStatus, LabelValue, NamespacesFrom,
     Selector,
 };
-pub use bounds::{Count, GraceText, TtlText};
+pub use bounds::{Count, GraceText, ReassignText, RecoveryWindow, SessionTtl, TtlText};
 pub(crate) use condition::seconds;
 pub use condition::{Condition, Conditions, Type};
+pub use edition::{Edition, EditionSpec};
 pub use license::{
-    FeatureSpec, LeaseSpec, License, LicenseSpec, LicenseStatus, QuotaSpec, Reference, SeatCounts,
-    SecretName, SecretSpec, ValiditySpec,
+    GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts, SecretName,
+    SecretSpec, ValiditySpec,
 };
 pub use seat::{
     DeviceSpec, HolderSpec, IdentitySpec, Seat, SeatSpec, SeatState, SeatStatus, UserSpec, WaitingStatus,
+};
+pub use shared::{
+    ClonesSpec, FeatureSpec, LeaseSpec, QuotaSpec, RecoveriesSpec, Reference, SessionsSpec, SharedSpec,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -43,5 +53,5 @@ pub fn paused(meta: &ObjectMeta) -> bool {
 /// The custom resource definitions, in the order in which they are written.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![Authority::crd(), License::crd(), Seat::crd()]
+    vec![Authority::crd(), Edition::crd(), License::crd(), Seat::crd(), UserAssignment::crd()]
 }

@@ -50,7 +50,7 @@ pub struct SeatSpec {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(number: &i32) -> bool {
+pub(super) fn is_zero(number: &i32) -> bool {
     *number == 0
 }
 
@@ -115,6 +115,8 @@ pub enum SeatState {
     Expired,
     /// Another Seat stands for the same holder.
     Duplicate,
+    /// It is next, and the seat that it will have still cools.
+    Cooling,
 }
 
 /// What Usher says of a Seat.

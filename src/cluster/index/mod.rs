@@ -7,6 +7,7 @@
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
+mod members;
 mod secrets;
 mod shelf;
 mod slim;
@@ -21,20 +22,21 @@ use k8s_openapi::api::{
     rbac::v1::RoleBinding,
 };
 use kube::{
-    Resource as _, ResourceExt as _,
+    ResourceExt as _,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::watcher::Event,
 };
 
 use crate::{
     cluster::{
-        api::{Authority, License, Seat},
+        api::{Authority, Edition, License, Seat, UserAssignment},
         labels,
         queue::Task,
     },
     domain::license::{Key, Uid},
 };
 
+use members::{Members, Touched};
 use shelf::{Shelf, key_of};
 use slim::Seen;
 pub use slim::Slim;
@@ -42,27 +44,44 @@ pub use slim::Slim;
 #[derive(Debug, Default)]
 struct Shelves {
     licenses: Shelf<DeserializeGuard<License>>,
-    seats: Shelf<DeserializeGuard<Seat>>,
+    seats: Members<Seat>,
+    editions: Shelf<DeserializeGuard<Edition>>,
+    assignments: Members<UserAssignment>,
     authorities: Shelf<DeserializeGuard<Authority>>,
     namespaces: Shelf<Namespace>,
     /// A shelf for each watch.
     secrets: HashMap<String, Shelf<Slim<Secret>>>,
     bindings: Shelf<PartialObjectMeta<RoleBinding>>,
     config_maps: Shelf<Slim<ConfigMap>>,
-    /// License to the names of its Seats.
-    seats_of: HashMap<Key, BTreeSet<String>>,
-    /// Seats that cannot be read: nobody knows whose they are, so nothing is taken from them.
-    unreadable: BTreeMap<Key, Uid>,
 }
 
 /// What the cluster holds, as far as we know.
 #[derive(Debug, Default)]
 pub struct Index(RwLock<Shelves>);
 
-/// The License that a Seat names. A Seat that cannot be read names none.
-fn license_of(seat: &DeserializeGuard<Seat>) -> Option<Key> {
-    let seat = seat.0.as_ref().ok()?;
-    Some(Key::new(seat.namespace()?, seat.spec.license_ref.name.as_str()))
+impl Shelves {
+    /// The looks that a change of a Seat or a UserAssignment calls for.
+    fn tasks(&self, touched: Touched) -> BTreeSet<Task> {
+        // Any License of its namespace may have been the one.
+        let near = self.licenses.items.keys().filter(|key| touched.namespaces.contains(&key.namespace));
+        near.cloned().chain(touched.licenses).map(Task::License).collect()
+    }
+
+    /// The Authority of a License: its own, else that of its Edition.
+    fn authority_of(&self, key: &Key, license: &License) -> Option<String> {
+        let edition = || {
+            let edition = license.spec.edition_ref.as_ref()?;
+            let edition = self.editions.items.get(&Key::new(&key.namespace, edition.name.as_str()))?;
+            edition.0.as_ref().ok()?.spec.shared.authority_ref.clone()
+        };
+        let own = license.spec.shared.authority_ref.clone();
+        own.or_else(edition).map(|authority| authority.name.to_string())
+    }
+}
+
+/// The Edition that a License names.
+fn edition_of(license: &DeserializeGuard<License>) -> Option<&str> {
+    Some(license.0.as_ref().ok()?.spec.edition_ref.as_ref()?.name.as_str())
 }
 
 impl Index {
@@ -78,7 +97,9 @@ impl Index {
     pub fn complete(&self) -> bool {
         self.read(|s| {
             s.licenses.complete
-                && s.seats.complete
+                && s.seats.shelf.complete
+                && s.editions.complete
+                && s.assignments.shelf.complete
                 && s.authorities.complete
                 && s.namespaces.complete
                 && s.config_maps.complete
@@ -96,45 +117,31 @@ impl Index {
 
     /// A Seat came, changed or went.
     pub fn seat_event(&self, event: Event<DeserializeGuard<Seat>>) -> BTreeSet<Task> {
-        let mut touched: Vec<(Key, Key)> = Vec::new();
-        let mut unreadable: Vec<Key> = Vec::new();
-        let mut tasks = BTreeSet::new();
         self.write(|s| {
-            s.seats.event(event, |seat| match license_of(seat) {
-                Some(license) => touched.push((license, key_of(seat))),
-                None => unreadable.push(key_of(seat)),
+            let touched = s.seats.event(event);
+            s.tasks(touched)
+        })
+    }
+
+    /// A UserAssignment came, changed or went.
+    pub fn assignment_event(&self, event: Event<DeserializeGuard<UserAssignment>>) -> BTreeSet<Task> {
+        self.write(|s| {
+            let touched = s.assignments.event(event);
+            s.tasks(touched)
+        })
+    }
+
+    /// An Edition came, changed or went.
+    pub fn edition_event(&self, event: Event<DeserializeGuard<Edition>>) -> BTreeSet<Task> {
+        let mut touched = BTreeSet::new();
+        self.write(|s| {
+            s.editions.event(event, |edition| touched.extend([key_of(edition)]));
+            let licenses = s.licenses.items.iter().filter(|(key, license)| {
+                edition_of(license)
+                    .is_some_and(|edition| touched.contains(&Key::new(&key.namespace, edition)))
             });
-            for key in unreadable {
-                match s.seats.items.get(&key).filter(|seat| seat.0.is_err()) {
-                    Some(seat) => {
-                        let uid = Uid(seat.meta().uid.clone().unwrap_or_default());
-                        s.unreadable.insert(key, uid);
-                    }
-                    None => {
-                        s.unreadable.remove(&key);
-                        // Any License of its namespace may have been the one.
-                        let near =
-                            s.licenses.items.keys().filter(|license| license.namespace == key.namespace);
-                        tasks.extend(near.cloned().map(Task::License));
-                    }
-                }
-            }
-            for (license, seat) in &touched {
-                let there =
-                    s.seats.items.get(seat).and_then(|seat| license_of(seat)).as_ref() == Some(license);
-                let names = s.seats_of.entry(license.clone()).or_default();
-                if there {
-                    names.insert(seat.name.clone());
-                } else {
-                    names.remove(&seat.name);
-                }
-                if names.is_empty() {
-                    s.seats_of.remove(license);
-                }
-            }
-        });
-        tasks.extend(touched.into_iter().map(|(license, _)| Task::License(license)));
-        tasks
+            licenses.map(|(key, _)| Task::License(key.clone())).collect()
+        })
     }
 
     /// An Authority came, changed or went.
@@ -179,9 +186,14 @@ impl Index {
         self.write(|s| s.licenses.note(DeserializeGuard(Ok(license))));
     }
 
-    /// We wrote the status of this Seat.
+    /// We wrote this Seat, or its status.
     pub fn note_seat(&self, seat: Seat) {
-        self.write(|s| s.seats.note(DeserializeGuard(Ok(seat))));
+        self.write(|s| s.seats.note(seat));
+    }
+
+    /// We wrote the status of this UserAssignment.
+    pub fn note_assignment(&self, assignment: UserAssignment) {
+        self.write(|s| s.assignments.note(assignment));
     }
 
     /// We wrote the status of this Authority.
@@ -206,40 +218,62 @@ impl Index {
         self.read(|s| s.licenses.items.keys().cloned().collect())
     }
 
-    /// The names of the Licenses that name this Authority.
+    /// The names of the Licenses under this Authority.
     pub fn licenses_under(&self, authority: &str) -> Vec<Key> {
         self.read(|s| {
-            let named = |license: &DeserializeGuard<License>| {
-                license.0.as_ref().is_ok_and(|license| license.spec.authority_ref.name.as_str() == authority)
-            };
-            s.licenses
-                .items
-                .iter()
-                .filter(|(_, license)| named(license))
-                .map(|(key, _)| key.clone())
-                .collect()
+            let under = s.licenses.items.iter().filter(|(key, license)| {
+                let license = license.0.as_ref().ok();
+                license.and_then(|license| s.authority_of(key, license)).as_deref() == Some(authority)
+            });
+            under.map(|(key, _)| key.clone()).collect()
         })
     }
 
-    /// The Licenses that Seats name, whether they are there or not.
-    pub fn licenses_wanted(&self) -> Vec<Key> {
-        self.read(|s| s.seats_of.keys().cloned().collect())
+    /// The names of the other Licenses of a product in a namespace.
+    pub fn licenses_beside(&self, license: &Key, product: &str) -> Vec<Key> {
+        self.read(|s| {
+            let beside = s.licenses.items.iter().filter(|(key, other)| {
+                key.namespace == license.namespace
+                    && **key != *license
+                    && other.0.as_ref().is_ok_and(|other| other.spec.product.as_str() == product)
+            });
+            beside.map(|(key, _)| key.clone()).collect()
+        })
+    }
+
+    /// The Licenses that Seats and UserAssignments name, whether they are there or not.
+    pub fn licenses_wanted(&self) -> BTreeSet<Key> {
+        self.read(|s| s.seats.of.keys().chain(s.assignments.of.keys()).cloned().collect())
+    }
+
+    /// The Authority of a License: its own, else that of its Edition.
+    pub fn authority_of(&self, key: &Key, license: &License) -> Option<String> {
+        self.read(|s| s.authority_of(key, license))
     }
 
     /// The Seats of a License.
     pub fn seats_of(&self, license: &Key) -> Vec<Arc<DeserializeGuard<Seat>>> {
-        self.read(|s| {
-            let names = s.seats_of.get(license).into_iter().flatten();
-            names.filter_map(|name| s.seats.items.get(&Key::new(&license.namespace, name)).cloned()).collect()
-        })
+        self.read(|s| s.seats.under(license))
     }
 
-    /// The Seats of a namespace that cannot be read.
-    pub fn unreadable_seats(&self, namespace: &str) -> BTreeSet<Uid> {
-        self.read(|s| {
-            let there = s.unreadable.iter().filter(|(key, _)| key.namespace == namespace);
-            there.map(|(_, uid)| uid.clone()).collect()
-        })
+    /// The UserAssignments of a License.
+    pub fn assignments_of(&self, license: &Key) -> Vec<Arc<DeserializeGuard<UserAssignment>>> {
+        self.read(|s| s.assignments.under(license))
+    }
+
+    /// The Seats of a namespace that cannot be read, with their names.
+    pub fn unreadable_seats(&self, namespace: &str) -> BTreeMap<Uid, String> {
+        self.read(|s| s.seats.unreadable_in(namespace))
+    }
+
+    /// Whether there are UserAssignments in a namespace that cannot be read: nobody knows whom they name.
+    pub fn has_unreadable_assignments(&self, namespace: &str) -> bool {
+        self.read(|s| !s.assignments.unreadable_in(namespace).is_empty())
+    }
+
+    /// An Edition.
+    pub fn edition(&self, key: &Key) -> Option<Arc<DeserializeGuard<Edition>>> {
+        self.read(|s| s.editions.items.get(key).cloned())
     }
 
     /// An Authority.
@@ -268,6 +302,8 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use kube::Resource as _;
+
     use super::*;
     use crate::cluster::rights::EVERYWHERE;
 

@@ -1,16 +1,13 @@
 //! Everything that a look at a License needs to know of the cluster. From the index: no request is made.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use kube::core::DeserializeGuard;
 
 use crate::{
     cluster::{
         Context,
-        api::{Authority, License, Seat},
+        api::{Authority, Edition, License, Seat, UserAssignment},
         context::{Access, Signing},
     },
     domain::license::{Key, Uid},
@@ -20,8 +17,13 @@ pub(super) struct Gathered {
     pub(super) key: Key,
     pub(super) license: Option<Arc<DeserializeGuard<License>>>,
     pub(super) seats: Vec<Arc<DeserializeGuard<Seat>>>,
-    /// Seats of the namespace that cannot be read.
-    pub(super) unreadable_seats: BTreeSet<Uid>,
+    /// The Edition that the License names.
+    pub(super) edition: Option<Arc<DeserializeGuard<Edition>>>,
+    pub(super) assignments: Vec<Arc<DeserializeGuard<UserAssignment>>>,
+    /// Whether there are UserAssignments in the namespace that cannot be read.
+    pub(super) unreadable_assignments: bool,
+    /// Seats of the namespace that cannot be read, with their names.
+    pub(super) unreadable_seats: BTreeMap<Uid, String>,
     pub(super) authority: Option<Arc<DeserializeGuard<Authority>>>,
     /// `None` until the Authority was looked at once.
     pub(super) signing: Option<Signing>,
@@ -42,17 +44,25 @@ impl Gathered {
     pub(super) fn readable_seats(&self) -> impl Iterator<Item = &Seat> {
         self.seats.iter().filter_map(|seat| seat.0.as_ref().ok())
     }
+
+    /// The UserAssignments that can be read.
+    pub(super) fn readable_assignments(&self) -> impl Iterator<Item = &UserAssignment> {
+        self.assignments.iter().filter_map(|assignment| assignment.0.as_ref().ok())
+    }
 }
 
 pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
     let license = context.index.license(key);
-    let authority = license
-        .as_ref()
-        .and_then(|license| license.0.as_ref().ok())
-        .map(|license| license.spec.authority_ref.name.to_string());
+    let readable = license.as_ref().and_then(|license| license.0.as_ref().ok());
+    let authority = readable.and_then(|license| context.index.authority_of(key, license));
+    let edition = readable.and_then(|license| license.spec.edition_ref.as_ref());
     Gathered {
         key: key.clone(),
         seats: context.index.seats_of(key),
+        edition: edition
+            .and_then(|edition| context.index.edition(&Key::new(&key.namespace, edition.name.as_str()))),
+        assignments: context.index.assignments_of(key),
+        unreadable_assignments: context.index.has_unreadable_assignments(&key.namespace),
         unreadable_seats: context.index.unreadable_seats(&key.namespace),
         authority: authority.as_deref().and_then(|name| context.index.authority(name)),
         signing: authority.as_deref().and_then(|name| context.signing(name)),

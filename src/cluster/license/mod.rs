@@ -5,12 +5,14 @@
 //! ```
 //!
 //! Where Usher may not touch Secrets, nothing is decided: the statuses say how it stands and why, and that is all.
+//! Seats for the users of UserAssignments are made first, and the look begins again with them.
 //!
 //! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
 //! who lost go (and then the look begins again), then their status says so, then new Secrets come, then their
 //! status, then the License's.
 
 mod apply;
+mod effective;
 mod gather;
 mod status;
 mod validate;
@@ -21,7 +23,11 @@ use jiff::Timestamp;
 use tracing::{debug, error, info};
 
 use crate::{
-    cluster::{Context, context::Access, queue::Done},
+    cluster::{
+        Context,
+        context::Access,
+        queue::{Done, Task},
+    },
     domain::license::Key,
     ledger::{CommitError, Ledger, Unavailable},
     service::{
@@ -76,6 +82,11 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Gone => None,
         Validated::Wanted(wanted) => Some(wanted),
     };
+    if let Some(validated) = &validated
+        && apply::make_seats(context, key, &validated.seats.missing).await?
+    {
+        return Ok(Done::Again);
+    }
     let now = context.edge.now();
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
@@ -88,7 +99,7 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     }
     let wanted = validated.as_ref().map(|validated| Wanted {
         license: &validated.license,
-        seats: &validated.seats,
+        seats: &validated.seats.seats,
         unreadable: &gathered.unreadable_seats,
         signer: validated.signer.as_deref().ok(),
     });
@@ -99,6 +110,11 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
 
     if let Some(validated) = &validated {
+        // Whoever had one seat too many of the product has not now.
+        if !outcome.freed.is_empty() {
+            let beside = context.index.licenses_beside(key, validated.license.product.as_str());
+            context.push(beside.into_iter().map(Task::License));
+        }
         apply::tell_losers(context, &gathered, &validated.license, &outcome).await;
     }
     if !outcome.removals.is_empty() {
@@ -111,12 +127,15 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         return Ok(Done::Again);
     }
     let Some(validated) = validated else {
+        apply::remove_seats(context, &key.namespace, &validate::made_for_nobody(&gathered)).await?;
         apply::orphans(context, &gathered, now).await?;
         return Ok(Done::Rest);
     };
+    apply::remove_seats(context, &key.namespace, &validated.seats.unwanted).await?;
     apply::losses(context, &gathered, &validated, &outcome, now).await?;
     let foreign = apply::secrets(context, &validated, &outcome).await?;
     apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await?;
+    apply::assignments(context, &gathered, &validated, &outcome, now).await?;
     apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
 
     Ok(match (foreign.is_empty(), outcome.next_look) {
@@ -134,10 +153,11 @@ async fn held<L: Ledger>(
     validated: &validate::Valid,
     now: Timestamp,
 ) -> Result<Done, Error> {
-    let outcome = hold_license(&context.ledger, &validated.license, &validated.seats, now).await?;
+    let outcome = hold_license(&context.ledger, &validated.license, &validated.seats.seats, now).await?;
     let foreign = BTreeSet::new();
     apply::losses(context, gathered, validated, &outcome, now).await?;
     apply::gains(context, gathered, validated, &outcome, &foreign, now).await?;
+    apply::assignments(context, gathered, validated, &outcome, now).await?;
     apply::license(context, gathered, validated, &outcome, &foreign, now).await?;
     Ok(outcome.next_look.map_or(Done::Rest, Done::At))
 }

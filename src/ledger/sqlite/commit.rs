@@ -29,8 +29,11 @@ pub(super) async fn license(pool: &SqlitePool, change: &Change) -> Result<Vec<St
     let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
     let connection = &mut *transaction;
     advance(connection, change).await?;
+    terms(connection, change).await?;
+    cooling(connection, change).await?;
     let holders = bindings(connection, change).await?;
     check_limit(connection, change).await?;
+    check_max_per_user(connection, change).await?;
     documents(connection, change).await?;
     let refused = secrets(connection, change).await?;
     if change.forget {
@@ -71,11 +74,68 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
     Ok(())
 }
 
-/// Frees, then binds. Returns the references of those who are bound.
+/// What the License says beside its seats.
+async fn terms(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    let Some(terms) = &change.terms else { return Ok(()) };
+    sqlx::query("UPDATE licenses SET product = $2, provisioning = $3, max_per_user = $4 WHERE uid = $1")
+        .bind(&change.license.0)
+        .bind(&terms.product)
+        .bind(terms.provisioning.as_str())
+        .bind(terms.max_per_user)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+/// Seats that cooled are as any other; who comes back to a cooling one has it; then others begin to cool.
+async fn cooling(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    let back = change.bind.iter().map(|bind| &bind.holder);
+    for holder in change.cooled.iter().chain(back) {
+        sqlx::query("DELETE FROM cooling WHERE license = $1 AND holder = $2")
+            .bind(&change.license.0)
+            .bind(holder)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    for freed in &change.cool {
+        sqlx::query(
+            "INSERT INTO cooling (license, holder, freed_at, expires_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (license, holder) DO UPDATE SET freed_at = excluded.freed_at, expires_at = excluded.expires_at",
+        )
+        .bind(&change.license.0)
+        .bind(&freed.holder)
+        .bind(freed.freed_at.as_second())
+        .bind(freed.expires_at.as_second())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    }
+    if change.forget {
+        sqlx::query("DELETE FROM cooling WHERE license = $1")
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Frees, moves, then binds. Returns the references of those who are bound.
 async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<Vec<String>, CommitError> {
     for seat in &change.free {
         sqlx::query("DELETE FROM bindings WHERE seat = $1 AND license = $2")
             .bind(&seat.0)
+            .bind(&change.license.0)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    for (from, to) in &change.moved {
+        sqlx::query("UPDATE bindings SET seat = $2 WHERE seat = $1 AND license = $3")
+            .bind(&from.0)
+            .bind(&to.0)
             .bind(&change.license.0)
             .execute(&mut *connection)
             .await
@@ -133,6 +193,28 @@ async fn check_limit(connection: &mut SqliteConnection, change: &Change) -> Resu
     .map_err(failed)?;
     if bound > seats {
         return Err(CommitError::Limit(format!("{bound} holders for {seats} seats")));
+    }
+    Ok(())
+}
+
+/// Two Licenses of one product may bind one person at the same moment, each unseen by the other: the second is refused.
+async fn check_max_per_user(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+    for bind in &change.bind {
+        let too_many: Option<i64> = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM licenses AS this
+             JOIN licenses AS other ON other.namespace = this.namespace AND other.product = this.product
+             JOIN bindings ON bindings.license = other.uid
+             WHERE this.uid = $1 AND bindings.holder = $2 AND bindings.holder NOT LIKE 'device:%'
+             GROUP BY this.max_per_user HAVING COUNT(*) > this.max_per_user",
+        )
+        .bind(&change.license.0)
+        .bind(&bind.holder)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed)?;
+        if let Some(count) = too_many {
+            return Err(CommitError::Limit(format!("one person would hold {count} seats of the product")));
+        }
     }
     Ok(())
 }

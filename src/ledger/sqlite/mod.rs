@@ -6,6 +6,7 @@
 mod commit;
 
 use std::{
+    collections::BTreeMap,
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::Duration,
@@ -25,7 +26,8 @@ use crate::{
         text::Issuer,
     },
     ledger::{
-        AuthorityFacts, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable, audit::Link,
+        AuthorityFacts, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
+        audit::Link,
     },
 };
 
@@ -148,17 +150,50 @@ fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
     })
 }
 
+fn count(number: i64) -> Result<u32, sqlx::Error> {
+    u32::try_from(number).map_err(damaged)
+}
+
+fn terms(row: &SqliteRow) -> Result<Terms, sqlx::Error> {
+    Ok(Terms {
+        product: row.try_get("product")?,
+        provisioning: row.try_get::<String, _>("provisioning")?.parse().map_err(damaged)?,
+        max_per_user: row.try_get::<Option<i64>, _>("max_per_user")?.map(count).transpose()?,
+    })
+}
+
 impl Sqlite {
     /// All that is known of one License, as of one moment.
     async fn facts_of(
         connection: &mut sqlx::SqliteConnection,
-        (license, version, seats): (String, i64, i64),
+        row: &SqliteRow,
     ) -> Result<Facts, sqlx::Error> {
-        let bindings = sqlx::query("SELECT seat, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
-            .bind(&license)
-            .try_map(|row: SqliteRow| Ok(Binding { seat: Uid(row.try_get(0)?), ordinal: row.try_get(1)? }))
-            .fetch_all(&mut *connection)
-            .await?;
+        let license: String = row.try_get("uid")?;
+        let bindings =
+            sqlx::query("SELECT seat, holder, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
+                .bind(&license)
+                .try_map(|row: SqliteRow| {
+                    Ok(Binding {
+                        seat: Uid(row.try_get(0)?),
+                        holder: row.try_get(1)?,
+                        ordinal: row.try_get(2)?,
+                    })
+                })
+                .fetch_all(&mut *connection)
+                .await?;
+        let cooling = sqlx::query(
+            "SELECT holder, freed_at, expires_at FROM cooling WHERE license = $1 ORDER BY freed_at, holder",
+        )
+        .bind(&license)
+        .try_map(|row: SqliteRow| {
+            Ok(Freed {
+                holder: row.try_get(0)?,
+                freed_at: instant(row.try_get(1)?)?,
+                expires_at: instant(row.try_get(2)?)?,
+            })
+        })
+        .fetch_all(&mut *connection)
+        .await?;
         let documents = sqlx::query("SELECT * FROM documents WHERE license = $1 ORDER BY subject")
             .bind(&license)
             .try_map(|row: SqliteRow| document(&row))
@@ -176,8 +211,16 @@ impl Sqlite {
                 })
                 .fetch_all(&mut *connection)
                 .await?;
-        let seats = u32::try_from(seats).map_err(damaged)?;
-        Ok(Facts { license: Uid(license), version, seats, bindings, documents, secrets })
+        Ok(Facts {
+            license: Uid(license),
+            version: row.try_get("version")?,
+            seats: count(row.try_get("seats")?)?,
+            terms: terms(row)?,
+            bindings,
+            cooling,
+            documents,
+            secrets,
+        })
     }
 }
 
@@ -196,19 +239,36 @@ impl Ledger for Sqlite {
         let failed = while_doing("reading what is known of a license");
         // One read transaction: bindings and documents are of one moment.
         let mut snapshot = self.read.begin().await.map_err(&failed)?;
-        let licenses: Vec<(String, i64, i64)> = sqlx::query_as(
-            "SELECT uid, version, seats FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid",
-        )
-        .bind(&key.namespace)
-        .bind(&key.name)
-        .fetch_all(&mut *snapshot)
-        .await
-        .map_err(&failed)?;
+        let licenses = sqlx::query("SELECT * FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid")
+            .bind(&key.namespace)
+            .bind(&key.name)
+            .fetch_all(&mut *snapshot)
+            .await
+            .map_err(&failed)?;
         let mut all = Vec::with_capacity(licenses.len());
         for license in licenses {
-            all.push(Self::facts_of(&mut snapshot, license).await.map_err(&failed)?);
+            all.push(Self::facts_of(&mut snapshot, &license).await.map_err(&failed)?);
         }
         Ok(all)
+    }
+
+    async fn held_elsewhere(
+        &self,
+        namespace: &str,
+        product: &str,
+        except: &Uid,
+    ) -> Result<BTreeMap<String, u32>, Unavailable> {
+        let counts = sqlx::query(
+            "SELECT holder, COUNT(*) FROM bindings JOIN licenses ON licenses.uid = bindings.license
+             WHERE namespace = $1 AND product = $2 AND uid <> $3 GROUP BY holder",
+        )
+        .bind(namespace)
+        .bind(product)
+        .bind(&except.0)
+        .try_map(|row: SqliteRow| Ok((row.try_get::<String, _>(0)?, count(row.try_get(1)?)?)))
+        .fetch_all(&self.read)
+        .await;
+        Ok(counts.map_err(while_doing("counting the seats of a product"))?.into_iter().collect())
     }
 
     async fn commit(&self, change: &Change) -> Result<Vec<String>, CommitError> {

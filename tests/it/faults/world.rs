@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use usher::{
     domain::{
         allocation::Standing,
-        duration::Ttl,
-        license::{Feature, Holder, Key, Lease, License, Seat, Uid, Validity},
+        license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
+        terms::{Enforcement, Offline, Terms},
     },
     keys::{KeyPair, Signer, key_set},
     ledger::{Facts, Ledger as _, sqlite::Sqlite},
@@ -81,10 +81,16 @@ impl World {
                 uid: uid("license-0".into()),
                 product: "cad".parse().unwrap(),
                 customer: "acme".parse().unwrap(),
-                authority: "default".parse().unwrap(),
+                authority: "default".parse().ok(),
+                edition: None,
+                terms: Terms::default(),
                 seats: 2,
-                features: vec![Feature { name: "render".parse().unwrap(), pool: None, quota: None }],
-                lease: Lease { ttl: Ttl::Seconds(86_400), offline_grace: 259_200 },
+                overage_percent: 0,
+                max_per_user: None,
+                reassign: Reassign::After(0),
+                groups: Vec::new(),
+                enforcement: Enforcement::Enforce,
+                offline: Offline::Allowed,
                 validity: Validity::default(),
                 suspended: false,
                 secret: "cad-license".parse().unwrap(),
@@ -110,6 +116,8 @@ impl World {
                     holder: Holder::Email(format!("h{}@acme.example", (*n).min(3)).parse().unwrap()),
                     priority: i32::from(*n == 2),
                     created: Timestamp::from_second(self.made).unwrap(),
+                    group: None,
+                    rests: None,
                 };
                 self.seats.entry(seat.name.clone()).or_insert(seat);
             }
@@ -155,7 +163,7 @@ impl World {
         let wanted = Wanted {
             license: &self.license,
             seats: &seats,
-            unreadable: &BTreeSet::new(),
+            unreadable: &BTreeMap::new(),
             signer: Some(&self.signer),
         };
         let outcome =

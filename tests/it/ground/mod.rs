@@ -254,6 +254,8 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<V
         "Authority" => ("usher.dev/v1alpha1", "authorities"),
         "License" => ("usher.dev/v1alpha1", "licenses"),
         "Seat" => ("usher.dev/v1alpha1", "seats"),
+        "Edition" => ("usher.dev/v1alpha1", "editions"),
+        "UserAssignment" => ("usher.dev/v1alpha1", "userassignments"),
         "Secret" => ("v1", "secrets"),
         other => panic!("apply {other}?"),
     };

@@ -1,63 +1,38 @@
-//! Showing the outcome: requests, and only where something is not yet as it should be.
+//! What objects say of themselves, and the events that go with it.
 
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
     core::{ApiResource, DynamicObject},
 };
 use serde_json::json;
 
+use super::{AT_ONCE, failed};
 use crate::{
     cluster::{
         self, Context,
-        api::{self, Condition, Conditions, LicenseStatus, SeatStatus, Type, paused},
+        api::{self, Condition, Conditions, LicenseStatus, SeatStatus, Type, UserAssignmentStatus, paused},
         license::{
             Error,
             gather::Gathered,
-            status::{self, Before},
+            status::{self, Before, Stands},
             validate,
         },
-        secrets::{self, Desired, Owner, Written},
         status::write,
     },
     domain::{
         allocation::Standing,
-        license::{Key, License, Seat, Uid},
+        license::{License, Seat, Uid},
         reason::{Because, Reason},
     },
-    service::reconcile_license::{Outcome, seat_secret},
+    service::reconcile_license::Outcome,
 };
 
-/// How many requests of one look are under way at once.
-const AT_ONCE: usize = 4;
-/// How long until a name that somebody else has is tried again.
-const FOREIGN_AGAIN: SignedDuration = SignedDuration::from_secs(30);
-
-pub(super) fn look_again_for_foreign(now: Timestamp) -> Timestamp {
-    now.checked_add(FOREIGN_AGAIN).unwrap_or(Timestamp::MAX)
-}
-
-fn failed(doing: &'static str) -> impl Fn(kube::Error) -> Error {
-    move |source| Error::Cluster { doing, source }
-}
-
-/// Removes the Secrets of those who lost.
-pub(super) async fn removals<L>(context: &Context<L>, key: &Key, outcome: &Outcome) -> Result<(), Error> {
-    stream::iter(&outcome.removals)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |removal| {
-            let secret = Key::new(&key.namespace, &removal.name);
-            secrets::remove(&context.client, &secret, &removal.subject).await
-        })
-        .await
-        .map_err(failed("removing a Secret"))
-}
-
 /// Says so of the Seats that do not hold a place.
-pub(super) async fn losses<L>(
+pub(in crate::cluster::license) async fn losses<L>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
@@ -68,7 +43,7 @@ pub(super) async fn losses<L>(
 }
 
 /// Says so of the Seats that hold a place.
-pub(super) async fn gains<L>(
+pub(in crate::cluster::license) async fn gains<L>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
@@ -89,6 +64,7 @@ async fn seats<L>(
     bound: bool,
 ) -> Result<(), Error> {
     let chosen: Vec<(&Seat, &api::Seat)> = validated
+        .seats
         .seats
         .iter()
         .filter(|seat| (outcome.standings.get(&seat.uid) == Some(&Standing::Bound)) == bound)
@@ -112,42 +88,8 @@ fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>)
     Before { conditions: conditions.unwrap_or_default(), generation: object.meta().generation.unwrap_or(0) }
 }
 
-/// The Secrets of the License and of the Seats that hold a place. Returns those whose Secret is not ours to write.
-pub(super) async fn secrets<L>(
-    context: &Context<L>,
-    validated: &validate::Valid,
-    outcome: &Outcome,
-) -> Result<BTreeSet<Uid>, Error> {
-    let license = &validated.license;
-    let own =
-        (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
-    let of_seats = validated
-        .seats
-        .iter()
-        .map(|seat| (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name)));
-    let desired: Vec<(Uid, Desired)> = std::iter::once(own)
-        .chain(of_seats)
-        .filter(|(owner, _)| !outcome.taken.contains(owner.uid))
-        .filter_map(|(owner, name)| {
-            let document = outcome.documents.get(owner.uid)?;
-            let key = Key::new(&license.key.namespace, &name);
-            Some((owner.uid.clone(), Desired::new(key, &license.key.name, &owner, document)))
-        })
-        .collect();
-    let foreign: Vec<Option<Uid>> = stream::iter(desired)
-        .map(async |(subject, desired)| {
-            let written = secrets::ensure(&context.client, &context.index, &desired).await?;
-            Ok((written == Written::Foreign).then_some(subject))
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
-        .map_err(failed("writing a Secret"))?;
-    Ok(foreign.into_iter().flatten().chain(outcome.taken.iter().cloned()).collect())
-}
-
 /// The License's own status.
-pub(super) async fn license<L>(
+pub(in crate::cluster::license) async fn license<L>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
@@ -162,7 +104,7 @@ pub(super) async fn license<L>(
 }
 
 /// The License cannot be read: it says so, and nothing else of its status changes.
-pub(super) async fn stalled<L>(
+pub(in crate::cluster::license) async fn stalled<L>(
     context: &Context<L>,
     gathered: &Gathered,
     because: &Because,
@@ -191,15 +133,63 @@ pub(super) async fn stalled<L>(
     Ok(())
 }
 
-/// The Seats that name a License that is not there.
-pub(super) async fn orphans<L>(
+/// The UserAssignments of the License.
+pub(in crate::cluster::license) async fn assignments<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let stands = Stands::new(validated, outcome);
+    for assignment in &validated.assignments {
+        let is_it = |object: &&api::UserAssignment| object.metadata.uid.as_ref() == Some(&assignment.uid.0);
+        let Some(object) = gathered.readable_assignments().find(is_it) else { continue };
+        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let status =
+            status::of_assignment(validated, assignment, &object.spec, outcome, &stands, &before, now);
+        write_assignment(context, object, status).await?;
+    }
+    Ok(())
+}
+
+/// The Seats and UserAssignments that name a License that is not there.
+pub(in crate::cluster::license) async fn orphans<L>(
     context: &Context<L>,
     gathered: &Gathered,
     now: Timestamp,
 ) -> Result<(), Error> {
-    for seat in gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
+    let name = &gathered.key.name;
+    let by_hand = gathered.readable_seats().filter(|seat| !validate::is_made(seat));
+    for seat in by_hand.filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
         let before = before(seat, seat.status.as_ref().map(|status| status.conditions.as_slice()));
-        write_seat(context, seat, status::of_orphan(&gathered.key.name, &before, now)).await?;
+        write_seat(context, seat, status::of_orphan(name, &before, now)).await?;
+    }
+    for object in
+        gathered.readable_assignments().filter(|object| object.metadata.deletion_timestamp.is_none())
+    {
+        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let status = status::of_orphaned_assignment(name, &object.spec, &before, now);
+        write_assignment(context, object, status).await?;
+    }
+    Ok(())
+}
+
+async fn write_assignment<L>(
+    context: &Context<L>,
+    object: &api::UserAssignment,
+    status: UserAssignmentStatus,
+) -> Result<(), Error> {
+    if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
+        return Ok(());
+    }
+    let api: Api<api::UserAssignment> =
+        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let written = write(&api, object, &status).await;
+    if let Some(written) = written.map_err(failed("writing the status of a UserAssignment"))? {
+        context.index.note_assignment(written);
+        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        context.events.of_change(object, Type::Ready, former, &status.conditions).await;
     }
     Ok(())
 }
@@ -238,8 +228,8 @@ async fn write_license<L>(
     Ok(())
 }
 
-/// Tells those who lost their seat to a lowered limit. They hold none any more when they are told.
-pub(super) async fn tell_losers<L>(
+/// Tells those who lost their seat although they are there. They hold none any more when they are told.
+pub(in crate::cluster::license) async fn tell_losers<L>(
     context: &Context<L>,
     gathered: &Gathered,
     license: &License,
@@ -251,8 +241,8 @@ pub(super) async fn tell_losers<L>(
         {
             let name = &license.key.name;
             let message = format!(
-                "lost its seat: spec.seats of License {name} was lowered to {}; it waits for the next free one",
-                license.seats
+                "lost its seat: License {name} has {} now, or its group has fewer; it waits for the next free one",
+                license.limit()
             );
             context.events.tell(seat, &Because::new(Reason::LimitLowered, message)).await;
         }

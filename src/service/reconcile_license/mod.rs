@@ -9,18 +9,20 @@
 //! was made again under its old name, is emptied by the same look. If documents cannot be signed, nothing
 //! is taken away: whoever holds keeps, documents stay as they are, and nobody is bound anew.
 
+mod decide;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::{
     domain::{
-        allocation::{Allocation, Standing, allocate},
+        allocation::Standing,
         license::{Key, License, Phase, Seat, Uid},
+        reason::Because,
     },
     keys::Signer,
-    ledger::{Bind, Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
-    service::issue::{Subject, issue_if_due},
+    ledger::{Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
 };
 
 /// A License as it is to be, if there is one.
@@ -30,8 +32,8 @@ pub struct Wanted<'a> {
     pub license: &'a License,
     /// Its Seats.
     pub seats: &'a [Seat],
-    /// Seats that cannot be read, here or under other Licenses: what they hold they keep.
-    pub unreadable: &'a BTreeSet<Uid>,
+    /// Seats that cannot be read, here or under other Licenses, with their names: what they hold they keep.
+    pub unreadable: &'a BTreeMap<Uid, String>,
     /// Who signs; absent while its Authority cannot.
     pub signer: Option<&'a Signer>,
 }
@@ -49,6 +51,12 @@ pub struct Outcome {
     pub removals: Vec<Removal>,
     /// Those whose wanted Secret belongs to another License or Seat.
     pub taken: BTreeSet<Uid>,
+    /// Why the License does not grant although it might, if only an edit can help.
+    pub refused: Option<Because>,
+    /// Seats that hold a seat beyond the License's number.
+    pub over: BTreeSet<Uid>,
+    /// How many seats are free and not given yet.
+    pub cooling: usize,
     /// Seats that were bound just now.
     pub bound: BTreeSet<Uid>,
     /// Seats that lost their place just now.
@@ -70,6 +78,15 @@ pub struct Removal {
     pub name: String,
     /// The License or Seat whose document it held.
     pub subject: Uid,
+}
+
+/// What the ledger knows before a decision.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known<'a> {
+    /// Of this License.
+    facts: Option<&'a Facts>,
+    /// How many seats of the product holders have under other Licenses, where that counts.
+    elsewhere: Option<&'a BTreeMap<String, u32>>,
 }
 
 /// Why a look came to nothing. The next one starts afresh.
@@ -116,7 +133,15 @@ pub async fn reconcile_license(
         }
     }
     if let Some(wanted) = wanted {
-        let (change, decided) = decide(key, wanted, facts_of_current.as_ref(), now, entropy)?;
+        let License { product, max_per_user, .. } = wanted.license;
+        let elsewhere = match max_per_user {
+            Some(_) => {
+                Some(ledger.held_elsewhere(&key.namespace, product.as_str(), &wanted.license.uid).await?)
+            }
+            None => None,
+        };
+        let known = Known { facts: facts_of_current.as_ref(), elsewhere: elsewhere.as_ref() };
+        let (change, decided) = decide::decide(wanted, known, now, entropy)?;
         let secrets = facts_of_current.map(|facts| facts.secrets).unwrap_or_default();
         let former = std::mem::replace(&mut outcome, decided);
         outcome.removals = former.removals;
@@ -191,157 +216,5 @@ fn emptied(key: &Key, facts: &Facts, now: Timestamp, entropy: [u8; 32]) -> Chang
             .collect(),
         forget: facts.secrets.is_empty(),
         ..Change::new(key.clone(), facts.license.clone(), Some(facts.version), now, entropy)
-    }
-}
-
-/// Decides on a License that there is. Pure.
-fn decide(
-    key: &Key,
-    wanted: Wanted<'_>,
-    facts: Option<&Facts>,
-    now: Timestamp,
-    entropy: [u8; 32],
-) -> Result<(Change, Outcome), serde_json::Error> {
-    let Wanted { license, seats, unreadable, signer } = wanted;
-    let phase = license.phase(now);
-    let bindings = facts.map(|facts| facts.bindings.clone()).unwrap_or_default();
-    let (kept, held): (Vec<_>, Vec<_>) =
-        bindings.into_iter().partition(|binding| unreadable.contains(&binding.seat));
-    let limit = license.seats.saturating_sub(u32::try_from(kept.len()).unwrap_or(u32::MAX));
-    let grants = phase.grants() && signer.is_some();
-    let Allocation { standings, take, free } = allocate(limit, grants, seats, &held);
-
-    let mut change =
-        Change::new(key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
-    let holders: BTreeMap<&Uid, &Seat> = seats.iter().map(|seat| (&seat.uid, seat)).collect();
-    change.bind = take
-        .iter()
-        .filter_map(|uid| holders.get(uid))
-        .map(|seat| Bind { seat: seat.uid.clone(), holder: seat.holder.identity() })
-        .collect();
-    change.free = free.iter().cloned().collect();
-    change.seats = (facts.map(|facts| facts.seats) != Some(license.seats)).then_some(license.seats);
-
-    let bound = seats.iter().filter(|seat| standings.get(&seat.uid) == Some(&Standing::Bound));
-    let subjects: Vec<Subject<'_>> =
-        std::iter::once(Subject::License).chain(bound.map(Subject::Seat)).collect();
-    let mut documents = documents_by_subject(facts);
-    let lost: Vec<Uid> = documents
-        .keys()
-        .filter(|uid| !unreadable.contains(uid) && subjects.iter().all(|s| s.uid(license) != *uid))
-        .cloned()
-        .collect();
-    documents.retain(|uid, _| !lost.contains(uid));
-    change.withdraw = lost;
-    if let Some(signer) = signer {
-        for subject in &subjects {
-            let current = documents.get(subject.uid(license));
-            if let Some((document, _)) = issue_if_due(license, *subject, signer, current, now, &entropy)? {
-                documents.insert(document.subject.clone(), document.clone());
-                change.issue.push(document);
-            }
-        }
-    }
-    let taken;
-    (change.claim, change.release, taken) = secrets(wanted, &subjects, &documents, facts);
-
-    // Without a signer, and for who cannot be read, no renewal can be made, however due: an event brings us back.
-    let renewable = documents.values().filter(|document| !unreadable.contains(&document.subject));
-    let renewals = renewable.filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
-    let next_look = renewals.chain(license.next_phase(now)).min();
-    let outcome = Outcome {
-        phase: Some(phase),
-        standings,
-        documents,
-        taken,
-        bound: take.into_iter().collect(),
-        freed: free,
-        signed: change.issue.len(),
-        next_look,
-        ..Outcome::default()
-    };
-    Ok((change, outcome))
-}
-
-fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {
-    facts
-        .into_iter()
-        .flat_map(|facts| &facts.documents)
-        .map(|document| (document.subject.clone(), document.clone()))
-        .collect()
-}
-
-/// Which Secrets to claim, which of the claimed ones to release, and who must go without: of two that want one
-/// name, whoever has it keeps it, and else the License comes first.
-fn secrets(
-    Wanted { license, unreadable, .. }: Wanted<'_>,
-    subjects: &[Subject<'_>],
-    documents: &BTreeMap<Uid, Document>,
-    facts: Option<&Facts>,
-) -> (Vec<(String, Uid)>, Vec<String>, BTreeSet<Uid>) {
-    let claims = facts.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
-    let ours = |name: &str, subject: &Uid| {
-        claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing)
-    };
-    let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
-    let mut without = BTreeSet::new();
-    for subject in subjects.iter().filter(|subject| documents.contains_key(subject.uid(license))) {
-        let name = match subject {
-            Subject::License => license.secret.to_string(),
-            Subject::Seat(seat) => seat_secret(&seat.name),
-        };
-        let uid = subject.uid(license).clone();
-        if wanted.contains_key(&name) && !ours(&name, &uid) {
-            without.insert(uid);
-        } else {
-            without.extend(wanted.insert(name, uid));
-        }
-    }
-    let claim = wanted.iter().filter(|(name, subject)| !ours(name, subject));
-    let stays = |c: &&SecretClaim| unreadable.contains(&c.subject) || wanted.get(&c.name) == Some(&c.subject);
-    let release = claims.iter().filter(|c| !c.removing && !stays(c));
-    (
-        claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(),
-        release.map(|c| c.name.clone()).collect(),
-        without,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::license::tests::{at, license};
-
-    fn document(renew_at: i64) -> Document {
-        Document {
-            subject: Uid("license-1".into()),
-            serial: "1".into(),
-            digest: "of what it says".into(),
-            key_id: "key".into(),
-            jws: "a.b.c".into(),
-            keys_jws: "a.b.c".into(),
-            issued_at: at(0),
-            expires_at: at(100),
-            renew_at: Some(at(renew_at)),
-        }
-    }
-
-    #[test]
-    fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
-        let license = license(1);
-        let facts = Facts {
-            license: license.uid.clone(),
-            version: 1,
-            seats: 1,
-            bindings: Vec::new(),
-            documents: vec![document(10)],
-            secrets: Vec::new(),
-        };
-        let unreadable = BTreeSet::new();
-        let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
-        let (change, outcome) = decide(&license.key, wanted, Some(&facts), at(20), [0; 32]).unwrap();
-        assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
-        assert_eq!(outcome.documents.len(), 1, "what there is stays");
-        assert!(change.issue.is_empty() && change.withdraw.is_empty());
     }
 }

@@ -1,0 +1,123 @@
+//! What a License says of itself.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Before, secret_taken};
+use crate::{
+    cluster::{
+        api::{Conditions, LicenseStatus, SeatCounts, SecretName, Type, seconds},
+        license::validate,
+    },
+    domain::{
+        allocation::Standing,
+        license::{License, Phase, Uid},
+        reason::{Because, Reason},
+        terms::{Enforcement, Provisioning},
+    },
+    service::reconcile_license::Outcome,
+};
+
+pub(in crate::cluster::license) fn of_license(
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    foreign: &BTreeSet<Uid>,
+    before: &Before<'_>,
+    now: Timestamp,
+) -> LicenseStatus {
+    let license = &validated.license;
+    let counts = counts(license, outcome);
+    let ready = license_ready(license, outcome, counts);
+    let taken = foreign.contains(&license.uid).then(|| {
+        secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret")
+    });
+    let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref()).or(taken.as_ref());
+    let document = outcome.documents.get(&license.uid).filter(|_| taken.is_none());
+    let conditions = Conditions::after(before.conditions, before.generation, now);
+    let conditions = match stalled {
+        // The Authority sees to that itself: nobody needs to edit the License.
+        Some(because) if because.reason == Reason::AuthorityNotReady => {
+            conditions.with(Type::Ready, false, because)
+        }
+        other => conditions.ready(&ready, other),
+    };
+    let conditions = match over_limit(license, outcome) {
+        Some(because) => conditions.with(Type::OverLimit, true, &because),
+        None => conditions,
+    };
+    LicenseStatus {
+        observed_generation: before.generation,
+        seats: counts,
+        effective: validated.effective.clone(),
+        secret: document.map(|_| SecretName { name: license.secret.to_string() }),
+        serial: document.map(|document| document.serial.clone()),
+        key_id: document.map(|document| document.key_id.clone()),
+        issued_at: document.map(|document| seconds(document.issued_at)),
+        expires_at: document.map(|document| seconds(document.expires_at)),
+        renews_at: document.and_then(|document| document.renew_at).map(seconds),
+        conditions: conditions.list(),
+    }
+}
+
+fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
+    let count = |wanted: fn(&Standing) -> bool| {
+        i64::try_from(outcome.standings.values().filter(|s| wanted(s)).count()).unwrap_or(i64::MAX)
+    };
+    SeatCounts {
+        limit: i64::from(license.seats),
+        cooling: i64::try_from(outcome.cooling).unwrap_or(i64::MAX),
+        bound: count(|standing| *standing == Standing::Bound),
+        waiting: count(|standing| matches!(standing, Standing::Waiting { .. })),
+    }
+}
+
+/// Whoever sold the License wants to know.
+fn over_limit(license: &License, outcome: &Outcome) -> Option<Because> {
+    let over = outcome.over.len();
+    let why = match license.enforcement {
+        Enforcement::Advise => "enforcement is Advise".to_owned(),
+        Enforcement::Enforce => format!("overage allows {} percent", license.overage_percent),
+    };
+    (over > 0).then(|| {
+        let message = format!(
+            "{over} more than the {} seats are bound, for {why}: raise spec.seats, or free some",
+            license.seats
+        );
+        Because::new(Reason::OverLimit, message)
+    })
+}
+
+fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Because {
+    let seats = match license.terms.provisioning {
+        Provisioning::Floating => format!("floating, {} activations at once", counts.limit),
+        Provisioning::Named if counts.cooling > 0 => format!(
+            "{} of {} seats are bound, {} waiting, {} cooling",
+            counts.bound, counts.limit, counts.waiting, counts.cooling
+        ),
+        Provisioning::Named => {
+            format!("{} of {} seats are bound, {} waiting", counts.bound, counts.limit, counts.waiting)
+        }
+    };
+    let until = license.validity.until.map(seconds).unwrap_or_default();
+    match outcome.phase.unwrap_or(Phase::Active) {
+        Phase::Active => Because::new(Reason::Issued, seats),
+        Phase::NotYetValid => {
+            let from = license.validity.from.map(seconds).unwrap_or_default();
+            Because::new(Reason::NotYetValid, format!("{seats}; documents are good from {from} on"))
+        }
+        Phase::Overdue => {
+            Because::new(Reason::Overdue, format!("{seats}; validity ended at {until}: renew the contract"))
+        }
+        Phase::Suspended => Because::new(
+            Reason::Suspended,
+            format!("{seats}; documents grant nothing until spec.suspended is false"),
+        ),
+        Phase::Expired => Because::new(
+            Reason::Expired,
+            format!(
+                "{seats}; validity ended at {until} and documents grant nothing: extend spec.validity.until"
+            ),
+        ),
+    }
+}

@@ -1,0 +1,204 @@
+//! What a Seat says of itself.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Before, license_stalled, secret_taken};
+use crate::{
+    cluster::{
+        api::{Conditions, SeatState, SeatStatus, SecretName, Type, WaitingStatus, seconds},
+        license::validate,
+    },
+    domain::{
+        allocation::{Standing, Why},
+        license::{License, Phase, Seat, Uid},
+        reason::{Because, Reason},
+        text::Label,
+    },
+    service::reconcile_license::{Outcome, seat_secret},
+};
+
+/// Positions are told to the first so many.
+const TOLD_POSITIONS: usize = 100;
+
+pub(in crate::cluster::license) fn of_seat(
+    validated: &validate::Valid,
+    seat: &Seat,
+    outcome: &Outcome,
+    foreign: &BTreeSet<Uid>,
+    before: &Before<'_>,
+    now: Timestamp,
+) -> SeatStatus {
+    let phase = outcome.phase.unwrap_or(Phase::Active);
+    let nowhere = Standing::Waiting { position: 0, why: Why::NoFreeSeat };
+    let standing = outcome.standings.get(&seat.uid).unwrap_or(&nowhere);
+    let secret = seat_secret(&seat.name);
+    let taken = (*standing == Standing::Bound && foreign.contains(&seat.uid)).then(|| {
+        secret_taken(&secret, "delete that Secret, or delete this Seat and make one of another name")
+    });
+    let document = outcome.documents.get(&seat.uid).filter(|_| taken.is_none());
+    let because = because(validated, seat, standing, outcome, phase);
+    let stalled = if needs_an_edit(because.reason) { Some(because.clone()) } else { taken };
+    SeatStatus {
+        observed_generation: before.generation,
+        state: Some(state(seat, standing, phase)),
+        waiting: match standing {
+            Standing::Waiting { position, .. } if (1..=TOLD_POSITIONS).contains(position) => {
+                Some(WaitingStatus { position: i64::try_from(*position).unwrap_or(i64::MAX) })
+            }
+            _ => None,
+        },
+        secret: document.map(|_| SecretName { name: secret }),
+        expires_at: document.map(|document| seconds(document.expires_at)),
+        conditions: Conditions::after(before.conditions, before.generation, now)
+            .ready(&because, stalled.as_ref())
+            .with(Type::Bound, *standing == Standing::Bound, &because)
+            .list(),
+    }
+}
+
+/// Whether nothing goes on without an edit, of the Seat or of what it depends on.
+fn needs_an_edit(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::LicenseStalled | Reason::LicenseFloating | Reason::HolderNotAllowed | Reason::GroupNotFound
+    )
+}
+
+fn is_suspended(seat: &Seat) -> bool {
+    seat.rests.as_ref().is_some_and(|because| because.reason == Reason::Suspended)
+}
+
+fn state(seat: &Seat, standing: &Standing, phase: Phase) -> SeatState {
+    match (standing, phase) {
+        (Standing::Bound, Phase::Expired) => SeatState::Expired,
+        (Standing::Bound, Phase::Suspended) => SeatState::Suspended,
+        (Standing::Bound | Standing::Resting(_), _) if is_suspended(seat) => SeatState::Suspended,
+        (Standing::Bound, _) => SeatState::Bound,
+        (Standing::Waiting { why: Why::Cools(_), .. }, _) => SeatState::Cooling,
+        (Standing::Waiting { .. } | Standing::Resting(_) | Standing::Barred { .. }, _) => SeatState::Waiting,
+        (Standing::Duplicate { .. }, _) => SeatState::Duplicate,
+    }
+}
+
+fn because(
+    validated: &validate::Valid,
+    seat: &Seat,
+    standing: &Standing,
+    outcome: &Outcome,
+    phase: Phase,
+) -> Because {
+    let License { key, product, max_per_user, .. } = &validated.license;
+    let name = &key.name;
+    match standing {
+        Standing::Bound => bound(&validated.license, seat, outcome.over.contains(&seat.uid), phase),
+        Standing::Waiting { why, .. } => waiting(validated, why, outcome, phase),
+        Standing::Resting(because) => because.clone(),
+        Standing::Barred { elsewhere } => Because::new(
+            Reason::MaxPerUser,
+            format!(
+                "its holder has {elsewhere} seats of {product} under other Licenses of this namespace, and License {name} allows {} in all: free one of them, or raise its spec.maxPerUser",
+                max_per_user.unwrap_or_default()
+            ),
+        ),
+        Standing::Duplicate { of } => Because::new(
+            Reason::Duplicate,
+            format!("Seat {of} stands for the same holder: one seat is enough, delete this one"),
+        ),
+    }
+}
+
+fn bound(license: &License, seat: &Seat, over: bool, phase: Phase) -> Because {
+    let name = &license.key.name;
+    match phase {
+        Phase::Expired => Because::new(
+            Reason::Expired,
+            format!("holds a seat of License {name}, which has expired: its document grants nothing"),
+        ),
+        Phase::Suspended => Because::new(
+            Reason::Suspended,
+            format!(
+                "holds a seat of License {name}, which is suspended: its document grants nothing until it is resumed"
+            ),
+        ),
+        Phase::NotYetValid | Phase::Active | Phase::Overdue => match &seat.rests {
+            Some(because) => because.clone(),
+            None if over => Because::new(
+                Reason::OverLimit,
+                format!("holds a seat of License {name} beyond the {} that it has", license.seats),
+            ),
+            None => Because::new(Reason::Bound, format!("holds a seat of License {name}")),
+        },
+    }
+}
+
+fn waiting(validated: &validate::Valid, why: &Why, outcome: &Outcome, phase: Phase) -> Because {
+    let License { key, seats, .. } = &validated.license;
+    let name = &key.name;
+    if phase == Phase::Suspended {
+        return Because::new(
+            Reason::Suspended,
+            format!("License {name} is suspended: its queue stands still"),
+        );
+    }
+    if phase == Phase::Expired {
+        return Because::new(Reason::Expired, format!("License {name} has expired: nobody is given a seat"));
+    }
+    if let Some(because) = validated.signer.as_ref().err().or(outcome.refused.as_ref()) {
+        return license_stalled(name, because);
+    }
+    match why {
+        Why::NoFreeSeat => Because::new(
+            Reason::NoFreeSeat,
+            format!(
+                "License {name} has no free seat, of {seats}: raise its spec.seats, or delete a Seat that is bound"
+            ),
+        ),
+        Why::GroupFull(group) => Because::new(
+            Reason::GroupFull,
+            format!(
+                "group {group} of License {name} has no free seat, of {}: raise its seats, or free one of them",
+                group_seats(&validated.license, group)
+            ),
+        ),
+        Why::Reserved => Because::new(
+            Reason::Reserved,
+            format!(
+                "what is free of the {seats} seats of License {name} is reserved for groups: raise spec.seats, or lower their reserved"
+            ),
+        ),
+        Why::Cools(until) => Because::new(
+            Reason::Cooling,
+            format!(
+                "the next seat of License {name} was freed, and is given from {} on (spec.reassignAfter)",
+                seconds(*until)
+            ),
+        ),
+    }
+}
+
+fn group_seats(license: &License, group: &Label) -> u32 {
+    license.group(group).and_then(|group| group.seats).unwrap_or(license.seats)
+}
+
+/// The status of a Seat whose License is not there.
+pub(in crate::cluster::license) fn of_orphan(
+    license: &str,
+    before: &Before<'_>,
+    now: Timestamp,
+) -> SeatStatus {
+    let because = Because::new(
+        Reason::LicenseNotFound,
+        format!("there is no License {license} in this namespace: create it, or delete this Seat"),
+    );
+    SeatStatus {
+        observed_generation: before.generation,
+        state: Some(SeatState::Waiting),
+        conditions: Conditions::after(before.conditions, before.generation, now)
+            .ready(&because, Some(&because))
+            .with(Type::Bound, false, &because)
+            .list(),
+        ..SeatStatus::default()
+    }
+}

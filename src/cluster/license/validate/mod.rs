@@ -1,0 +1,134 @@
+//! From objects to the domain's types. Pure; after this nobody sees a specification again.
+
+mod seats;
+mod signer;
+
+use std::sync::Arc;
+
+use kube::{Resource as _, ResourceExt as _};
+
+use crate::{
+    cluster::{
+        api::{self, SharedSpec, paused},
+        license::{effective, gather::Gathered},
+    },
+    domain::{
+        assignment::Assignment,
+        license::{Group, License, Reassign, Uid, Validity},
+        reason::{Because, Reason},
+    },
+    keys::Signer,
+};
+
+pub(super) use seats::{Made, Seats, is_made, made_for_nobody};
+
+/// What a look can go by.
+pub(super) enum Validated {
+    /// There is no such License.
+    Gone,
+    /// It is paused, or its Authority was not looked at yet.
+    Wait,
+    /// It cannot be read: nothing is done, and nothing is taken away, until it is edited.
+    Unreadable(Because),
+    /// It is to be as it says.
+    Wanted(Box<Valid>),
+}
+
+/// A License with its Seats, ready to decide on.
+pub(super) struct Valid {
+    pub(super) license: License,
+    /// What License and Edition come to, as users are shown it; absent while the Edition cannot be read.
+    pub(super) effective: Option<SharedSpec>,
+    pub(super) seats: Seats,
+    pub(super) assignments: Vec<Assignment>,
+    pub(super) signer: Result<Arc<Signer>, Because>,
+}
+
+pub(super) fn validate(gathered: &Gathered) -> Validated {
+    let Some(license) = &gathered.license else { return Validated::Gone };
+    if license.meta().deletion_timestamp.is_some() {
+        return Validated::Gone;
+    }
+    if paused(license.meta()) {
+        return Validated::Wait;
+    }
+    let object = match &license.0 {
+        Ok(object) => object,
+        Err(invalid) => {
+            return Validated::Unreadable(Because::new(
+                Reason::InvalidSpec,
+                format!("the License cannot be read: {}; correct it", invalid.error),
+            ));
+        }
+    };
+    let Some(uid) = object.uid() else { return Validated::Wait };
+    let license = match parse(gathered, object, Uid(uid)) {
+        Ok(license) => license,
+        Err(because) => return Validated::Unreadable(because),
+    };
+    let Some(signer) = signer::signer(gathered, &license) else { return Validated::Wait };
+    let living = gathered.readable_assignments().filter(|a| a.metadata.deletion_timestamp.is_none());
+    let assignments: Vec<Assignment> = living.filter_map(seats::assignment).collect();
+    let edition = edition(gathered);
+    let resolved = edition.is_some() == license.edition.is_some();
+    let effective = effective::effective(&object.spec.shared, edition.map(|edition| &edition.spec.shared));
+    let effective = resolved.then_some(effective);
+    let seats = seats::seats(gathered, &license, &assignments, resolved);
+    Validated::Wanted(Box::new(Valid { license, effective, seats, assignments, signer }))
+}
+
+fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License, Because> {
+    let spec = &object.spec;
+    let validity = spec.validity.clone().unwrap_or_default();
+    let effective = effective::effective(&spec.shared, edition(gathered).map(|edition| &edition.spec.shared));
+    let secret = match &spec.secret {
+        Some(secret) => secret.name.clone(),
+        None => format!("{}-license", gathered.key.name).parse().map_err(|_| {
+            Because::new(
+                Reason::InvalidSpec,
+                "no Secret can be named after this License: set spec.secret.name",
+            )
+        })?,
+    };
+    Ok(License {
+        key: gathered.key.clone(),
+        uid,
+        product: spec.product.clone(),
+        customer: spec.customer.clone(),
+        edition: spec.edition_ref.as_ref().map(|edition| edition.name.clone()),
+        authority: effective.authority_ref.as_ref().map(|authority| authority.name.clone()),
+        terms: effective::terms(&effective),
+        seats: spec.seats.0,
+        overage_percent: spec.overage.as_ref().map_or(0, |overage| overage.percent.0),
+        max_per_user: spec.max_per_user.map(|max| max.0),
+        reassign: match &spec.reassign_after {
+            None => Reassign::After(0),
+            Some(text) => text.seconds().map_or(Reassign::Lease, Reassign::After),
+        },
+        groups: spec.groups.iter().map(group).collect(),
+        enforcement: spec.enforcement.unwrap_or_default(),
+        offline: spec.offline.unwrap_or_default(),
+        validity: Validity {
+            from: validity.from,
+            until: validity.until,
+            afterwards: validity.afterwards.unwrap_or_default(),
+        },
+        suspended: spec.suspended,
+        secret,
+    })
+}
+
+/// The Edition, if the License names one that can be read.
+fn edition(gathered: &Gathered) -> Option<&api::Edition> {
+    let edition = gathered.edition.as_deref()?.0.as_ref().ok()?;
+    edition.metadata.deletion_timestamp.is_none().then_some(edition)
+}
+
+fn group(spec: &api::GroupSpec) -> Group {
+    Group {
+        name: spec.name.clone(),
+        seats: spec.seats.map(|seats| seats.0),
+        reserved: spec.reserved.map_or(0, |reserved| reserved.0),
+        features: spec.features.clone(),
+    }
+}

@@ -1,0 +1,217 @@
+//! The Seats of a License: those that people made, and those that Usher makes for the users of UserAssignments.
+//!
+//! ```text
+//!   UserAssignments ──► who is assigned ──► a Seat `u-<hash>` each: made if missing, mended if edited, removed if nobody names them
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use crate::{
+    cluster::{
+        api::{self, HolderSpec, IdentitySpec, UserSpec},
+        labels,
+        license::gather::Gathered,
+    },
+    domain::{
+        assignment::{Assigned, Assignment, assigned, seat_name},
+        license::{Holder, License, Seat, Uid},
+        reason::{Because, Reason},
+        terms::Provisioning,
+        text::Label,
+    },
+};
+
+/// A Seat that Usher makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster::license) struct Made {
+    pub(in crate::cluster::license) name: String,
+    pub(in crate::cluster::license) spec: api::SeatSpec,
+    /// The UserAssignments for which it is: name and UID.
+    pub(in crate::cluster::license) owners: Vec<(String, Uid)>,
+}
+
+/// The Seats, for the rules and for the cluster.
+#[derive(Debug, Default)]
+pub(in crate::cluster::license) struct Seats {
+    /// Those that count.
+    pub(in crate::cluster::license) seats: Vec<Seat>,
+    /// Those that Usher has to make or to mend.
+    pub(in crate::cluster::license) missing: Vec<Made>,
+    /// Those that Usher made and nobody needs any more, by name and UID.
+    pub(in crate::cluster::license) unwanted: Vec<(String, Uid)>,
+}
+
+/// While it is not known what the Edition says (`resolved`), and whom a UserAssignment names, no Seat is made or removed.
+pub(super) fn seats(
+    gathered: &Gathered,
+    license: &License,
+    assignments: &[Assignment],
+    resolved: bool,
+) -> Seats {
+    let assigned = assigned(assignments);
+    let there: Vec<&api::Seat> =
+        gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()).collect();
+    let made = made(license, assignments, &assigned);
+    let is_unwanted = |seat: &api::Seat| {
+        let known = resolved && !gathered.unreadable_assignments;
+        is_made(seat) && known && !made.contains_key(&seat.name_any())
+    };
+    let by_hand: BTreeSet<String> = there
+        .iter()
+        .filter(|seat| !is_made(seat))
+        .filter_map(|seat| Some(holder(&seat.spec.holder)?.identity()))
+        .collect();
+    let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
+        let holder = holder(&seat.spec.holder)?;
+        let assigned = assigned.get(&holder.identity());
+        let by_hand = by_hand.contains(&holder.identity());
+        Some(Seat {
+            uid: Uid(seat.uid()?),
+            name: seat.name_any(),
+            priority: seat.spec.priority,
+            created: seat.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
+            group: assigned.and_then(|assigned| assigned.group.cloned()),
+            rests: rests(license, &holder, assigned, by_hand),
+            holder,
+        })
+    });
+    let unwanted = there.iter().filter(|seat| is_unwanted(seat));
+    Seats {
+        seats: counting.collect(),
+        unwanted: unwanted.filter_map(|seat| Some((seat.name_any(), Uid(seat.uid()?)))).collect(),
+        missing: made.into_values().filter(|made| resolved && !is_there(gathered, made)).collect(),
+    }
+}
+
+/// The Seats of a License that is not there: what Usher made goes.
+pub(in crate::cluster::license) fn made_for_nobody(gathered: &Gathered) -> Vec<(String, Uid)> {
+    let made =
+        gathered.readable_seats().filter(|seat| is_made(seat) && seat.metadata.deletion_timestamp.is_none());
+    made.filter_map(|seat| Some((seat.name_any(), Uid(seat.uid()?)))).collect()
+}
+
+/// Whether Usher made it.
+pub(in crate::cluster::license) fn is_made(seat: &api::Seat) -> bool {
+    let labels = seat.labels();
+    labels.get(labels::MANAGED_BY).is_some_and(|by| by == labels::USHER)
+        && labels.contains_key(labels::LICENSE)
+}
+
+/// The Seats that Usher is to make, by name.
+fn made(
+    license: &License,
+    assignments: &[Assignment],
+    assigned: &BTreeMap<String, Assigned<'_>>,
+) -> BTreeMap<String, Made> {
+    let Ok(license_ref) = license.key.name.parse::<Label>() else { return BTreeMap::new() };
+    if license.terms.provisioning == Provisioning::Floating {
+        return BTreeMap::new();
+    }
+    let made = |assigned: &Assigned<'_>| {
+        let owners = assigned.by.iter().filter_map(|at| assignments.get(*at));
+        Some(Made {
+            name: seat_name(&license.uid, assigned.holder),
+            spec: api::SeatSpec {
+                license_ref: api::Reference { name: license_ref.clone() },
+                holder: holder_spec(assigned.holder)?,
+                priority: assigned.priority,
+            },
+            owners: owners.map(|assignment| (assignment.name.clone(), assignment.uid.clone())).collect(),
+        })
+    };
+    assigned.values().filter_map(made).map(|made| (made.name.clone(), made)).collect()
+}
+
+/// Whether there is nothing to make or to mend. What has the name and is not ours is left alone.
+fn is_there(gathered: &Gathered, made: &Made) -> bool {
+    let Some(seat) = gathered.readable_seats().find(|seat| seat.name_any() == made.name) else {
+        return gathered.unreadable_seats.values().any(|name| *name == made.name);
+    };
+    let owners: BTreeSet<&str> = seat.owner_references().iter().map(|owner| owner.uid.as_str()).collect();
+    let wanted: BTreeSet<&str> = made.owners.iter().map(|(_, uid)| uid.0.as_str()).collect();
+    !is_made(seat)
+        || seat.metadata.deletion_timestamp.is_some()
+        || (seat.spec == made.spec && owners == wanted)
+}
+
+/// Why a Seat asks for nothing now.
+fn rests(
+    license: &License,
+    holder: &Holder,
+    assigned: Option<&Assigned<'_>>,
+    by_hand: bool,
+) -> Option<Because> {
+    let name = &license.key.name;
+    if license.terms.provisioning == Provisioning::Floating {
+        return Some(Because::new(
+            Reason::LicenseFloating,
+            format!(
+                "License {name} is Floating, its seats are taken by activations: delete this Seat, or admit its holder with a UserAssignment"
+            ),
+        ));
+    }
+    if license.terms.client.is_some_and(|client| client != holder.client()) {
+        return Some(Because::new(
+            Reason::HolderNotAllowed,
+            format!(
+                "License {name} is for {} only: delete this Seat",
+                license.terms.client.unwrap_or_default().as_str()
+            ),
+        ));
+    }
+    let assigned = assigned?;
+    if assigned.suspended && !by_hand {
+        return Some(Because::new(
+            Reason::Suspended,
+            "every UserAssignment that names its holder is suspended: its document grants nothing until one is resumed",
+        ));
+    }
+    let group = assigned.group.filter(|group| license.group(group).is_none())?;
+    Some(Because::new(
+        Reason::GroupNotFound,
+        format!(
+            "License {name} has no group {group}: add it to spec.groups, or correct the UserAssignment's spec.group"
+        ),
+    ))
+}
+
+/// What a UserAssignment says.
+pub(super) fn assignment(object: &api::UserAssignment) -> Option<Assignment> {
+    let user = |user: &UserSpec| holder(&HolderSpec { user: Some(user.clone()), device: None });
+    Some(Assignment {
+        uid: Uid(object.uid()?),
+        name: object.name_any(),
+        created: object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
+        priority: object.spec.priority,
+        users: object.spec.users.iter().filter_map(user).collect(),
+        group: object.spec.group.clone(),
+        suspended: object.spec.suspended,
+    })
+}
+
+/// The API server sees to it that exactly one of the names is there.
+fn holder(spec: &HolderSpec) -> Option<Holder> {
+    match (&spec.user, &spec.device) {
+        (Some(UserSpec { email: Some(email), .. }), _) => Some(Holder::Email(email.clone())),
+        (Some(UserSpec { identity: Some(identity), .. }), _) => {
+            Some(Holder::Identity { issuer: identity.issuer.clone(), subject: identity.subject.clone() })
+        }
+        (_, Some(device)) => Some(Holder::Device { id: device.id.clone(), name: device.name.clone() }),
+        _ => None,
+    }
+}
+
+fn holder_spec(holder: &Holder) -> Option<HolderSpec> {
+    let user = match holder {
+        Holder::Email(email) => UserSpec { email: Some(email.clone()), identity: None },
+        Holder::Identity { issuer, subject } => UserSpec {
+            email: None,
+            identity: Some(IdentitySpec { issuer: issuer.clone(), subject: subject.clone() }),
+        },
+        Holder::Device { .. } => return None,
+    };
+    Some(HolderSpec { user: Some(user), device: None })
+}

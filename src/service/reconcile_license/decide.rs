@@ -1,0 +1,280 @@
+//! What follows from a License, its Seats and the facts. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    domain::{
+        allocation::{Allocation, Binding, Cooling, Held, Rules, allocate},
+        features,
+        license::{License, Reassign, Seat, Uid},
+        reason::{Because, Reason},
+        terms::Provisioning,
+    },
+    ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
+    service::{
+        issue::{Subject, issue_if_due},
+        reconcile_license::{Known, Outcome, Wanted, seat_secret},
+    },
+};
+
+/// Decides on a License that there is.
+pub(super) fn decide(
+    wanted: Wanted<'_>,
+    known: Known<'_>,
+    now: Timestamp,
+    entropy: [u8; 32],
+) -> Result<(Change, Outcome), serde_json::Error> {
+    let (license, refused) = as_first_seen(wanted.license, known.facts);
+    let signer = wanted.signer.filter(|_| refused.is_none());
+    let wanted = Wanted { license: &license, signer, ..wanted };
+    let seated = seat(wanted, known, now);
+    let bound = in_order(wanted.seats, &seated.allocation.bound);
+    let carried = features::carried(&license, &bound);
+    let subjects: Vec<Subject<'_>> = std::iter::once(Subject::License)
+        .chain(bound.iter().zip(&carried).map(|(seat, carried)| Subject::Seat(seat, carried)))
+        .collect();
+
+    let version = known.facts.map(|facts| facts.version);
+    let mut change = Change::new(license.key.clone(), license.uid.clone(), version, now, entropy);
+    change.seats = Some(license.limit()).filter(|limit| known.facts.map(|facts| facts.seats) != Some(*limit));
+    change.terms = Some(terms(&license)).filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
+    seated.tell(wanted.seats, &mut change);
+    let documents = documents(wanted, known.facts, &subjects, now, &mut change)?;
+    let taken;
+    (change.claim, change.release, taken) = secrets(wanted, &subjects, &documents, known.facts);
+
+    // Without a signer, and for who cannot be read, no renewal can be made, however due: an event brings us back.
+    let renewable = documents.values().filter(|document| !wanted.unreadable.contains_key(&document.subject));
+    let renewals = renewable.filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
+    let cooled = seated.cooling.iter().map(|cooling| cooling.until);
+    let next_look = renewals.chain(cooled).chain(license.next_phase(now)).min();
+    let outcome = Outcome {
+        phase: Some(license.phase(now)),
+        over: over(&license, &seated),
+        cooling: seated.cooling.len(),
+        standings: seated.allocation.standings,
+        documents,
+        taken,
+        refused,
+        bound: seated.allocation.take.into_iter().collect(),
+        freed: seated.allocation.free,
+        signed: change.issue.len(),
+        next_look,
+        ..Outcome::default()
+    };
+    Ok((change, outcome))
+}
+
+/// The License as it goes on: how it is provided was fixed when it was first seen.
+fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<Because>) {
+    let mut license = license.clone();
+    let first = facts.map_or(license.terms.provisioning, |facts| facts.terms.provisioning);
+    let now = std::mem::replace(&mut license.terms.provisioning, first);
+    let refused = (first != now).then(|| {
+        Because::new(
+            Reason::ProvisioningChanged,
+            format!(
+                "the License is {} and cannot become {}: set its provisioning, or its Edition's, back, or make another License",
+                first.as_str(),
+                now.as_str()
+            ),
+        )
+    });
+    (license, refused)
+}
+
+fn terms(license: &License) -> Terms {
+    Terms {
+        product: license.product.to_string(),
+        provisioning: license.terms.provisioning,
+        max_per_user: license.max_per_user,
+    }
+}
+
+/// Who holds, who waits, and what cools.
+struct Seated {
+    allocation: Allocation,
+    /// Bindings of Seats that cannot be read.
+    kept: usize,
+    /// What cools after this.
+    cooling: Vec<Cooling>,
+    /// What begins to cool.
+    cool: Vec<Freed>,
+    /// Whose seat has cooled.
+    cooled: Vec<String>,
+}
+
+fn seat(wanted: Wanted<'_>, known: Known<'_>, now: Timestamp) -> Seated {
+    let Wanted { license, seats, unreadable, signer } = wanted;
+    let (mut held, mut kept) = (Vec::new(), Vec::new());
+    for binding in known.facts.into_iter().flat_map(|facts| &facts.bindings) {
+        match unreadable.get(&binding.seat) {
+            Some(name) => kept.push((binding.clone(), name.clone())),
+            None => held.push(binding.clone()),
+        }
+    }
+    let freed = known.facts.map(|facts| facts.cooling.as_slice()).unwrap_or_default();
+    let (cools, cooled): (Vec<&Freed>, Vec<&Freed>) =
+        freed.iter().partition(|f| cools_until(license, f) > now);
+    let cooled = cooled.into_iter().map(|freed| freed.holder.clone()).collect();
+    let rules = Rules {
+        limit: license.limit(),
+        grants: license.phase(now).grants() && signer.is_some(),
+        groups: &license.groups,
+        max_per_user: license.max_per_user,
+    };
+    let of = |freed: &Freed| Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
+    let mut cooling: Vec<Cooling> = cools.into_iter().map(of).collect();
+    let allot = |cooling: &[Cooling]| {
+        let held = Held { bindings: &held, kept: &kept, elsewhere: known.elsewhere, cooling };
+        allocate(&rules, seats, &held)
+    };
+    let mut allocation = allot(&cooling);
+    // Who loses a seat does so whatever cools; what they lose cools before it is given away.
+    let cool = freed_now(license, known.facts, &held, &allocation, now);
+    if !cool.is_empty() {
+        cooling.extend(cool.iter().map(of));
+        allocation = allot(&cooling);
+    }
+    let back = |holder: &String| {
+        let mut taking = in_order(seats, &allocation.take).into_iter();
+        taking.any(|seat| seat.holder.identity() == *holder)
+    };
+    cooling.retain(|cooling| !back(&cooling.holder));
+    Seated { kept: kept.len(), cooling, cool, cooled, allocation }
+}
+
+fn cools_until(license: &License, freed: &Freed) -> Timestamp {
+    match license.reassign {
+        Reassign::After(seconds) => {
+            freed.freed_at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+        }
+        Reassign::Lease => freed.expires_at,
+    }
+}
+
+/// What is freed now, and cools.
+fn freed_now(
+    license: &License,
+    facts: Option<&Facts>,
+    held: &[Binding],
+    allocation: &Allocation,
+    now: Timestamp,
+) -> Vec<Freed> {
+    let documents = || facts.into_iter().flat_map(|facts| &facts.documents);
+    let lost = held.iter().filter(|binding| allocation.free.contains(&binding.seat));
+    let freed = lost.map(|binding| Freed {
+        holder: binding.holder.clone(),
+        freed_at: now,
+        expires_at: documents().find(|d| d.subject == binding.seat).map_or(now, |d| d.expires_at),
+    });
+    freed.filter(|freed| cools_until(license, freed) > now).collect()
+}
+
+impl Seated {
+    /// What the ledger is to be told.
+    fn tell(&self, seats: &[Seat], change: &mut Change) {
+        let taking = in_order(seats, &self.allocation.take);
+        change.bind = taking
+            .into_iter()
+            .map(|seat| Bind { seat: seat.uid.clone(), holder: seat.holder.identity() })
+            .collect();
+        change.free = self.allocation.free.iter().cloned().collect();
+        change.moved.clone_from(&self.allocation.moved);
+        change.cool.clone_from(&self.cool);
+        change.cooled.clone_from(&self.cooled);
+    }
+}
+
+/// Those of `seats` whose UIDs these are, in the order of the UIDs.
+fn in_order<'a>(seats: &'a [Seat], uids: &[Uid]) -> Vec<&'a Seat> {
+    let by_uid: BTreeMap<&Uid, &Seat> = seats.iter().map(|seat| (&seat.uid, seat)).collect();
+    uids.iter().filter_map(|uid| by_uid.get(uid).copied()).collect()
+}
+
+/// Whoever was bound last is too many.
+fn over(license: &License, seated: &Seated) -> BTreeSet<Uid> {
+    if license.terms.provisioning == Provisioning::Floating {
+        return BTreeSet::new();
+    }
+    let seats = usize::try_from(license.seats).unwrap_or(usize::MAX).saturating_sub(seated.kept);
+    seated.allocation.bound.iter().skip(seats).cloned().collect()
+}
+
+/// The documents after this look, by subject; what is made anew and what is withdrawn goes into `change`.
+fn documents(
+    wanted: Wanted<'_>,
+    facts: Option<&Facts>,
+    subjects: &[Subject<'_>],
+    now: Timestamp,
+    change: &mut Change,
+) -> Result<BTreeMap<Uid, Document>, serde_json::Error> {
+    let Wanted { license, unreadable, signer, .. } = wanted;
+    let mut documents = documents_by_subject(facts);
+    let current: BTreeSet<&Uid> = subjects.iter().map(|subject| subject.uid(license)).collect();
+    change.withdraw = documents
+        .keys()
+        .filter(|uid| !unreadable.contains_key(uid) && !current.contains(uid))
+        .cloned()
+        .collect();
+    documents.retain(|uid, _| !change.withdraw.contains(uid));
+    let Some(signer) = signer else { return Ok(documents) };
+    for subject in subjects {
+        let current = documents.get(subject.uid(license));
+        if let Some((document, _)) = issue_if_due(license, *subject, signer, current, now, &change.entropy)? {
+            documents.insert(document.subject.clone(), document.clone());
+            change.issue.push(document);
+        }
+    }
+    Ok(documents)
+}
+
+fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {
+    facts
+        .into_iter()
+        .flat_map(|facts| &facts.documents)
+        .map(|document| (document.subject.clone(), document.clone()))
+        .collect()
+}
+
+/// Which Secrets to claim, which of the claimed ones to release, and who must go without: of two that want one
+/// name, whoever has it keeps it, and else the License comes first.
+fn secrets(
+    Wanted { license, unreadable, .. }: Wanted<'_>,
+    subjects: &[Subject<'_>],
+    documents: &BTreeMap<Uid, Document>,
+    facts: Option<&Facts>,
+) -> (Vec<(String, Uid)>, Vec<String>, BTreeSet<Uid>) {
+    let claims = facts.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
+    let ours = |name: &str, subject: &Uid| {
+        claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing)
+    };
+    let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
+    let mut without = BTreeSet::new();
+    for subject in subjects.iter().filter(|subject| documents.contains_key(subject.uid(license))) {
+        let name = match subject {
+            Subject::License => license.secret.to_string(),
+            Subject::Seat(seat, _) => seat_secret(&seat.name),
+        };
+        let uid = subject.uid(license).clone();
+        if wanted.contains_key(&name) && !ours(&name, &uid) {
+            without.insert(uid);
+        } else {
+            without.extend(wanted.insert(name, uid));
+        }
+    }
+    let claim = wanted.iter().filter(|(name, subject)| !ours(name, subject));
+    let stays =
+        |c: &&SecretClaim| unreadable.contains_key(&c.subject) || wanted.get(&c.name) == Some(&c.subject);
+    let release = claims.iter().filter(|c| !c.removing && !stays(c));
+    (
+        claim.map(|(name, uid)| (name.clone(), uid.clone())).collect(),
+        release.map(|c| c.name.clone()).collect(),
+        without,
+    )
+}
+
+#[cfg(test)]
+mod tests;

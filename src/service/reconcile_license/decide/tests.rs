@@ -1,0 +1,186 @@
+use super::*;
+use crate::{
+    domain::{
+        license::{
+            Holder,
+            tests::{at, feature, license},
+        },
+        terms::{Client, Enforcement, Feature},
+    },
+    keys::{KeyPair, Signer, key_set},
+};
+
+/// Until when the documents of these tests are good.
+const EXP: i64 = 900;
+
+fn signer() -> Signer {
+    let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+    let issuer: crate::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
+    let keys_jws = key_set(&root, &signing, &issuer, 1, 0).unwrap();
+    Signer::new(issuer, &root, signing, 1, keys_jws).unwrap()
+}
+
+fn seat_of(name: &str) -> Seat {
+    crate::domain::allocation::tests::seat(name, name, 0, 0)
+}
+
+fn document(subject: &str) -> Document {
+    Document {
+        subject: Uid(subject.into()),
+        serial: subject.into(),
+        digest: "of what it says".into(),
+        key_id: "key".into(),
+        jws: "a.b.c".into(),
+        keys_jws: "a.b.c".into(),
+        issued_at: at(0),
+        expires_at: at(EXP),
+        renew_at: Some(at(10)),
+    }
+}
+
+/// The facts of `license` when these people hold seats.
+fn facts(license: &License, holders: &[&str]) -> Facts {
+    let binding = |(ordinal, name): (i64, &&str)| Binding {
+        seat: Uid(format!("uid-{name}")),
+        holder: seat_of(name).holder.identity(),
+        ordinal,
+    };
+    Facts {
+        license: license.uid.clone(),
+        version: 1,
+        seats: license.limit(),
+        terms: terms(license),
+        bindings: (1..).zip(holders).map(binding).collect(),
+        cooling: Vec::new(),
+        documents: holders.iter().map(|name| document(&format!("uid-{name}"))).collect(),
+        secrets: Vec::new(),
+    }
+}
+
+/// Decides at the second 100.
+fn look(license: &License, seats: &[Seat], facts: Option<&Facts>) -> (Change, Outcome) {
+    let (signer, unreadable) = (signer(), BTreeMap::new());
+    let wanted = Wanted { license, seats, unreadable: &unreadable, signer: Some(&signer) };
+    decide(wanted, Known { facts, elsewhere: None }, at(100), [0; 32]).unwrap()
+}
+
+fn claims(document: &Document) -> usher_license::Claims {
+    usher_license::License::parse(document.jws.as_bytes()).unwrap().unverified_claims().clone()
+}
+
+fn names(uids: impl IntoIterator<Item = Uid>) -> Vec<String> {
+    uids.into_iter().map(|uid| uid.0.trim_start_matches("uid-").to_owned()).collect()
+}
+
+#[test]
+fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
+    let license = license(1);
+    let facts = Facts { documents: vec![document("license-1")], ..facts(&license, &[]) };
+    let unreadable = BTreeMap::new();
+    let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
+    let known = Known { facts: Some(&facts), elsewhere: None };
+    let (change, outcome) = decide(wanted, known, at(20), [0; 32]).unwrap();
+    assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
+    assert_eq!(outcome.documents.len(), 1, "what there is stays");
+    assert!(change.issue.is_empty() && change.withdraw.is_empty());
+}
+
+#[test]
+fn a_freed_seat_cools_before_it_is_given_away_and_nobody_forgets_when_it_has() {
+    let mut license = license(1);
+    license.reassign = Reassign::After(50);
+    let facts = facts(&license, &["ann"]);
+    let (change, outcome) = look(&license, &[seat_of("bob")], Some(&facts));
+    let freed = Freed { holder: seat_of("ann").holder.identity(), freed_at: at(100), expires_at: at(EXP) };
+    assert_eq!((change.cool, change.bind), (vec![freed.clone()], vec![]));
+    assert_eq!((outcome.cooling, outcome.next_look), (1, Some(at(150))));
+
+    let later =
+        Facts { bindings: Vec::new(), documents: Vec::new(), cooling: vec![freed.clone()], ..facts.clone() };
+    license.reassign = Reassign::Lease;
+    let (change, outcome) = look(&license, &[seat_of("bob")], Some(&later));
+    assert!(change.bind.is_empty() && change.cooled.is_empty());
+    assert_eq!(outcome.next_look.unwrap(), at(EXP).min(outcome.next_look.unwrap()));
+    let (change, outcome) = look(&license, &[seat_of("ann"), seat_of("bob")], Some(&later));
+    assert_eq!(
+        (names(change.bind.into_iter().map(|b| b.seat)), outcome.cooling),
+        (vec!["ann".to_owned()], 0)
+    );
+
+    license.reassign = Reassign::After(0);
+    let (change, _) = look(&license, &[seat_of("bob")], Some(&later));
+    assert_eq!(change.cooled, [freed.holder]);
+    assert_eq!(names(change.bind.into_iter().map(|b| b.seat)), ["bob"]);
+}
+
+#[test]
+fn overage_and_advice_say_who_is_too_many() {
+    let mut license = license(1);
+    let people = ["ann", "bob", "cy"].map(seat_of);
+    assert!(look(&license, &people, None).1.over.is_empty());
+    license.overage_percent = 100;
+    let (change, outcome) = look(&license, &people, None);
+    assert_eq!((change.seats, names(outcome.over)), (Some(2), vec!["bob".to_owned()]));
+    license.enforcement = Enforcement::Advise;
+    let (_, outcome) = look(&license, &people, None);
+    assert_eq!(names(outcome.over), ["bob", "cy"]);
+    assert_eq!(outcome.bound.len(), 3);
+}
+
+#[test]
+fn how_a_license_is_provided_was_fixed_when_it_was_first_seen() {
+    let mut license = license(1);
+    let facts = facts(&license, &["ann"]);
+    license.terms.provisioning = Provisioning::Floating;
+    let (change, outcome) = look(&license, &[seat_of("ann")], Some(&facts));
+    let refused = outcome.refused.unwrap();
+    assert_eq!(refused.reason, Reason::ProvisioningChanged);
+    assert!(
+        refused.message.starts_with("the License is Named and cannot become Floating"),
+        "{}",
+        refused.message
+    );
+    assert!(change.free.is_empty() && change.withdraw.is_empty(), "nothing is taken away: {change:?}");
+    assert!(change.issue.is_empty() && change.terms.is_none(), "nothing is signed or forgotten: {change:?}");
+    let (change, outcome) = look(&license, &[], None);
+    assert_eq!((outcome.refused, change.seats), (None, Some(0)), "a new one may be what it likes");
+}
+
+#[test]
+fn a_seat_carries_what_its_group_may_and_says_suspended_while_it_rests() {
+    let mut license = license(3);
+    license.terms.features.push(Feature { seats: Some(1), ..feature("xr") });
+    license.terms.devices_per_seat = Some(2);
+    license.edition = Some("standard".parse().unwrap());
+    let mut people = ["ann", "bob"].map(seat_of);
+    people[1].rests = Some(Because::new(Reason::Suspended, "rests"));
+    let facts = facts(&license, &["bob", "ann"]);
+    let (change, _) = look(&license, &people, Some(&facts));
+    let said: BTreeMap<String, usher_license::Claims> =
+        change.issue.iter().map(|d| (d.subject.0.clone(), claims(d))).collect();
+    let features = |name: &str| said[name].features.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+    assert_eq!(features("license-1"), ["render", "xr"]);
+    assert_eq!(features("uid-ann"), ["render"], "bob was bound first, and carries xr when he does not rest");
+    assert_eq!(said["uid-bob"].state, usher_license::State::Suspended);
+    assert!(said["uid-bob"].features.is_empty());
+    assert_eq!(said["uid-ann"].limits.devices_per_seat, Some(2));
+    assert_eq!(said["uid-ann"].license.edition.as_deref(), Some("standard"));
+}
+
+#[test]
+fn a_holder_who_moves_to_another_seat_gets_a_document_for_it_and_loses_the_former() {
+    let license = license(1);
+    let facts = facts(&license, &["ann"]);
+    let other = Seat { uid: Uid("uid-other".into()), name: "other".into(), ..seat_of("ann") };
+    let (change, outcome) = look(&license, &[other], Some(&facts));
+    assert_eq!(change.moved, [(Uid("uid-ann".into()), Uid("uid-other".into()))]);
+    assert!(change.bind.is_empty() && change.free.is_empty() && outcome.freed.is_empty());
+    assert_eq!(names(change.withdraw), ["ann"]);
+    assert!(change.issue.iter().any(|document| document.subject.0 == "uid-other"));
+}
+
+#[test]
+fn a_person_is_no_device() {
+    let device = Holder::Device { id: "9f86".parse().unwrap(), name: None };
+    assert_eq!((device.client(), seat_of("ann").holder.client()), (Client::Devices, Client::Users));
+}
