@@ -25,6 +25,7 @@ use crate::cluster::api::SharedSpec;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')").message("the name of an Edition must be at most 63 characters without dots: documents carry it"),
 )]
+#[x_kube(validation = Rule::new("!has(self.provisioning) || !has(oldSelf.provisioning) || self.provisioning == oldSelf.provisioning").message("provisioning cannot be changed: make another License or Edition instead"))]
 pub struct EditionSpec {
     /// What Licenses that name this Edition may leave out.
     #[serde(flatten)]

@@ -48,6 +48,7 @@ use crate::{
 #[x_kube(validation = Rule::new("has(self.authorityRef) || has(self.editionRef)").message("authorityRef is needed, unless editionRef names an Edition that has one"))]
 #[x_kube(validation = Rule::new("!has(self.maxPerUser) || (has(oldSelf.maxPerUser) && self.maxPerUser >= oldSelf.maxPerUser)").message("maxPerUser never decreases, and an absent one is unlimited: make another License for a lower one"))]
 #[x_kube(validation = Rule::new("!has(self.groups) || self.groups.map(group, has(group.reserved) ? group.reserved : 0).sum() <= self.seats").message("the groups reserve more seats than there are: lower their reserved, or raise seats"))]
+#[x_kube(validation = Rule::new("!has(self.provisioning) || !has(oldSelf.provisioning) || self.provisioning == oldSelf.provisioning").message("provisioning cannot be changed: make another License or Edition instead"))]
 #[serde(rename_all = "camelCase")]
 pub struct LicenseSpec {
     /// The product, as programs ask for it: `aud` of the document. It cannot be changed: make another License instead.

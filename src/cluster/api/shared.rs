@@ -22,7 +22,6 @@ pub struct SharedSpec {
     pub authority_ref: Option<Reference>,
     /// `Named`: seats are held by name. `Floating`: there are no Seats, and `seats` counts activations. Named if not given. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("provisioning cannot be changed: make another License or Edition instead"))]
     pub provisioning: Option<Provisioning>,
     /// Who may hold a seat: `Users` or `Devices`. Both if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,10 @@
 
 mod admission;
 mod allocation;
+mod assignments;
 mod authority;
 mod clock;
+mod contract;
 mod documents;
 mod repair;
 mod requests;
@@ -13,7 +15,7 @@ mod states;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt as _, api::DeleteParams};
 use serde_json::Value;
-use usher::cluster::api::{Authority, Condition, License, Seat, SeatState, Type};
+use usher::cluster::api::{Authority, Condition, License, Seat, SeatState, Type, UserAssignment};
 
 use crate::ground::{Ground, apply, until, wait_for};
 
@@ -23,6 +25,7 @@ pub struct Place {
     pub namespace: String,
     pub licenses: Api<License>,
     pub seats: Api<Seat>,
+    pub assignments: Api<UserAssignment>,
     pub secrets: Api<Secret>,
     /// Of the whole cluster.
     pub authorities: Api<Authority>,
@@ -37,6 +40,7 @@ impl Place {
         Self {
             licenses: Api::namespaced(client.clone(), &namespace),
             seats: Api::namespaced(client.clone(), &namespace),
+            assignments: Api::namespaced(client.clone(), &namespace),
             secrets: Api::namespaced(client.clone(), &namespace),
             authorities: Api::all(client.clone()),
             published: Api::namespaced(client.clone(), "usher-system"),

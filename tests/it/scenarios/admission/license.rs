@@ -19,7 +19,8 @@ async fn a_license_with_a_mistake_in_what_it_names_is_told_what_to_write() {
         (spec(json!({"customer": null})), "spec.customer: Required value", json!({})),
         (spec(json!({"customer": ""})), "customer must be letters, digits, spaces, dots, dashes, @ and underscores, such as acme or Acme Inc.", spec(json!({"customer": "A"}))),
         (spec(json!({"customer": "Acme\nInc."})), "customer must be letters, digits", spec(json!({"customer": "Acme Inc."}))),
-        (spec(json!({"authorityRef": null})), "spec.authorityRef: Required value", json!({})),
+        (spec(json!({"authorityRef": null})), "authorityRef is needed, unless editionRef names an Edition that has one", spec(json!({"authorityRef": null, "editionRef": {"name": "standard"}}))),
+        (spec(json!({"editionRef": {"name": "Standard"}})), "name must be lower-case letters, digits and dashes", spec(json!({"editionRef": {"name": "standard"}}))),
         (spec(json!({"authorityRef": {"name": "Default"}})), "name must be lower-case letters, digits and dashes, at most 63, such as cad-license", json!({})),
         (spec(json!({"authorityRef": {"name": null}})), "spec.authorityRef.name: Required value", json!({})),
         (spec(json!({"secret": {"name": "Cad_Secret"}})), "name must be lower-case letters, digits and dashes", spec(json!({"secret": {"name": "cad-secret"}}))),
@@ -151,6 +152,107 @@ async fn a_license_with_a_mistake_in_its_times_is_told_what_to_write() {
         ],
     ))
     .await;
+}
+
+#[tokio::test]
+async fn a_license_with_a_mistake_in_its_contract_is_told_what_to_write() {
+    let groups = |groups: Value| spec(json!({"groups": groups}));
+    let group = |members: Value| groups(json!([super::with(json!({"name": "interns"}), &members)]));
+    let reassign = |text: &str| spec(json!({"reassignAfter": text}));
+    let sessions = |members: Value| spec(json!({"sessions": members}));
+    let recoveries = |per: &str| spec(json!({"clones": {"recoveries": {"limit": 3, "per": per}}}));
+    check(cases(
+        &license(2),
+        [
+            (
+                group(json!({"seats": 1, "reserved": 2})),
+                "reserved must not exceed the group's own seats",
+                group(json!({"seats": 2, "reserved": 2})),
+            ),
+            (
+                groups(json!([{"name": "a", "reserved": 2}, {"name": "b", "reserved": 1}])),
+                "the groups reserve more seats than there are: lower their reserved, or raise seats",
+                groups(json!([{"name": "a", "reserved": 1}, {"name": "b", "reserved": 1}])),
+            ),
+            (groups(json!([{"name": "a"}, {"name": "a"}])), "spec.groups[1]: Duplicate value", groups(json!([]))),
+            (
+                group(json!({"name": "The interns"})),
+                "name must be lower-case letters, digits and dashes",
+                group(json!({"features": ["render"], "match": {"providerGroups": ["CN=interns,DC=acme"]}})),
+            ),
+            (
+                group(json!({"match": {"providerGroups": [" interns"]}})),
+                "group must be printable ASCII without spaces at its ends, such as cad-users",
+                group(json!({"match": {"providerGroups": ["all interns"]}})),
+            ),
+            (
+                group(json!({"match": {"providerGroups": []}})),
+                "providerGroups in body should have at least 1 items",
+                group(json!({"match": {"providerGroups": ["a"]}})),
+            ),
+            (
+                spec(json!({"overage": {"percent": 1_001}})),
+                "percent in body should be less than or equal to 1000",
+                spec(json!({"overage": {"percent": 1_000}})),
+            ),
+            (spec(json!({"overage": {}})), "spec.overage.percent: Required value", spec(json!({"overage": {"percent": 0}}))),
+            (
+                spec(json!({"maxPerUser": 0})),
+                "spec.maxPerUser in body should be greater than or equal to 1",
+                spec(json!({"maxPerUser": 1})),
+            ),
+            (
+                reassign("soon"),
+                "reassignAfter must be a Go duration in h, m and s, such as 24h, or Lease for the end of the last document",
+                reassign("Lease"),
+            ),
+            (reassign("8761h"), "reassignAfter must be from 0s to 8760h, or Lease", reassign("0s")),
+            (sessions(json!({"ttl": "5s"})), "sessions.ttl must be from 30s to 24h", sessions(json!({"ttl": "30s"}))),
+            (
+                sessions(json!({"perUser": 0})),
+                "spec.sessions.perUser in body should be greater than or equal to 1",
+                sessions(json!({"perUser": 1, "total": 40})),
+            ),
+            (recoveries("30m"), "recoveries.per must be from 1h to 8760h", recoveries("720h")),
+            (
+                spec(json!({"provisioning": "Shared"})),
+                r#"supported values: "Named", "Floating""#,
+                spec(json!({"provisioning": "Floating"})),
+            ),
+            (
+                spec(json!({"client": "People"})),
+                r#"supported values: "Users", "Devices""#,
+                spec(json!({"client": "Users", "activation": "OnCreation", "devicesPerSeat": 2})),
+            ),
+            (
+                spec(json!({"enforcement": "Ignore"})),
+                r#"supported values: "Enforce", "Advise""#,
+                spec(json!({"enforcement": "Advise", "signIn": "Members", "admission": "Listed", "offline": "Forbidden"})),
+            ),
+        ],
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_allowed_to_one_user_never_decreases() {
+    let there = super::with(license(2), &spec(json!({"maxPerUser": 2, "provisioning": "Named"})));
+    let refusal =
+        "maxPerUser never decreases, and an absent one is unlimited: make another License for a lower one";
+    let fixed = "provisioning cannot be changed: make another License or Edition instead";
+    check_edits(
+        &there,
+        cases(
+            &there,
+            [
+                (spec(json!({"maxPerUser": 1})), refusal, spec(json!({"maxPerUser": 3}))),
+                (spec(json!({"provisioning": "Floating"})), fixed, spec(json!({"maxPerUser": null}))),
+            ],
+        ),
+    )
+    .await;
+    let unlimited = license(2);
+    check_edits(&unlimited, cases(&unlimited, [(spec(json!({"maxPerUser": 9})), refusal, json!({}))])).await;
 }
 
 #[tokio::test]

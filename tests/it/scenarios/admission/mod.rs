@@ -1,5 +1,6 @@
 //! Every rule of every field: what is refused, the sentence that says what to write instead, and a twin that is accepted.
 
+mod assignment;
 mod authority;
 mod help;
 mod license;
