@@ -11,6 +11,8 @@ mod members;
 mod secrets;
 mod shelf;
 mod slim;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -297,106 +299,5 @@ impl Index {
     /// A ConfigMap of ours.
     pub fn config_map(&self, key: &Key) -> Option<Seen> {
         self.read(|s| s.config_maps.items.get(key).map(|map| map.seen()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::Resource as _;
-
-    use super::*;
-    use crate::cluster::rights::EVERYWHERE;
-
-    fn secret(uid: &str, version: u64) -> Slim<Secret> {
-        let mut secret = Secret::default();
-        let meta = secret.meta_mut();
-        (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
-        (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
-        meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
-        Slim::new(secret, version.to_string())
-    }
-
-    fn index() -> Index {
-        let index = Index::default();
-        index.open_secrets(EVERYWHERE);
-        index
-    }
-
-    fn there(index: &Index) -> Option<(String, String)> {
-        index.secret(&Key::new("design", "cy-seat")).map(|seen| (seen.uid, seen.digest))
-    }
-
-    fn is(uid: &str, digest: &str) -> Option<(String, String)> {
-        Some((uid.to_owned(), digest.to_owned()))
-    }
-
-    #[test]
-    fn what_we_wrote_counts_until_the_watch_brings_something_newer() {
-        let index = index();
-        index.note_secret(secret("a", 5));
-        assert!(
-            index.secret_event(EVERYWHERE, Event::Apply(secret("a", 4))).is_empty(),
-            "older than what we wrote"
-        );
-        assert!(
-            index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5))).is_empty(),
-            "our own write calls for no look"
-        );
-        assert_eq!(there(&index), is("a", "5"));
-        assert_eq!(index.secret_event(EVERYWHERE, Event::Apply(secret("a", 6))).len(), 1);
-        assert_eq!(there(&index), is("a", "6"));
-    }
-
-    #[test]
-    fn what_was_deleted_before_our_reply_came_does_not_come_back() {
-        let index = index();
-        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-        index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
-        index.note_secret(secret("a", 6));
-        assert_eq!(there(&index), None);
-    }
-
-    #[test]
-    fn a_namesake_takes_the_place_and_the_late_end_of_the_former_does_not_touch_it() {
-        let index = index();
-        index.note_secret(secret("b", 8));
-        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-        index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
-        assert_eq!(there(&index), is("b", "8"));
-    }
-
-    #[test]
-    fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
-        let index = index();
-        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-        index.secret_event(EVERYWHERE, Event::Init);
-        assert_eq!(index.secret_event(EVERYWHERE, Event::InitDone).len(), 1);
-        assert_eq!(there(&index), None);
-        index.secret_event(EVERYWHERE, Event::Init);
-        index.note_secret(secret("b", 8));
-        index.secret_event(EVERYWHERE, Event::InitDone);
-        assert_eq!(there(&index), is("b", "8"));
-    }
-
-    #[test]
-    fn a_namespace_that_is_not_listed_is_not_known_however_much_of_another_is() {
-        let index = Index::default();
-        index.open_secrets("design");
-        index.open_secrets("farm");
-        index.secret_event("design", Event::InitDone);
-        assert!(index.secrets_are_listed("design") && !index.secrets_are_listed("farm"));
-        index.secret_event("design", Event::Apply(secret("a", 5)));
-        // A list of another namespace says nothing of this one.
-        index.secret_event("farm", Event::Init);
-        index.secret_event("farm", Event::InitDone);
-        assert_eq!(there(&index), is("a", "5"));
-        index.close_secrets("design");
-        assert_eq!((there(&index), index.secrets_are_listed("design")), (None, false));
-        assert!(
-            index.secret_event("design", Event::Apply(secret("a", 6))).is_empty(),
-            "of a watch that ended"
-        );
-        index.note_secret(secret("a", 7));
-        assert_eq!(there(&index), None);
     }
 }
