@@ -9,6 +9,7 @@
 //! A private key is a JWK (RFC 8037) in a Secret of Usher's own namespace. It is made once, from bytes that the
 //! caller drew, and leaves this room only as that JWK and as signatures.
 
+mod audit;
 mod published;
 pub mod tls;
 
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::text::Issuer;
 
+pub use audit::AuditKey;
 pub use published::Published;
 
 /// The not-after of a signing key that no rotation has ended: 9999-12-31T23:59:59Z.

@@ -11,6 +11,8 @@ pub enum Typ {
     License,
     /// A key set: `usher-keys+jwt`.
     KeySet,
+    /// A checkpoint of the audit: `usher-audit+jwt`.
+    Checkpoint,
 }
 
 impl Typ {
@@ -20,6 +22,7 @@ impl Typ {
         match self {
             Self::License => "license+jwt",
             Self::KeySet => "usher-keys+jwt",
+            Self::Checkpoint => "usher-audit+jwt",
         }
     }
 
@@ -28,6 +31,7 @@ impl Typ {
         match self {
             Self::License => "document",
             Self::KeySet => "key set",
+            Self::Checkpoint => "checkpoint",
         }
     }
 }

@@ -49,6 +49,7 @@
 //! bytes ── verify ──────────► License<Verified>      all of the table above
 //! ```
 
+mod checkpoint;
 mod claims;
 mod encode;
 mod error;
@@ -60,6 +61,7 @@ mod keys;
 mod license;
 mod trust;
 
+pub use checkpoint::{Checkpoint, CheckpointClaims};
 pub use claims::{
     Bound, Claims, Device, Feature, Holder, Lease, LicenseRef, Limits, Quota, Schema, State, User,
 };
