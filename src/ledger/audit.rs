@@ -9,11 +9,20 @@
 //! 2. The entries are made from the change itself, so that no caller can forget one.
 //! 3. A person appears as a reference, never by name: a hash of the name with random bytes that are stored
 //!    nowhere. Erasing the row that links the two erases the person, and the chain still verifies.
+//! 4. Whoever owns the file can make another chain. So a checkpoint of the head is signed now and then and put where
+//!    the file's owner does not write ([`Checkpoint`]); [`walk`] tells whether a chain passes through its checkpoints.
+//! 5. Old links go as a whole prefix that ends at a checkpoint, the *anchor*, and the chain says so itself
+//!    ([`Entry::Prune`]): a prefix that merely went missing shows.
+
+mod finding;
+pub mod walk;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::ledger::{AuthorityFacts, Change};
+
+pub use finding::Finding;
 
 /// One fact of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +91,16 @@ pub enum Entry {
         /// Its issuer.
         issuer: String,
     },
+    /// The entries up to this one were older than they are kept, and are removed.
+    Prune {
+        /// The last of them, which a checkpoint seals.
+        through: i64,
+    },
+    /// Somebody was erased. Who, the audit cannot tell any more.
+    Erase {
+        /// How many identities they had.
+        identities: usize,
+    },
 }
 
 /// One link of the chain.
@@ -116,6 +135,21 @@ impl Link {
     pub fn follows(&self, previous: Option<(i64, &str)>) -> bool {
         *self == Self::after(previous, self.at, self.entries.clone())
     }
+}
+
+/// A signed statement that the chain had this head, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The link that was the last one.
+    pub sequence: i64,
+    /// Its hash.
+    pub hash: String,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// What was signed: [`usher_license::Checkpoint`].
+    pub jws: String,
+    /// Whether the links up to this one were pruned.
+    pub anchor: bool,
 }
 
 /// A new reference to a person.

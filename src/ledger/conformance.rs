@@ -1,5 +1,8 @@
 //! What every engine of the ledger must do, whatever it is made of: one call, [`check`].
 
+#[cfg(test)]
+mod audit;
+
 use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
@@ -35,6 +38,10 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, every_commit_is_one_link_of_the_audit).await;
     run(&open, the_audit_names_no_person).await;
     run(&open, an_issuer_belongs_to_the_first_authority).await;
+    run(&open, audit::a_checkpoint_seals_a_link_that_there_is_and_once).await;
+    run(&open, audit::whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
+    run(&open, audit::nothing_is_pruned_that_no_checkpoint_seals).await;
+    run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
 }
 
 async fn run<L: Ledger, Guard, F: Future<Output = ()>>(

@@ -2,6 +2,9 @@
 
 pub mod edge;
 pub mod establish_authority;
+pub mod forget_person;
 pub mod hold_license;
 pub mod issue;
+pub mod keep_audit;
 pub mod reconcile_license;
+pub mod verify_audit;

@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
-fn failed(source: sqlx::Error) -> CommitError {
+pub(super) fn failed(source: sqlx::Error) -> CommitError {
     CommitError::Unavailable(Unavailable { doing: "committing a change", source })
 }
 
 /// A broken uniqueness means that somebody else was first.
-fn conflict_or_failed(error: sqlx::Error) -> CommitError {
+pub(super) fn conflict_or_failed(error: sqlx::Error) -> CommitError {
     match &error {
         sqlx::Error::Database(database) if database.is_unique_violation() => CommitError::Conflict,
         _ => failed(error),
@@ -343,7 +343,7 @@ pub(super) async fn retain_authorities(
 }
 
 /// Appends the link of this commit; a commit that tells nothing has none.
-async fn chain(
+pub(super) async fn chain(
     connection: &mut SqliteConnection,
     at: Timestamp,
     entries: &[Entry],

@@ -1,8 +1,12 @@
 //! The ledger in an embedded SQLite database: one process, one writer.
 //!
-//! WAL with `synchronous = FULL`: a commit is on disk before it is answered. A second process is kept out
-//! by a lock on a file beside the database, which the kernel releases however this process ends.
+//! WAL with `synchronous = FULL`: a commit is on disk before it is answered. A second owner is kept out
+//! by a lock on a file beside the database, which the kernel releases however this process ends. Beside the owner
+//! others may read ([`Sqlite::to_read`]) and do single short transactions ([`Sqlite::beside`]). What is deleted is
+//! overwritten (`secure_delete`): it may have been a name.
 
+mod audit;
+mod beside;
 mod commit;
 
 use std::{
@@ -27,7 +31,6 @@ use crate::{
     },
     ledger::{
         AuthorityFacts, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
-        audit::Link,
     },
 };
 
@@ -60,6 +63,14 @@ pub enum OpenError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// There is none.
+    #[error("there is no ledger {0}: name the file that `usher run --ledger` names")]
+    Missing(PathBuf),
+    /// Another version of the program keeps it.
+    #[error(
+        "the ledger {0} is kept by another version of usher: use the program of that version, such as in its pod"
+    )]
+    OtherVersion(PathBuf),
     /// It was written by a newer Usher, or is damaged.
     #[error("cannot bring the ledger {path} up to date: {source}")]
     Migrate {
@@ -75,8 +86,8 @@ pub enum OpenError {
 pub struct Sqlite {
     write: SqlitePool,
     read: SqlitePool,
-    /// Held while this process lives.
-    _lock: File,
+    /// Held while this process lives, by the owner.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -86,29 +97,30 @@ impl Sqlite {
     /// When another process has it, or it cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            // The root file system is read-only and there is no /tmp.
-            .pragma("temp_store", "memory")
-            .busy_timeout(BUSY_TIMEOUT);
-        let opened = |source| OpenError::Open { path: path.to_owned(), source };
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(opened)?;
+        let options = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let write = pool(path, 1, options.clone()).await?;
         MIGRATIONS
             .run(&write)
             .await
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
-        let read =
-            SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await.map_err(opened)?;
-        Ok(Self { write, read, _lock: lock })
+        Ok(Self { write, read: pool(path, READERS, options).await?, _lock: Some(lock) })
     }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // The root file system is read-only and there is no /tmp.
+        .pragma("temp_store", "memory")
+        .pragma("secure_delete", "on")
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+async fn pool(path: &Path, most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, OpenError> {
+    let pool = SqlitePoolOptions::new().max_connections(most).connect_with(options).await;
+    pool.map_err(|source| OpenError::Open { path: path.to_owned(), source })
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -303,30 +315,18 @@ impl Ledger for Sqlite {
     async fn retain_authorities(&self, known: &[Uid], at: Timestamp) -> Result<(), CommitError> {
         commit::retain_authorities(&self.write, known, at).await
     }
-
-    async fn audit(&self, sequence: i64, limit: u32) -> Result<Vec<Link>, Unavailable> {
-        sqlx::query(
-            "SELECT sequence, at, entries, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2",
-        )
-        .bind(sequence)
-        .bind(limit)
-        .try_map(|row: SqliteRow| {
-            Ok(Link {
-                sequence: row.try_get(0)?,
-                at: row.try_get(1)?,
-                entries: row.try_get(2)?,
-                hash: row.try_get(3)?,
-            })
-        })
-        .fetch_all(&self.read)
-        .await
-        .map_err(while_doing("reading the audit"))
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Does to the file what somebody who owns it can do.
+    pub(crate) async fn tamper(path: &Path, sql: &'static str) {
+        let there = pool(path, 1, options(path)).await.unwrap();
+        assert!(sqlx::query(sql).execute(&there).await.unwrap().rows_affected() > 0, "{sql}");
+        there.close().await;
+    }
 
     #[tokio::test]
     async fn sqlite_conforms() {
