@@ -44,6 +44,12 @@ pub fn of_authority(authority: &str) -> BTreeMap<String, String> {
     labels([(AUTHORITY, authority)])
 }
 
+/// The labels of what belongs to Usher itself.
+#[must_use]
+pub fn of_usher() -> BTreeMap<String, String> {
+    labels([])
+}
+
 fn labels<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
     let all = own.into_iter().chain([(MANAGED_BY, USHER)]);
     all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

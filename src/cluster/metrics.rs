@@ -29,6 +29,11 @@ pub struct Metrics {
     signed: Counter,
     bound: Counter,
     freed: Counter,
+    links: Gauge,
+    sealed: Gauge,
+    checkpoints: Counter,
+    checkpoint_at: Gauge,
+    unsealed: Counter,
 }
 
 impl Default for Metrics {
@@ -42,6 +47,11 @@ impl Default for Metrics {
             signed: Counter::default(),
             bound: Counter::default(),
             freed: Counter::default(),
+            links: Gauge::default(),
+            sealed: Gauge::default(),
+            checkpoints: Counter::default(),
+            checkpoint_at: Gauge::default(),
+            unsealed: Counter::default(),
         };
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(
@@ -54,6 +64,23 @@ impl Default for Metrics {
         registry.register("documents_signed", "Documents signed", metrics.signed.clone());
         registry.register("seats_bound", "Seats bound", metrics.bound.clone());
         registry.register("seats_freed", "Seats freed", metrics.freed.clone());
+        registry.register("audit_entries", "The last entry of the audit", metrics.links.clone());
+        registry.register(
+            "audit_sealed_entries",
+            "The last entry of the audit that a checkpoint seals",
+            metrics.sealed.clone(),
+        );
+        registry.register("audit_checkpoints", "Checkpoints signed", metrics.checkpoints.clone());
+        registry.register(
+            "audit_checkpoint_timestamp_seconds",
+            "When the last checkpoint was signed, in Unix seconds",
+            metrics.checkpoint_at.clone(),
+        );
+        registry.register(
+            "audit_failures",
+            "Minutes in which the audit could not be sealed or its checkpoints not be published",
+            metrics.unsealed.clone(),
+        );
         drop(registry);
         metrics
     }
@@ -73,6 +100,21 @@ impl Metrics {
         for (counter, by) in [(&self.signed, signed), (&self.bound, bound), (&self.freed, freed)] {
             counter.inc_by(u64::try_from(by).unwrap_or(0));
         }
+    }
+
+    /// How far the audit has grown, and how far it is sealed, by a checkpoint of that instant.
+    pub(super) fn audited(&self, entries: i64, sealed: i64, at: i64) {
+        self.links.set(entries);
+        self.sealed.set(sealed);
+        self.checkpoint_at.set(at);
+    }
+
+    pub(super) fn sealed(&self) {
+        self.checkpoints.inc();
+    }
+
+    pub(super) fn audit_failed(&self) {
+        self.unsealed.inc();
     }
 
     /// All of them, as OpenMetrics text.

@@ -6,8 +6,10 @@
 //! ```
 
 pub mod api;
+pub mod audit;
 pub mod authority;
 pub mod ca;
+mod config_maps;
 mod context;
 mod events;
 mod index;
@@ -23,4 +25,4 @@ mod status;
 mod watch;
 
 pub use context::Context;
-pub use operator::{Settings, run};
+pub use operator::{AUDIT_RETENTION, Settings, run};

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    pin::pin,
     sync::{Arc, PoisonError},
 };
 
 use futures::future::OptionFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch as signal,
     task::{Id, JoinError, JoinSet},
@@ -15,7 +16,7 @@ use tracing::{Instrument as _, error, info, info_span};
 
 use crate::{
     cluster::{
-        Context, authority, license, namespace,
+        Context, audit, authority, license, namespace,
         queue::{Done, Task},
         watch,
     },
@@ -27,11 +28,16 @@ use crate::{
 pub struct Settings {
     /// How many objects are looked at at once.
     pub workers: usize,
+    /// How long the audit is kept once it is sealed.
+    pub audit_retention: SignedDuration,
 }
+
+/// How long the audit is kept if nobody says: two years.
+pub const AUDIT_RETENTION: SignedDuration = SignedDuration::from_hours(17_520);
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 8 }
+        Self { workers: 8, audit_retention: AUDIT_RETENTION }
     }
 }
 
@@ -77,6 +83,7 @@ pub async fn run<L: Ledger>(
     ready.send_replace(true);
     info!("every kind is listed: at work");
 
+    let mut audit = pin!(audit::keep(&context, settings.audit_retention));
     let mut running = JoinSet::new();
     let mut names: HashMap<Id, Task> = HashMap::new();
     loop {
@@ -97,6 +104,7 @@ pub async fn run<L: Ledger>(
             Some(ended) = running.join_next_with_id() => finish(&context, &mut names, ended),
             () = context.pushed.notified(), if idle => {}
             Some(()) = timer => {}
+            never = &mut audit => match never {},
             Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
             _ = stop.changed(), if !stopping => {}
         }

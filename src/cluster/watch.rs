@@ -29,7 +29,7 @@ use tracing::warn;
 use crate::cluster::{
     Context,
     api::{Authority, Edition, License, Seat, UserAssignment},
-    authority,
+    config_maps,
     index::{Index, Slim},
     labels,
     queue::Task,
@@ -87,7 +87,7 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         set.spawn(follow_granted(context.clone()));
     }
     let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), ours())
-        .map(|event| event.map(|event| slimmed(event, authority::slim)));
+        .map(|event| event.map(|event| slimmed(event, config_maps::slim)));
     set.spawn(follow(context.clone(), maps, Index::config_map_event));
     set
 }

@@ -3,14 +3,16 @@
 //! | exit code | means |
 //! |---|---|
 //! | 0 | done; for `verify`: it is proven that the document may be used |
-//! | 1 | refused: the document may not be used; for `inspect`: it is not a document |
+//! | 1 | refused: the document may not be used; for `inspect`: it is not a document; for `audit verify`: it is broken |
 //! | 2 | the command line is wrong, or the program could not do its work |
-//! | 3 | for `verify` without `--trust` or `--jwks`: the signature is good, the key unproven |
+//! | 3 | for `verify` without `--trust` or `--jwks`: the signature is good, the key unproven; for `audit verify`: compared with nothing outside |
 
+mod audit;
 mod completion;
 mod crds;
 mod describe;
 mod edge;
+mod forget;
 mod inspect;
 mod keygen;
 mod refusal;
@@ -74,6 +76,10 @@ enum Command {
     Verify(verify::Args),
     /// Show what a license document says, unverified.
     Inspect(inspect::Args),
+    /// Read the audit: is it whole, and what does it say?
+    Audit(audit::Args),
+    /// Erase who somebody was from the ledger.
+    Forget(forget::Args),
     /// Make a root key that is kept outside of the cluster.
     Keygen(keygen::Args),
     /// Print a script that completes the command line.
@@ -90,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
     };

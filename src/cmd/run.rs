@@ -4,6 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode
 
 use axum_server::tls_rustls::RustlsConfig;
 use clap::ValueEnum;
+use jiff::SignedDuration;
 use kube::Client;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -15,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     cluster::{self, Context, Settings, ca, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine},
+    domain::duration::DurationText,
     http::{self, Operations},
     keys::{
         Published,
@@ -50,6 +52,9 @@ pub(super) struct Args {
     /// How many objects are looked at at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// How long the audit is kept, as a Go duration from 24h to 876000h (a hundred years); two years if not given.
+    #[arg(long, env = "USHER_AUDIT_RETENTION", default_value = "17520h", value_parser = retention)]
+    audit_retention: SignedDuration,
     /// How to write logs. RUST_LOG chooses what is logged; usher=debug tells more.
     #[arg(long, env = "USHER_LOG", value_enum, default_value_t = Log::Human)]
     log: Log,
@@ -61,6 +66,18 @@ enum Log {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// From a day, so that nothing is gone before anybody could have looked, to a hundred years.
+fn retention(text: &str) -> Result<SignedDuration, String> {
+    let seconds = text.parse::<DurationText>().map_err(|error| error.to_string())?.seconds();
+    let retention = SignedDuration::from_secs(seconds);
+    let (least, most) = (SignedDuration::from_hours(24), SignedDuration::from_hours(876_000));
+    if (least..=most).contains(&retention) {
+        Ok(retention)
+    } else {
+        Err("must be from 24h to 876000h, such as 17520h for two years".to_owned())
+    }
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -120,7 +137,8 @@ async fn operate(args: Args) -> Result<(), Failure> {
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
 
     let operator = async {
-        let settings = Settings { workers: usize::from(args.workers) };
+        let (workers, audit_retention) = (usize::from(args.workers), args.audit_retention);
+        let settings = Settings { workers, audit_retention };
         cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
     };
     let serve = |address, router| {
@@ -159,5 +177,19 @@ async fn renew_certificate(
     loop {
         edge.wait_until(edge.now().checked_add(tls::RENEWAL)?).await;
         tls.reload_from_config(http::serve::tls(&tls::make_certificate(ca, names, edge.now())?)?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_is_kept_for_a_day_at_least_and_a_hundred_years_at_most() {
+        assert_eq!(retention("17520h"), Ok(cluster::AUDIT_RETENTION));
+        assert_eq!(retention("24h"), Ok(SignedDuration::from_hours(24)));
+        for text in ["23h59m59s", "876000h1s", "2y", "0s"] {
+            assert!(retention(text).is_err(), "{text}");
+        }
     }
 }

@@ -9,20 +9,14 @@ mod store;
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Resource as _, ResourceExt as _,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use kube::{Api, Resource as _, ResourceExt as _};
 use tracing::error;
 
 use crate::{
     cluster::{
         Context,
-        api::{Authority, AuthorityStatus, Conditions, KeyStatus, MANAGER, Type, paused},
-        index::Slim,
-        labels,
+        api::{Authority, AuthorityStatus, Conditions, KeyStatus, Type, paused},
+        config_maps, labels,
         queue::{Done, Task},
         status::write,
     },
@@ -31,7 +25,7 @@ use crate::{
         reason::{Because, Reason},
     },
     keys::Signer,
-    ledger::{CommitError, Ledger, Unavailable, audit::hex},
+    ledger::{CommitError, Ledger, Unavailable},
     service::establish_authority::{Declared, EstablishError, establish_authority},
 };
 
@@ -138,47 +132,17 @@ fn data(signer: &Signer) -> BTreeMap<String, String> {
         .into()
 }
 
-fn digest(labels: &BTreeMap<String, String>, data: &BTreeMap<String, String>) -> String {
-    let mut digest = Sha256::new();
-    for (name, value) in labels.iter().chain(data) {
-        digest.update(format!("{name} {}\n{value}", value.len()));
-    }
-    hex(&digest.finalize())
-}
-
-/// What the index keeps of a ConfigMap.
-pub(super) fn slim(map: ConfigMap) -> Slim<ConfigMap> {
-    let mut kept = map.labels().clone();
-    kept.retain(|name, _| [labels::AUTHORITY, labels::MANAGED_BY].contains(&name.as_str()));
-    let digest = digest(&kept, &map.data.clone().unwrap_or_default());
-    Slim::new(map, digest)
-}
-
 /// The ConfigMap `usher-authority-NAME` in Usher's namespace.
 async fn publish<L>(context: &Context<L>, authority: &str, signer: &Signer) -> Result<(), Error> {
     let key = Key::new(&context.namespace, format!("usher-authority-{authority}"));
     let (labels, data) = (labels::of_authority(authority), data(signer));
-    if context.index.config_map(&key).is_some_and(|seen| seen.digest == digest(&labels, &data)) {
+    if context.index.config_map(&key).is_some_and(|seen| seen.digest == config_maps::digest(&labels, &data)) {
         return Ok(());
     }
     let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
-    let map = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels}, "data": data,
-    });
-    let failed = |source| Error::Cluster { doing: "publishing the keys", source };
-    let mut written = api
-        .patch(&key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(map))
-        .await
-        .map_err(failed)?;
-    // Applying leaves the entries that somebody added.
-    let added = written.data.iter().flat_map(BTreeMap::keys).filter(|entry| !data.contains_key(*entry));
-    let added: BTreeMap<&String, Option<&str>> = added.map(|entry| (entry, None)).collect();
-    if !added.is_empty() {
-        let patch = Patch::Merge(json!({"data": added}));
-        written = api.patch(&key.name, &PatchParams::default(), &patch).await.map_err(failed)?;
-    }
-    context.index.note_config_map(slim(written));
+    let written = config_maps::apply(&api, &key, &labels, &data).await;
+    let written = written.map_err(|source| Error::Cluster { doing: "publishing the keys", source })?;
+    context.index.note_config_map(config_maps::slim(written));
     Ok(())
 }
 

@@ -170,13 +170,10 @@ impl<'a> Place<'a> {
         let before = self.ground.writes();
         self.look(operator).await;
         self.look(operator).await;
-        let after = self.ground.writes();
-        assert_eq!(
-            after.get(before.len()..).unwrap_or_default(),
-            [""; 0],
-            "{} is not silent",
-            self.namespace
-        );
+        let mut after = self.ground.writes().split_off(before.len());
+        // Sealing the audit is by the minute, whatever is looked at.
+        after.retain(|write| !write.contains(" usher-system/usher-audit"));
+        assert_eq!(after, [""; 0], "{} is not silent", self.namespace);
     }
 
     /// Makes `operator` look at the License `cad`.

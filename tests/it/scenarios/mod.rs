@@ -3,6 +3,7 @@
 mod admission;
 mod allocation;
 mod assignments;
+mod audit;
 mod authority;
 mod clock;
 mod contract;

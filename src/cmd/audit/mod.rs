@@ -1,0 +1,42 @@
+//! `usher audit`: reading the audit. The ledger is only read, as of one moment, also beside a running operator.
+
+mod checkpoints;
+mod list;
+mod verify;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Subcommand;
+
+use crate::cmd::Failure;
+
+/// Who was bound, freed, and given documents: is the record whole, and what does it say?
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whether the audit is whole: nothing changed, removed, reordered or inserted.
+    Verify(verify::Args),
+    /// Show the entries.
+    List(list::Args),
+}
+
+/// Which ledger.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The ledger: the SQLite file of `usher run`, or a copy of it.
+    #[arg(long, value_name = "FILE", env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
+    ledger: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match &args.command {
+        Command::Verify(args) => runtime.block_on(verify::run(args)),
+        Command::List(args) => runtime.block_on(list::run(args)),
+    }
+}
