@@ -101,6 +101,9 @@ fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Be
     };
     let until = license.validity.until.map(seconds).unwrap_or_default();
     match outcome.phase.unwrap_or(Phase::Active) {
+        Phase::Active if !outcome.over.is_empty() => {
+            Because::new(Reason::OverLimit, format!("{seats}: {} too many", outcome.over.len()))
+        }
         Phase::Active => Because::new(Reason::Issued, seats),
         Phase::NotYetValid => {
             let from = license.validity.from.map(seconds).unwrap_or_default();

@@ -66,7 +66,7 @@ async fn the_columns_tell_the_story() {
     assert_eq!(licenses[0], "NAME PRODUCT SEATS BOUND WAITING READY REASON AGE");
     assert!(licenses[1].starts_with("cad cad 1 1 1 True Issued "), "{licenses:?}");
     let seats = rows(&["seats", "-o", "wide"]);
-    assert_eq!(seats[0], "NAME LICENSE STATE POSITION READY PRIORITY SECRET MESSAGE AGE");
+    assert_eq!(seats[0], "NAME LICENSE USER STATE POSITION READY PRIORITY DEVICE SECRET MESSAGE AGE");
     assert!(seats[1].starts_with("ann cad Bound True ann-seat holds a seat of License cad "), "{seats:?}");
     assert!(seats[2].starts_with("bob cad Waiting 1 True License cad has no free seat, of 1:"), "{seats:?}");
     let both = rows(&["usher", "-o", "name"]);
