@@ -67,8 +67,14 @@ async fn the_columns_tell_the_story() {
     assert!(licenses[1].starts_with("cad cad 1 1 1 True Issued "), "{licenses:?}");
     let seats = rows(&["seats", "-o", "wide"]);
     assert_eq!(seats[0], "NAME LICENSE USER STATE POSITION READY PRIORITY DEVICE SECRET MESSAGE AGE");
-    assert!(seats[1].starts_with("ann cad ann@acme.example Bound True ann-seat holds a seat of License cad "), "{seats:?}");
-    assert!(seats[2].starts_with("bob cad bob@acme.example Waiting 1 True License cad has no free seat, of 1:"), "{seats:?}");
+    assert!(
+        seats[1].starts_with("ann cad ann@acme.example Bound True ann-seat holds a seat of License cad "),
+        "{seats:?}"
+    );
+    assert!(
+        seats[2].starts_with("bob cad bob@acme.example Waiting 1 True License cad has no free seat, of 1:"),
+        "{seats:?}"
+    );
     let both = rows(&["usher", "-o", "name"]);
     assert!(
         both.contains(&"license.usher.dev/cad".to_owned()) && both.contains(&"seat.usher.dev/bob".to_owned())
