@@ -2,7 +2,7 @@
 //!
 //! | what | for whom |
 //! |---|---|
-//! | [`shared`] | one control plane and one operator for all scenarios, a namespace each |
+//! | [`shared`] | one control plane and one operator for all scenarios, a namespace each; `dev/borrow` lends it one |
 //! | [`Ground::own`] | a control plane that a test may hurt |
 //! | [`Operator`] | the operator in this process, with any clock and any client |
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
@@ -37,10 +37,22 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const USHER: &str = "system:serviceaccount:usher-system:usher";
 
-/// A control plane of its own, gone when this is dropped or this process ends, however it ends.
+/// What marks a namespace or an Authority as made for a test: `dev/borrow` removes it.
+pub const MARK: (&str, &str) = ("usher.dev/test", "true");
+
+/// A cluster to stand on.
 pub struct Ground {
-    directory: tempfile::TempDir,
-    supervisor: Child,
+    /// The administrator's.
+    kubeconfig: PathBuf,
+    /// Only the API server's own log, or who carried Usher's requests, knows what was forbidden.
+    witness: Witness,
+}
+
+enum Witness {
+    /// A control plane of its own, gone when this is dropped or this process ends, however it ends.
+    Own { directory: tempfile::TempDir, supervisor: Child },
+    /// A cluster of the caller's: its audit log is not ours to read.
+    Borrowed { forbidden: operator::Forbidden },
 }
 
 /// Waits until `look` finds something; fails with `what` if it never does.
@@ -83,9 +95,15 @@ impl Ground {
         let mut line = String::new();
         BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("KUBECONFIG="), "the control plane did not start: {line}");
-        let ground = Self { directory, supervisor };
+        let kubeconfig = directory.path().join("kubeconfig");
+        let ground = Self { kubeconfig, witness: Witness::Own { directory, supervisor } };
         ground.kubectl(&["apply", "-f", root().join("deploy/rbac.yaml").to_str().unwrap()]);
         ground
+    }
+
+    /// The cluster that `dev/borrow` lends, with Usher's resources and rights applied.
+    fn borrowed(kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig, witness: Witness::Borrowed { forbidden: operator::Forbidden::default() } }
     }
 
     /// Runs kubectl as the administrator and returns what it printed.
@@ -117,7 +135,7 @@ impl Ground {
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.directory.path().join("kubeconfig")
+        self.kubeconfig.clone()
     }
 
     async fn config(&self) -> Config {
@@ -165,7 +183,10 @@ impl Ground {
 
     /// Every request that Usher has made so far, in order.
     pub fn requests(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
+        let Witness::Own { directory, .. } = &self.witness else {
+            panic!("the audit log of a cluster that was borrowed is not ours: use Ground::own");
+        };
+        let log = std::fs::read_to_string(directory.path().join("audit.log")).unwrap_or_default();
         log.lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|entry| entry["user"]["username"] == USHER && entry["stage"] == "ResponseComplete")
@@ -183,15 +204,19 @@ impl Ground {
 
     /// Every request that Usher had no right to make.
     pub fn forbidden(&self) -> Vec<String> {
-        self.requests().into_iter().filter(|request| request.ends_with(" 403")).collect()
+        match &self.witness {
+            Witness::Own { .. } => self.requests().into_iter().filter(|r| r.ends_with(" 403")).collect(),
+            Witness::Borrowed { forbidden } => forbidden.so_far(),
+        }
     }
 
     /// A namespace for one test, and an Authority `default` that signs for all.
     pub async fn namespace(&self) -> (Client, String) {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
         let client = self.admin().await;
-        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let marked = json!({"metadata": {"name": name, "labels": {MARK.0: MARK.1}}});
+        let namespace: Namespace = serde_json::from_value(marked).unwrap();
         Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
         apply(&client, "", &json!({
             "kind": "Authority", "metadata": {"name": "default"},
@@ -206,35 +231,49 @@ impl Ground {
 impl Drop for Ground {
     fn drop(&mut self) {
         // The supervisor tears everything down when its input ends.
-        drop(self.supervisor.stdin.take());
-        let _ = self.supervisor.wait();
+        if let Witness::Own { supervisor, .. } = &mut self.witness {
+            drop(supervisor.stdin.take());
+            let _ = supervisor.wait();
+        }
     }
+}
+
+/// What `dev/borrow` lends. `CLUSTER=existing` without it would silently mean another cluster.
+fn lent() -> Option<PathBuf> {
+    let lent = std::env::var_os("USHER_BORROWED").map(PathBuf::from);
+    let asked = std::env::var_os("CLUSTER").is_some_and(|cluster| cluster == "existing");
+    assert!(
+        lent.is_some() || !asked,
+        "CLUSTER=existing: run this as `dev/borrow cargo test …`, or `make test`"
+    );
+    lent
 }
 
 /// The control plane and operator that scenarios share.
 pub fn shared() -> &'static Ground {
     // Never dropped: the supervisor sees its input end when this process does.
     static SHARED: LazyLock<Ground> = LazyLock::new(|| {
-        let ground = Ground::own();
+        let ground = lent().map_or_else(Ground::own, Ground::borrowed);
         let (told, started) = std::sync::mpsc::channel();
-        let kubeconfig = ground.kubeconfig();
-        let token = ground.kubectl(&["create", "token", "usher", "-n", "usher-system", "--duration=24h"]);
+        let kubeconfig = ground.kubeconfig_of_usher();
+        let forbidden = match &ground.witness {
+            Witness::Borrowed { forbidden } => Some(forbidden.clone()),
+            Witness::Own { .. } => None,
+        };
         // A thread with a runtime of its own: it outlives the test that happens to come first.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-                let mut config =
+                let kubeconfig = Kubeconfig::from_yaml(&kubeconfig).unwrap();
+                let config =
                     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-                config.auth_info = kube::config::AuthInfo {
-                    token: Some(token.trim().to_owned().into()),
-                    ..kube::config::AuthInfo::default()
+                let client = match forbidden {
+                    Some(forbidden) => forbidden.client(config),
+                    None => Client::try_from(config).unwrap(),
                 };
                 let directory = tempfile::tempdir().unwrap();
                 let ledger = directory.path().join("ledger.db");
-                let operator =
-                    Operator::start(Client::try_from(config).unwrap(), &ledger, std::sync::Arc::new(Machine))
-                        .await;
+                let operator = Operator::start(client, &ledger, std::sync::Arc::new(Machine)).await;
                 told.send(()).unwrap();
                 operator.run_on().await;
             });
@@ -260,6 +299,9 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<V
         other => panic!("apply {other}?"),
     };
     object["apiVersion"] = json!(version);
+    if namespace.is_empty() {
+        object["metadata"]["labels"][MARK.0] = json!(MARK.1);
+    }
     let gvk =
         kube::core::GroupVersionKind::try_from(&kube::core::TypeMeta { api_version: version.into(), kind })
             .unwrap();

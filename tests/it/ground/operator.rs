@@ -5,13 +5,14 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
 };
 
+use http::{Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use kube::Client;
+use kube::{Client, Config, client::Body};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -145,5 +146,33 @@ impl Operator {
         let text = self.metrics.text();
         let counts = text.lines().filter(|line| line.starts_with(&prefix));
         counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+/// Usher's requests that were answered with 403, told by whoever carries them.
+#[derive(Debug, Clone, Default)]
+pub struct Forbidden(Arc<Mutex<Vec<String>>>);
+
+impl Forbidden {
+    /// A client that tells.
+    pub fn client(&self, config: Config) -> Client {
+        let (inner, told) = (Client::try_from(config).unwrap(), self.0.clone());
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (inner, told) = (inner.clone(), told.clone());
+            async move {
+                let what = format!("{} {} 403", request.method(), request.uri());
+                let response = inner.send(request).await?;
+                if response.status() == StatusCode::FORBIDDEN {
+                    told.lock().unwrap().push(what);
+                }
+                Ok::<_, kube::Error>(response)
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    /// What was told so far.
+    pub fn so_far(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
     }
 }
