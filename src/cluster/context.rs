@@ -74,7 +74,7 @@ impl<L> Context<L> {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            events: Events::new(client.clone()),
+            events: Events::new(client.clone(), edge.clone()),
             client,
             ledger,
             edge,
