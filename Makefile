@@ -31,6 +31,12 @@ down: ## End what `make up` brought up
 test: ## Set up and run every test that needs no privileged node
 	@dev/test
 
+.PHONY: bench
+bench: ## Measure Usher's numbers (ROWS="verify latency" chooses rows, SCALE=0.02 is a quick trial)
+	@dev/setup
+	@dev/control-plane build
+	@cargo bench --quiet --locked --bench numbers
+
 .PHONY: check
 check: ## Check formatting, lints, scripts, and that generated files are up to date
 	@dev/setup check

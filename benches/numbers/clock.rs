@@ -1,0 +1,20 @@
+//! The one clock of the measurements.
+
+use std::time::{Duration, Instant};
+
+/// An instant to count from.
+#[derive(Debug, Clone, Copy)]
+pub struct Since(Instant);
+
+impl Since {
+    /// From now on.
+    #[expect(clippy::disallowed_methods, reason = "measuring is what this program is for")]
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,134 @@
+//! Usher at size: what it takes, what it does while nothing happens, and how soon it is back.
+
+use std::time::Duration;
+
+use kube::Client;
+
+use crate::{
+    Failure,
+    clock::Since,
+    ground::Ground,
+    people,
+    plan::{Plan, Row},
+    report::{Line, tell},
+    stats::Sorted,
+    usher::Usher,
+    watching::{Arrivals, Ready, tally},
+};
+
+const LICENSES: usize = 10_000;
+const SEATS_EACH: usize = 2;
+/// How long idleness is looked at, once nothing was written for a while.
+const IDLE: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_secs(5);
+const RESTARTS: usize = 5;
+const MOST_MEMORY: f64 = 200.0;
+const MOST_WRITES: f64 = 10.0;
+
+/// Measures the rows `memory`, `idle` and `restart`.
+pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let licenses = plan.scaled(LICENSES);
+    let ground = Ground::start()?;
+    let admin = ground.admin().await?;
+    people::settle(&admin).await?;
+    people::many(&admin, licenses, SEATS_EACH).await?;
+    // For those who come after a restart.
+    people::license(&admin, "team", RESTARTS).await?;
+    let size = format!("{licenses} Licenses, {} Seats", licenses * SEATS_EACH);
+    tell(&size);
+
+    let mut ready = Ready::watch(&admin);
+    let (kubeconfig, ledger) = (ground.kubeconfig_of_usher()?, ground.path("ledger.db"));
+    let mut usher = Usher::start(&kubeconfig, &ledger)?;
+    ready.are(licenses * (1 + SEATS_EACH) + 1).await?;
+    drop(ready);
+    let first = usher.most_memory()?;
+    tell(&format!("all are ready: VmHWM {first:.0} MiB, {:.1?} of CPU", usher.cpu()?));
+    let mut lines = Vec::new();
+    if plan.has(Row::Idle) {
+        lines.push(idle(&ground, &size).await?);
+    }
+    if plan.has(Row::Restart) || plan.has(Row::Memory) {
+        let mut times = Vec::new();
+        let mut later: f64 = 0.0;
+        for number in 0..RESTARTS {
+            times.push(restart(&mut usher, &ground, &admin, number).await?);
+            later = later.max(usher.most_memory()?);
+        }
+        if plan.has(Row::Restart) {
+            lines.push(restarts(&size, &times));
+        }
+        if plan.has(Row::Memory) {
+            lines.insert(0, memory(&size, first, later));
+        }
+    }
+    Ok(lines)
+}
+
+fn memory(size: &str, first: f64, later: f64) -> Line {
+    let most = first.max(later);
+    Line {
+        what: format!("memory (VmHWM, start-up included): {size}, no activations yet"),
+        goal: Some((format!("≤ {MOST_MEMORY:.0} MiB"), most <= MOST_MEMORY)),
+        figure: format!("{most:.0} MiB"),
+        detail: format!("{first:.0} MiB binding them all, {later:.0} MiB starting beside them"),
+    }
+}
+
+/// What is written in a minute in which nothing happens.
+async fn idle(ground: &Ground, size: &str) -> Result<Line, Failure> {
+    let mut pause = tokio::time::interval(CALM);
+    pause.tick().await;
+    loop {
+        let before = ground.audited()?;
+        pause.tick().await;
+        if !ground.requests_since(before)?.iter().any(crate::ground::Request::writes) {
+            break;
+        }
+    }
+    let mut minute = tokio::time::interval(IDLE);
+    minute.tick().await;
+    let before = ground.audited()?;
+    minute.tick().await;
+    let requests = ground.requests_since(before)?;
+    let writes: Vec<_> = requests.into_iter().filter(crate::ground::Request::writes).collect();
+    let rate = f64::from(u32::try_from(writes.len())?) / IDLE.as_secs_f64();
+    let what = tally(writes)
+        .into_iter()
+        .map(|(request, count)| format!("{} {} {count}", request.verb, request.resource));
+    let what = what.collect::<Vec<_>>().join(", ");
+    Ok(Line {
+        what: format!("etcd writes while nothing happens, over a minute: {size}"),
+        goal: Some((format!("≤ {MOST_WRITES:.0}/s"), rate <= MOST_WRITES)),
+        figure: format!("{rate:.1}/s"),
+        detail: if what.is_empty() { "none at all".into() } else { what },
+    })
+}
+
+/// Kills Usher, starts it again, and asks for a seat; until its Secret is there.
+async fn restart(
+    usher: &mut Usher,
+    ground: &Ground,
+    admin: &Client,
+    number: usize,
+) -> Result<Duration, Failure> {
+    let mut arrivals = Arrivals::watch(admin).await?;
+    let (kubeconfig, ledger) = (ground.path("usher.kubeconfig"), ground.path("ledger.db"));
+    let begun = Since::now();
+    usher.kill();
+    *usher = Usher::start(&kubeconfig, &ledger)?;
+    people::seat(admin, "team", &format!("late-{number}")).await?;
+    arrivals.next().await?;
+    Ok(begun.elapsed())
+}
+
+fn restarts(size: &str, times: &[Duration]) -> Line {
+    let times = Sorted::millis(times);
+    let (least, most) = times.spread();
+    Line {
+        what: format!("killed → the next one's first Secret: {size}"),
+        goal: None,
+        figure: format!("{:.1} s", times.median() / 1_000.0),
+        detail: format!("{RESTARTS} times, {:.1} to {:.1} s", least / 1_000.0, most / 1_000.0),
+    }
+}
