@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
+use serde::Deserialize;
 use usher_license::{Trust, verify};
 
 use crate::{Failure, clock::Since, report::Line, stats::Sorted};
@@ -46,15 +47,25 @@ pub fn measure() -> Result<Line, Failure> {
     })
 }
 
+#[derive(Deserialize)]
+struct Jwks {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    kid: String,
+    x: String,
+}
+
 /// What a program would check that has nothing but the signature to check.
 fn bare(document: &[u8]) -> Result<(VerifyingKey, Vec<u8>, Signature), Failure> {
     let text = std::str::from_utf8(document)?;
     let (message, signature) = text.rsplit_once('.').ok_or("not a JWS")?;
     let kid = usher_license::License::parse(document)?.unverified_kid().to_owned();
-    let jwks: serde_json::Value = serde_json::from_slice(JWKS)?;
-    let keys = jwks["keys"].as_array().ok_or("no keys")?;
-    let key = keys.iter().find(|key| key["kid"] == kid.as_str()).ok_or("the document's key is not there")?;
-    let key = URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap_or_default())?;
+    let Jwks { keys } = serde_json::from_slice(JWKS)?;
+    let key = keys.into_iter().find(|key| key.kid == kid).ok_or("the document's key is not there")?;
+    let key = URL_SAFE_NO_PAD.decode(key.x)?;
     Ok((
         VerifyingKey::from_bytes(&key.try_into().map_err(|_| "a key of another length")?)?,
         message.as_bytes().to_vec(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, ResourceExt as _,
+    Api,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -27,10 +27,11 @@ pub(super) fn digest(labels: &BTreeMap<String, String>, data: &BTreeMap<String, 
 
 /// What the index keeps of a ConfigMap.
 pub(super) fn slim(map: ConfigMap) -> Slim<ConfigMap> {
-    let mut kept = map.labels().clone();
+    let ConfigMap { metadata, data, .. } = map;
+    let mut kept = metadata.labels.clone().unwrap_or_default();
     kept.retain(|name, _| [labels::AUTHORITY, labels::MANAGED_BY].contains(&name.as_str()));
-    let digest = digest(&kept, &map.data.clone().unwrap_or_default());
-    Slim::new(map, digest)
+    let digest = digest(&kept, &data.unwrap_or_default());
+    Slim::new(&metadata, digest)
 }
 
 /// Writes the ConfigMap `key`, with this data and nothing else in it.

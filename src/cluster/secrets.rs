@@ -120,13 +120,13 @@ fn digest(
 
 /// What the index keeps of a Secret: the digest of our labels, our data and our owner in it.
 pub(super) fn slim(secret: Secret) -> Slim<Secret> {
+    let Secret { metadata, data, .. } = secret;
     let ours = [labels::LICENSE, labels::SUBJECT, labels::MANAGED_BY];
-    let mut kept = secret.labels().clone();
+    let mut kept = metadata.labels.clone().unwrap_or_default();
     kept.retain(|name, _| ours.contains(&name.as_str()));
-    let data = secret.data.clone().unwrap_or_default();
-    let owner = secret.owner_references().iter().find(|o| o.controller == Some(true)).map(|o| o.uid.clone());
-    let digest = digest(&kept, &data, owner.as_deref());
-    Slim::new(secret, digest)
+    let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    let digest = digest(&kept, &data.unwrap_or_default(), owner.map(|owner| owner.uid.as_str()));
+    Slim::new(&metadata, digest)
 }
 
 /// How writing a Secret went.

@@ -30,7 +30,7 @@ use crate::cluster::{
     Context,
     api::{Authority, Edition, License, Seat, UserAssignment},
     config_maps,
-    index::{Index, Slim},
+    index::{Index, Shelved, Slim},
     labels,
     queue::Task,
     rights::{DOCUMENTS, EVERYWHERE},
@@ -96,9 +96,7 @@ fn watch<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Result<E
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher(api, config)
-        .default_backoff()
-        .map(|event| event.map(|event| event.modify(|object| drop(object.meta_mut().managed_fields.take()))))
+    watcher(api, config).default_backoff()
 }
 
 fn ours() -> watcher::Config {
@@ -178,7 +176,7 @@ fn granted_event<L>(
     }
 }
 
-fn slimmed<K: Resource>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<Slim<K>> {
+fn slimmed<K>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<Slim<K>> {
     match event {
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
@@ -188,7 +186,7 @@ fn slimmed<K: Resource>(event: Event<K>, slim: impl Fn(K) -> Slim<K>) -> Event<S
     }
 }
 
-async fn follow<L, K: Resource<DynamicType = ()>>(
+async fn follow<L, K: Shelved>(
     context: Arc<Context<L>>,
     events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
     put: impl Fn(&Index, Event<K>) -> BTreeSet<Task>,
@@ -204,7 +202,7 @@ async fn follow<L, K: Resource<DynamicType = ()>>(
                     context.push(tasks);
                 }
             }
-            Err(error) => warn!(kind = %K::kind(&()), "{}", said(&error)),
+            Err(error) => warn!(kind = %K::kind(), "{}", said(&error)),
         }
     }
 }

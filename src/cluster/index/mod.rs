@@ -32,13 +32,13 @@ use kube::{
 use crate::{
     cluster::{
         api::{Authority, Edition, License, Seat, UserAssignment},
-        labels,
         queue::Task,
     },
     domain::license::{Key, Uid},
 };
 
 use members::{Members, Touched};
+pub(super) use shelf::Shelved;
 use shelf::{Shelf, key_of};
 use slim::Seen;
 pub use slim::Slim;
@@ -177,7 +177,7 @@ impl Index {
     /// One of our ConfigMaps came, changed or went.
     pub fn config_map_event(&self, event: Event<Slim<ConfigMap>>) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
-        self.write(|s| s.config_maps.event(event, |map| tasks.extend(labels::task_of(&map.meta))));
+        self.write(|s| s.config_maps.event(event, |map| tasks.extend(map.task.clone())));
         tasks
     }
 

@@ -6,7 +6,8 @@ use k8s_openapi::api::{core::v1::Secret, rbac::v1::RoleBinding};
 use kube::{core::PartialObjectMeta, runtime::watcher::Event};
 
 use super::{
-    Index, Shelf, Shelves, key_of, labels,
+    Index, Shelf, Shelves, key_of,
+    shelf::Shelved as _,
     slim::{Seen, Slim},
 };
 use crate::{
@@ -42,7 +43,7 @@ impl Index {
         let mut tasks = BTreeSet::new();
         self.write(|s| {
             if let Some(shelf) = s.secrets.get_mut(scope) {
-                shelf.event(event, |secret| tasks.extend(labels::task_of(&secret.meta)));
+                shelf.event(event, |secret| tasks.extend(secret.task.clone()));
             }
         });
         tasks
@@ -51,7 +52,7 @@ impl Index {
     /// We wrote this Secret.
     pub fn note_secret(&self, secret: Slim<Secret>) {
         self.write(|s| {
-            let namespace = key_of(&secret).namespace;
+            let namespace = secret.key().namespace;
             let scope = if s.secrets.contains_key(EVERYWHERE) { EVERYWHERE } else { &namespace };
             if let Some(shelf) = s.secrets.get_mut(scope) {
                 shelf.note(secret);

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
 
 use crate::domain::license::Key;
@@ -27,27 +28,70 @@ impl<T> Default for Shelf<T> {
     }
 }
 
+/// What a shelf must know of an object.
+pub(in crate::cluster) trait Shelved {
+    /// What it is, for messages.
+    fn kind() -> String;
+    /// Its namespace and name.
+    fn key(&self) -> Key;
+    /// Tells it from its namesakes.
+    fn uid(&self) -> Option<&str>;
+    /// Versions count across all objects of a kind. One that is not a number cannot be compared.
+    fn version(&self) -> Option<u64>;
+    /// Takes out what nobody here reads.
+    fn lighten(&mut self);
+}
+
+/// kubectl's copy of all that was applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl<K: Resource<DynamicType = ()>> Shelved for K {
+    fn kind() -> String {
+        <K as Resource>::kind(&()).into_owned()
+    }
+    fn key(&self) -> Key {
+        key_of(self)
+    }
+    fn uid(&self) -> Option<&str> {
+        self.meta().uid.as_deref()
+    }
+    fn version(&self) -> Option<u64> {
+        version_in(self.meta())
+    }
+    /// Who wrote which field is most of an object.
+    fn lighten(&mut self) {
+        let meta = self.meta_mut();
+        meta.managed_fields = None;
+        if let Some(annotations) = &mut meta.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+}
+
 pub(super) fn key_of(object: &impl Resource) -> Key {
-    let meta = object.meta();
+    key_in(object.meta())
+}
+
+pub(super) fn key_in(meta: &ObjectMeta) -> Key {
     Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-fn version(object: &impl Resource) -> Option<u64> {
-    object.meta().resource_version.as_deref()?.parse().ok()
+pub(super) fn version_in(meta: &ObjectMeta) -> Option<u64> {
+    meta.resource_version.as_deref()?.parse().ok()
 }
 
 /// Whether `former` is as new as `object`. Versions that are not numbers cannot be compared: then it is not.
-fn as_new(former: &impl Resource, object: &impl Resource) -> bool {
-    match (version(former), version(object)) {
+fn as_new(former: &impl Shelved, object: &impl Shelved) -> bool {
+    match (former.version(), object.version()) {
         (Some(former), Some(new)) => former >= new,
         _ => false,
     }
 }
 
-impl<T: Resource> Shelf<T> {
+impl<T: Shelved> Shelf<T> {
     /// Puts `object` in unless what is there is as new. Returns whether it did, and what was there.
-    pub(super) fn put(&mut self, object: T) -> (bool, Option<Arc<T>>, Arc<T>) {
-        let key = key_of(&object);
+    pub(super) fn put(&mut self, mut object: T) -> (bool, Option<Arc<T>>, Arc<T>) {
+        let key = object.key();
         if let Some(listing) = &mut self.listing {
             listing.insert(key.clone());
         }
@@ -58,6 +102,7 @@ impl<T: Resource> Shelf<T> {
         {
             return (false, None, former.clone());
         }
+        object.lighten();
         let object = Arc::new(object);
         self.items.insert(key, object.clone());
         (true, former, object)
@@ -65,22 +110,22 @@ impl<T: Resource> Shelf<T> {
 
     /// Puts in what we wrote, unless the watch knows better.
     pub(super) fn note(&mut self, object: T) {
-        if version(&object).is_some_and(|version| version > self.seen) {
+        if object.version().is_some_and(|version| version > self.seen) {
             self.put(object);
         }
     }
 
     /// Takes `object` out, unless another one has its name by now.
     fn take(&mut self, object: &T) -> Option<Arc<T>> {
-        let key = key_of(object);
-        let same = self.items.get(&key).is_some_and(|there| there.meta().uid == object.meta().uid);
+        let key = object.key();
+        let same = self.items.get(&key).is_some_and(|there| there.uid() == object.uid());
         if same { self.items.remove(&key) } else { None }
     }
 
     /// Applies a watch event; `touched` is told every object that came, changed or went.
     pub(super) fn event(&mut self, event: Event<T>, mut touched: impl FnMut(&T)) {
         if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event {
-            self.seen = self.seen.max(version(object).unwrap_or(0));
+            self.seen = self.seen.max(object.version().unwrap_or(0));
         }
         match event {
             Event::Init => self.listing = Some(HashSet::new()),
@@ -104,5 +149,37 @@ impl<T: Resource> Shelf<T> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+    use serde_json::json;
+
+    use super::*;
+
+    fn heavy(version: u32) -> Secret {
+        serde_json::from_value(json!({"metadata": {
+            "name": "a", "namespace": "design", "resourceVersion": version.to_string(),
+            "managedFields": [{"manager": "usher", "fieldsV1": {"f:data": {}}}],
+            "annotations": {LAST_APPLIED: "{}", "usher.dev/paused": "true"},
+        }}))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_nobody_reads_is_not_kept_whether_the_watch_brought_it_or_we_wrote_it() {
+        let mut shelf = Shelf::default();
+        let light = |shelf: &Shelf<Secret>, version: &str| {
+            let meta = &shelf.items[&Key::new("design", "a")].metadata;
+            assert_eq!((meta.resource_version.as_deref(), &meta.managed_fields), (Some(version), &None));
+            let kept: Vec<&String> = meta.annotations.as_ref().unwrap().keys().collect();
+            assert_eq!(kept, ["usher.dev/paused"]);
+        };
+        shelf.event(Event::Apply(heavy(1)), |_| {});
+        light(&shelf, "1");
+        shelf.note(heavy(2));
+        light(&shelf, "2");
     }
 }

@@ -1,34 +1,48 @@
-//! Objects whose content is not kept, only its digest: Secrets, above all.
+//! Objects of which only so much is kept as a look needs: Secrets, above all, of which there are the most.
 
-use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
+use std::marker::PhantomData;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+
+use super::shelf::{Shelved, key_in, version_in};
+use crate::{
+    cluster::{labels, queue::Task},
+    domain::license::Key,
+};
 
 /// A Secret or ConfigMap as it was last seen, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Of the object.
     pub uid: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
     /// The digest of what we care about in it.
     pub digest: String,
 }
 
-/// An object without its content.
+/// An object without its content, and of its metadata what tells it from others.
 #[derive(Debug, Clone)]
 pub struct Slim<K> {
-    pub(super) meta: ObjectMeta,
+    key: Key,
+    uid: Option<String>,
+    version: Option<u64>,
+    /// Who looks after it.
+    pub(super) task: Option<Task>,
     digest: String,
     kind: PhantomData<K>,
 }
 
-impl<K: Resource> Slim<K> {
-    /// Keeps the digest of `object`'s content, not the content.
-    pub fn new(mut object: K, digest: String) -> Self {
-        let meta = std::mem::take(object.meta_mut());
-        Self { meta, digest, kind: PhantomData }
+impl<K> Slim<K> {
+    /// Keeps the digest of the object's content, not the content.
+    pub fn new(meta: &ObjectMeta, digest: String) -> Self {
+        Self {
+            key: key_in(meta),
+            uid: meta.uid.clone(),
+            version: version_in(meta),
+            task: labels::task_of(meta),
+            digest,
+            kind: PhantomData,
+        }
     }
 
     /// The digest of its content.
@@ -37,33 +51,22 @@ impl<K: Resource> Slim<K> {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        Seen {
-            uid: self.meta.uid.clone().unwrap_or_default(),
-            labels: self.meta.labels.clone().unwrap_or_default(),
-            digest: self.digest.clone(),
-        }
+        Seen { uid: self.uid.clone().unwrap_or_default(), digest: self.digest.clone() }
     }
 }
 
-impl<K: Resource> Resource for Slim<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-    fn kind(dynamic: &Self::DynamicType) -> Cow<'_, str> {
-        K::kind(dynamic)
+impl<K: Resource<DynamicType = ()>> Shelved for Slim<K> {
+    fn kind() -> String {
+        <K as Resource>::kind(&()).into_owned()
     }
-    fn group(dynamic: &Self::DynamicType) -> Cow<'_, str> {
-        K::group(dynamic)
+    fn key(&self) -> Key {
+        self.key.clone()
     }
-    fn version(dynamic: &Self::DynamicType) -> Cow<'_, str> {
-        K::version(dynamic)
+    fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
     }
-    fn plural(dynamic: &Self::DynamicType) -> Cow<'_, str> {
-        K::plural(dynamic)
+    fn version(&self) -> Option<u64> {
+        self.version
     }
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
-    }
+    fn lighten(&mut self) {}
 }

@@ -1,7 +1,7 @@
 use kube::Resource as _;
 
 use super::*;
-use crate::cluster::rights::EVERYWHERE;
+use crate::cluster::{labels, rights::EVERYWHERE};
 
 fn secret(uid: &str, version: u64) -> Slim<Secret> {
     let mut secret = Secret::default();
@@ -9,7 +9,7 @@ fn secret(uid: &str, version: u64) -> Slim<Secret> {
     (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
     (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
     meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
-    Slim::new(secret, version.to_string())
+    Slim::new(&secret.metadata, version.to_string())
 }
 
 fn index() -> Index {
