@@ -112,3 +112,18 @@ fn read_header(json: &[u8], typ: Typ) -> Result<String, Error> {
     }
     header.kid.ok_or_else(|| Error::malformed("header", "it has no `kid`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_byte_too_many_is_not_read() {
+        let bytes = vec![b'A'; 65_537];
+        assert_eq!(bounded("key set", &bytes[..65_536]), Ok(()));
+        assert_eq!(
+            bounded("key set", &bytes),
+            Err(Error::Oversized { what: "key set", limit: 65_536, found: 65_537 })
+        );
+    }
+}

@@ -123,3 +123,19 @@ fn is_for_us(jwk: &Value) -> bool {
         && matches!(member("use"), None | Some("sig"))
         && matches!(member("alg"), None | Some("EdDSA" | "Ed25519"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jws::MAX_BYTES;
+
+    #[test]
+    fn a_jwk_set_with_one_byte_too_many_is_not_read() {
+        let mut set = br#"{"keys":[]}"#.to_vec();
+        set.resize(MAX_BYTES, b' ');
+        assert!(Keys::from_jwks(&set).is_ok());
+        set.push(b' ');
+        let refusal = Keys::from_jwks(&set).expect_err("a refusal");
+        assert_eq!(refusal, Error::Oversized { what: "jwks", limit: MAX_BYTES, found: MAX_BYTES + 1 });
+    }
+}

@@ -16,6 +16,7 @@ pub(super) fn jwk_sets() -> Result<JwkSets, serde_json::Error> {
     let before = |key: &str| good.replacen(r#""keys":["#, &format!(r#""keys":[{key},"#), 1);
     case("ok", 2, "two keys", good.clone());
     case("ok", 1, "a bare key", format!(r#"{{"keys":[{}]}}"#, text(&jwk(&stranger()))?));
+    case("ok", 2, "alg Ed25519 of RFC 9864", good.replacen(r#""alg":"EdDSA""#, r#""alg":"Ed25519""#, 1));
     case("ok", 0, "no key", r#"{"keys":[]}"#.to_owned());
     case("ok", 2, "an RSA key", before(r#"{"kty":"RSA","use":"sig","kid":"a","n":"AQAB","e":"AQAB"}"#));
     case("ok", 2, "a key for encryption", before(r#"{"kty":"OKP","crv":"Ed25519","x":"AA","use":"enc"}"#));

@@ -1,6 +1,7 @@
 //! Documents whose outer form, header or signature is wrong; the payload is a good one.
 
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::{Digest as _, Sha512};
 use usher_license::{Claims, Limits, MAX_BYTES, MAX_DEPTH, Typ, attach, signing_input};
 
 use super::{
@@ -91,9 +92,17 @@ pub(super) fn signatures(good: &str, case: &mut Case<'_>) -> Result<(), serde_js
     case("unknown-key", "a key that nobody trusts", license_of(good, &stranger()));
     case("unknown-key", "the root key", license_of(good, &root_key()));
     case("key-expired", "a key at its not-after", license_of(good, &retired_key()));
+    case(
+        "key-expired",
+        "a stranger's signature under a key at its not-after",
+        sign(&signing_input(Typ::License, &jwk(&retired_key()).thumbprint(), good.as_bytes()), &stranger()),
+    );
     let input = signing_input(Typ::License, &jwk(&signing_key()).thumbprint(), good.as_bytes());
     case("bad-signature", "a stranger's signature under a trusted kid", sign(&input, &stranger()));
     case("bad-signature", "a signature of zeros", attach(&input, &[0; 64]));
+    case("bad-signature", "a payload that is no JSON, and not signed", {
+        attach(&signing_input(Typ::License, &jwk(&signing_key()).thumbprint(), b"{"), &[0; 64])
+    });
     let other = signing_key().sign(b"something else").to_bytes();
     case("bad-signature", "a signature over something else", attach(&input, &other));
     let larger = text(&Claims { limits: Limits { seats: Some(2_000), ..claims().limits }, ..claims() })?;
@@ -105,7 +114,26 @@ pub(super) fn signatures(good: &str, case: &mut Case<'_>) -> Result<(), serde_js
         "a second signature made from the first, S + L",
         attach(&input, &plus_group_order(signature)),
     );
+    case(
+        "bad-signature",
+        "a signature whose R has small order",
+        attach(&input, &with_neutral_r(input.as_bytes(), &signing_key())),
+    );
     Ok(())
+}
+
+/// What RFC 8032 §5.1.7 takes and a strict verifier refuses: R is the neutral element, and so S is only H(R ‖ A ‖ M) · a.
+fn with_neutral_r(message: &[u8], key: &SigningKey) -> [u8; 64] {
+    let mut signature = [0; 64];
+    signature.iter_mut().take(1).for_each(|byte| *byte = 1);
+    let (r, s) = signature.split_at_mut(32);
+    let factor =
+        Sha512::new().chain_update(&*r).chain_update(key.verifying_key()).chain_update(message).finalize();
+    let a = key.to_scalar();
+    let bits = factor.iter().rev().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1));
+    let product = bits.fold(a + -a, |sum, bit| if bit { sum + sum + a } else { sum + sum });
+    s.copy_from_slice(product.as_bytes());
+    signature
 }
 
 /// The other encoding of the same scalar S, which RFC 8032 §5.1.7 forbids: S + L, little-endian, in the second half.
