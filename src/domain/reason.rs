@@ -119,8 +119,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_a_camel_case_word_with_a_sentence() {
+        assert_eq!(Reason::NoFreeSeat.to_string(), "NoFreeSeat");
         for (reason, doc) in Reason::ALL {
-            assert!(reason.as_str().chars().all(char::is_alphanumeric), "{reason}");
+            let word = reason.to_string();
+            assert!(
+                word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphanumeric),
+                "{word}"
+            );
             assert!(doc.trim().ends_with('.'), "{reason}: {doc}");
         }
     }

@@ -195,6 +195,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_does_not_name_is_refused() {
+        fn none<T: std::str::FromStr<Err = InvalidText>>(what: &str, texts: &[&str]) {
+            for text in texts.iter().chain(&["", "ä", "a\nb", "a\n", " a", "-a"]) {
+                assert_eq!(text.parse::<T>().err().map(|refusal| refusal.what), Some(what), "{text:?}");
+            }
+        }
+        none::<Product>("product", &["Cad", "cad-", "cad.", ".cad", "a b", "a_b"]);
+        none::<Customer>("customer", &["acme-", "acme@", "Acme!", ".acme"]);
+        none::<FeatureName>("feature name", &["a b", "render.", "render_", "a@b"]);
+        none::<Email>("email", &["Ann <ann@acme.example>", "ann@acme.example ", "ann@[127.0.0.1]"]);
+        none::<Issuer>("issuer", &["https://", "HTTPS://usher.acme.example", "https://usher.acme.example:x"]);
+        none::<DeviceId>("device id", &["a b", "9f:", "9f-", "a@b"]);
+        none::<DeviceName>("device name", &["Lab 3-", "<b>", "Lab_", "(a)"]);
+        none::<Label>("name", &["Cad", "cad-", "a.b", "a_b", "a b"]);
+        assert_eq!("a b".parse::<Subject>().unwrap_err().what, "subject");
+        assert_eq!("ä".parse::<Subject>().unwrap_err().what, "subject");
+    }
+
+    #[test]
+    fn what_is_read_from_a_resource_obeys_the_same_rule() {
+        let read = serde_json::from_str::<Product>;
+        assert_eq!(read(r#""cad""#).unwrap(), "cad".parse().unwrap());
+        let refusal = read(r#""CAD""#).unwrap_err().to_string();
+        assert!(refusal.starts_with("product must be lower-case letters"), "{refusal}");
+        assert_eq!(serde_json::to_string(&"cad".parse::<Product>().unwrap()).unwrap(), r#""cad""#);
+    }
+
+    #[test]
     fn a_text_that_is_one_byte_too_long_is_refused() {
         assert!("a".repeat(63).parse::<Product>().is_ok());
         assert!("a".repeat(64).parse::<Product>().is_err());
