@@ -48,6 +48,10 @@ check: ## Check formatting, lints, scripts, and that generated files are up to d
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); \
 	else echo 'check: skipped the scripts: shellcheck is not installed'; fi
 
+.PHONY: mutants
+mutants: ## Change the code in one place at a time, and list the changes that no test notices
+	@dev/mutants
+
 .PHONY: generate
 generate: ## Write the files that are made from code
 	cargo run --quiet --locked -- crds --dir crds
