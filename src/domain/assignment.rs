@@ -158,6 +158,7 @@ mod tests {
     #[test]
     fn the_name_of_a_made_seat_is_fixed_and_tells_nobodys_name() {
         let name = |license: &str, user: &str| seat_name(&Uid(license.into()), &email(user));
+        assert_eq!(name("l", "ann"), "u-643ead4c8a609465e3cb");
         assert_eq!(name("l", "ann"), name("l", "ANN"));
         assert_ne!(name("l", "ann"), name("l", "bob"));
         assert_ne!(
@@ -165,7 +166,5 @@ mod tests {
             name("m", "ann"),
             "who does not know the UID cannot test a list of names"
         );
-        assert_eq!(name("l", "ann").len(), 22);
-        assert!(name("l", "ann").starts_with("u-") && !name("l", "ann").contains("ann"));
     }
 }

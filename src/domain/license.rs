@@ -349,6 +349,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn only_what_is_in_force_or_will_be_gives_free_seats() {
+        assert!([Phase::NotYetValid, Phase::Active, Phase::Overdue].into_iter().all(Phase::grants));
+        assert!(![Phase::Suspended, Phase::Expired].into_iter().any(Phase::grants));
+    }
+
+    #[test]
+    fn an_object_is_told_by_its_uid_or_by_its_namespace_and_name() {
+        assert_eq!(Uid("5f0c1d52".into()).to_string(), "5f0c1d52");
+        assert_eq!(Key::new("design", "cad").to_string(), "design/cad");
+    }
+
+    #[test]
     fn the_name_of_a_device_does_not_make_it_another_holder() {
         let lab = |name: &str| Holder::Device { id: "9f86".parse().unwrap(), name: name.parse().ok() };
         assert_eq!(lab("Lab 3").identity(), lab("Lab 4").identity());

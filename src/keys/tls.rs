@@ -70,6 +70,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_is_good_for_90_days_and_for_clocks_that_are_late() {
+        let mut params = CertificateParams::default();
+        // 2027-01-15T00:09:59Z: ten minutes before was yesterday.
+        validity(&mut params, Timestamp::from_second(1_799_971_799).unwrap(), CERTIFICATE_LIFE);
+        assert_eq!(params.not_before, rcgen::date_time_ymd(2027, 1, 14));
+        assert_eq!(params.not_after, rcgen::date_time_ymd(2027, 4, 15));
+    }
+
+    #[test]
     fn a_certificate_is_made_under_a_ca_that_was_written_and_read() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let ca = make_ca(now).unwrap();
