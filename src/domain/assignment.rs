@@ -8,6 +8,7 @@
 //!
 //! 1. Several assignments add up: whoever is named twice has one entry, with the highest priority, and with the group of the
 //!    most urgent assignment that has one (then the oldest, then by name).
+//!    They stand in the order in which they are listed, the most urgent assignment first.
 //! 2. A holder rests only while every assignment that names them is suspended.
 //! 3. The name of the Seat is a hash over the License's UID and the holder: it tells nobody's name, and cannot be tested against a list of
 //!    addresses by somebody who does not know the UID.
@@ -48,6 +49,8 @@ pub struct Assigned<'a> {
     pub holder: &'a Holder,
     /// The highest priority.
     pub priority: i32,
+    /// Their place among all who are named, from 1: the most urgent assignment first, in its own order.
+    pub place: usize,
     /// The group to which they count.
     pub group: Option<&'a Label>,
     /// Whether every assignment that names them is suspended.
@@ -67,9 +70,11 @@ pub fn assigned(assignments: &[Assignment]) -> BTreeMap<String, Assigned<'_>> {
     for at in urgent {
         let Some(assignment) = assignments.get(at) else { continue };
         for holder in &assignment.users {
+            let place = all.len() + 1;
             let entry = all.entry(holder.identity()).or_insert_with(|| Assigned {
                 holder,
                 priority: assignment.priority,
+                place,
                 group: None,
                 suspended: true,
                 by: Vec::new(),
@@ -123,8 +128,9 @@ mod tests {
     fn whoever_is_named_twice_is_one_with_the_highest_priority() {
         let all = [assignment("a", 1, &["ann", "Ann", "bob"]), assignment("b", 5, &["ANN"])];
         let assigned = assigned(&all);
-        let said: Vec<_> = assigned.values().map(|a| (a.holder.clone(), a.priority, a.by.clone())).collect();
-        assert_eq!(said, [(email("ann"), 5, vec![1, 0]), (email("bob"), 1, vec![0])]);
+        let said: Vec<_> =
+            assigned.values().map(|a| (a.holder.clone(), a.priority, a.place, a.by.clone())).collect();
+        assert_eq!(said, [(email("ann"), 5, 1, vec![1, 0]), (email("bob"), 1, 2, vec![0])]);
     }
 
     #[test]

@@ -100,8 +100,10 @@ pub struct Seat {
     pub holder: Holder,
     /// Higher goes first.
     pub priority: i32,
-    /// When the Seat was made: the older goes first.
+    /// When the Seat was made, in whole seconds: the older goes first.
     pub created: Timestamp,
+    /// Of Seats of one age: its holder's place in the UserAssignments, from 1; 0 for one made by hand. The lower goes first.
+    pub place: usize,
     /// The group of the License to which its holder counts.
     pub group: Option<Label>,
     /// Why it asks for nothing now: its holder keeps what they hold, and is not in the queue.

@@ -13,7 +13,8 @@
 //! 1. At most `limit` holders are bound, always; of a group at most its `seats`.
 //! 2. One holder counts once: of several Seats one stands for the holder, the others are duplicates. The one that is bound goes
 //!    on standing; when it goes and another one is there, the holder keeps the seat and the other one stands.
-//! 3. The waiting stand in order: those who fill a reserve of their group first, then priority (higher first), age (older first), name.
+//! 3. The waiting stand in order: those who fill a reserve of their group first, then priority (higher first), age
+//!    (older first; it is told in whole seconds), place in the assignments, name.
 //! 4. Reserves that are not filled stay empty.
 //! 5. Nobody loses a seat because somebody was added. A lowered limit takes from those outside reserves, then from the lowest
 //!    priority, then from whoever was bound last.

@@ -14,8 +14,8 @@ use crate::domain::{
 };
 
 /// The order of the waiting.
-pub(super) fn order(seat: &Seat) -> (Reverse<i32>, Timestamp, String, Uid) {
-    (Reverse(seat.priority), seat.created, seat.name.clone(), seat.uid.clone())
+pub(super) fn order(seat: &Seat) -> (Reverse<i32>, Timestamp, usize, String, Uid) {
+    (Reverse(seat.priority), seat.created, seat.place, seat.name.clone(), seat.uid.clone())
 }
 
 /// What is free, and for whom.

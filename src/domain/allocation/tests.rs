@@ -13,6 +13,7 @@ pub(crate) fn seat(name: &str, holder: &str, priority: i32, created: i64) -> Sea
         holder: email(holder),
         priority,
         created: at(created),
+        place: 0,
         group: None,
         rests: None,
     }
@@ -85,6 +86,15 @@ fn the_first_come_are_bound_and_the_rest_wait_in_order() {
 fn priority_goes_before_age_and_age_before_name() {
     let seats = [seat("ann", "ann", 0, 1), seat("bob", "bob", 5, 9), seat("cy", "cy", 0, 1)];
     assert_eq!(told(&simply(1, &seats, &[])), "ann=1 bob=bound cy=2");
+}
+
+#[test]
+fn of_one_age_those_who_are_listed_first_go_first() {
+    let seats: Vec<Seat> = (1..)
+        .zip(["zed", "ann", "moe"])
+        .map(|(place, name)| Seat { place, ..seat(name, name, 0, 0) })
+        .collect();
+    assert_eq!(told(&simply(1, &seats, &[])), "ann=1 moe=2 zed=bound");
 }
 
 #[test]

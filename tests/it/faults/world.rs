@@ -116,6 +116,7 @@ impl World {
                     holder: Holder::Email(format!("h{}@acme.example", (*n).min(3)).parse().unwrap()),
                     priority: i32::from(*n == 2),
                     created: Timestamp::from_second(self.made).unwrap(),
+                    place: 0,
                     group: None,
                     rests: None,
                 };

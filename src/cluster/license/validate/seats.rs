@@ -31,6 +31,8 @@ pub(in crate::cluster::license) struct Made {
     pub(in crate::cluster::license) spec: api::SeatSpec,
     /// The UserAssignments for which it is: name and UID.
     pub(in crate::cluster::license) owners: Vec<(String, Uid)>,
+    /// The place of its holder among all who are assigned: Seats are made in this order.
+    place: usize,
 }
 
 /// The Seats, for the rules and for the cluster.
@@ -73,16 +75,20 @@ pub(super) fn seats(
             name: seat.name_any(),
             priority: seat.spec.priority,
             created: seat.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
+            place: assigned.filter(|_| is_made(seat)).map_or(0, |assigned| assigned.place),
             group: assigned.and_then(|assigned| assigned.group.cloned()),
             rests: rests(license, &holder, assigned, by_hand),
             holder,
         })
     });
     let unwanted = there.iter().filter(|seat| is_unwanted(seat));
+    let mut missing: Vec<Made> =
+        made.values().filter(|made| resolved && !is_there(gathered, made)).cloned().collect();
+    missing.sort_by_key(|made| made.place);
     Seats {
         seats: counting.collect(),
         unwanted: unwanted.filter_map(|seat| Some((seat.name_any(), Uid(seat.uid()?)))).collect(),
-        missing: made.into_values().filter(|made| resolved && !is_there(gathered, made)).collect(),
+        missing,
     }
 }
 
@@ -119,6 +125,7 @@ fn made(
                 holder: holder_spec(assigned.holder)?,
                 priority: assigned.priority,
             },
+            place: assigned.place,
             owners: owners.map(|assignment| (assignment.name.clone(), assignment.uid.clone())).collect(),
         })
     };
