@@ -110,10 +110,10 @@ fn whole(report: &Report, outside: Option<&Outside>, proven: bool, now: u64) -> 
         rows.push(("lost", lost));
     }
     let unsealed = report.head - report.sealed;
-    let sealed = if unsealed == 0 {
-        "all".to_owned()
-    } else {
-        format!("up to entry {}, {unsealed} not yet", report.sealed)
+    let sealed = match (report.sealed, unsealed) {
+        (_, 0) => "all".to_owned(),
+        (0, _) => "none yet".to_owned(),
+        (sealed, unsealed) => format!("up to entry {sealed}, {unsealed} not yet"),
     };
     rows.push(("sealed", sealed));
     rows.extend(report.key.as_ref().map(|key| ("key", key.to_string())));
