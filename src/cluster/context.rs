@@ -59,8 +59,11 @@ pub struct Context<L> {
     pub metrics: Arc<Metrics>,
     pub(super) queue: Mutex<Queue>,
     pub(super) pushed: Notify,
-    signers: Mutex<HashMap<String, Signing>>,
+    signers: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
 }
+
+/// Which object it was that was read, by UID and generation.
+pub type Declaration = (Option<String>, Option<i64>);
 
 impl<L> Context<L> {
     /// Puts the parts together.
@@ -127,20 +130,43 @@ impl<L> Context<L> {
 
     /// The signer of an Authority; `None` until it was looked at once.
     pub(super) fn signing(&self, authority: &str) -> Option<Signing> {
-        self.signers.lock().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+        let signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        signers.get(authority).map(|(_, signing)| signing.clone())
     }
 
-    /// Records what became of an Authority's keys, and asks for a look at the Licenses under it.
-    pub(super) fn set_signing(&self, authority: &str, signing: Option<Signing>) {
-        {
+    /// Records what became of an Authority's keys. Asks for a look at the Licenses under it, unless nothing is other for
+    /// them: the same declaration, signed for by the same key.
+    pub(super) fn set_signing(
+        &self,
+        authority: &str,
+        declared: Option<Declaration>,
+        signing: Option<Signing>,
+    ) {
+        let same = {
             let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+            let former = signers.get(authority);
+            let same = declared.is_some()
+                && former
+                    .zip(signing.as_ref())
+                    .is_some_and(|((former, before), after)| *former == declared && alike(before, after));
             match signing {
-                Some(signing) => drop(signers.insert(authority.to_owned(), signing)),
+                Some(signing) => drop(signers.insert(authority.to_owned(), (declared, signing))),
                 None => drop(signers.remove(authority)),
             }
+            same
+        };
+        if !same {
+            let under: BTreeSet<Task> =
+                self.index.licenses_under(authority).into_iter().map(Task::License).collect();
+            self.push(under);
         }
-        let under: BTreeSet<Task> =
-            self.index.licenses_under(authority).into_iter().map(Task::License).collect();
-        self.push(under);
+    }
+}
+
+fn alike(before: &Signing, after: &Signing) -> bool {
+    match (before, after) {
+        (Ok(before), Ok(after)) => before.signs_like(after),
+        (Err(before), Err(after)) => before == after,
+        _ => false,
     }
 }

@@ -20,6 +20,15 @@ pub const SUBJECT: &str = "usher.dev/subject";
 /// On a Secret or ConfigMap: the Authority.
 pub const AUTHORITY: &str = "usher.dev/authority";
 
+/// What the name of a ConfigMap begins with in which somebody brings the key set of an Authority; its name follows.
+pub const KEY_SET_OF: &str = "usher-key-set-";
+
+/// The name of the ConfigMap in which the keys of an Authority are published.
+#[must_use]
+pub fn published_of(authority: &str) -> String {
+    format!("usher-authority-{authority}")
+}
+
 /// Selects what is ours.
 #[must_use]
 pub fn selector() -> String {
@@ -58,10 +67,20 @@ fn labels<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<Str
 /// Whose reconcile looks after an object with this metadata.
 #[must_use]
 pub fn task_of(meta: &ObjectMeta) -> Option<Task> {
+    labelled(meta).or_else(|| key_set_of(meta))
+}
+
+fn labelled(meta: &ObjectMeta) -> Option<Task> {
     let labels = meta.labels.as_ref()?;
     if let Some(authority) = labels.get(AUTHORITY) {
         return Some(Task::Authority(authority.clone()));
     }
     let license = labels.get(LICENSE)?;
     Some(Task::License(Key::new(meta.namespace.clone()?, license)))
+}
+
+/// The Authority for which somebody brought a key set.
+fn key_set_of(meta: &ObjectMeta) -> Option<Task> {
+    let authority = meta.name.as_deref()?.strip_prefix(KEY_SET_OF)?;
+    Some(Task::Authority(authority.to_owned()))
 }

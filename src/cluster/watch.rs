@@ -86,7 +86,8 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         set.spawn(follow_bindings(context.clone()));
         set.spawn(follow_granted(context.clone()));
     }
-    let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), ours())
+    // All of them: some are brought by people.
+    let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), any())
         .map(|event| event.map(|event| slimmed(event, config_maps::slim)));
     set.spawn(follow(context.clone(), maps, Index::config_map_event));
     set

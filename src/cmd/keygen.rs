@@ -36,7 +36,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         ("public key", public),
         ("private key", args.out.display().to_string()),
     ]))?;
-    eprint("next: keep the private key off this machine, and a copy: it cannot be made again\n")?;
+    eprint(
+        "next: keep the private key off this machine, and a copy: it cannot be made again; \
+         an Authority names the thumbprint in spec.root, and `usher sign-keys` signs what it asks for\n",
+    )?;
     Ok(Exit::Done.into())
 }
 

@@ -16,8 +16,10 @@ mod forget;
 mod inspect;
 mod keygen;
 mod refusal;
+mod revoke_key;
 mod run;
 mod secret;
+mod sign_keys;
 mod source;
 mod verify;
 
@@ -82,6 +84,10 @@ enum Command {
     Forget(forget::Args),
     /// Make a root key that is kept outside of the cluster.
     Keygen(keygen::Args),
+    /// Sign the key set that an Authority asks for, with a root key that is kept outside.
+    SignKeys(sign_keys::Args),
+    /// Take a signing key that is in wrong hands out of use.
+    RevokeKey(revoke_key::Args),
     /// Print a script that completes the command line.
     Completion(completion::Args),
 }
@@ -99,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Forget(args) => forget::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::SignKeys(args) => sign_keys::run(&args),
+        Command::RevokeKey(args) => revoke_key::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     done.unwrap_or_else(|failure| {

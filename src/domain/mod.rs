@@ -9,6 +9,7 @@
 //! | [`allocation`] | who holds a seat and who waits |
 //! | [`features`] | which features a seat carries |
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
+//! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`reason`] | the closed list of reasons that people are given |
 
 pub mod allocation;
@@ -18,5 +19,7 @@ pub mod duration;
 pub mod features;
 pub mod license;
 pub mod reason;
+pub mod reissue;
+pub mod rotation;
 pub mod terms;
 pub mod text;

@@ -105,6 +105,22 @@ reasons! {
     GroupNotFound,
     /// The users of the UserAssignment have their Seats, or their admission.
     Assigned,
+    /// Another Authority has the same key.
+    KeyTaken,
+    /// The Authority's root key is kept outside and has to sign a key set.
+    RootNeeded,
+    /// `spec.root` names another root key than the one that this Authority has.
+    RootChanged,
+    /// The key set that was brought from outside is not the one that was asked for.
+    KeySetRefused,
+    /// A key was named for revocation that this Authority never had.
+    KeyUnknown,
+    /// A new signing key is published; it signs later.
+    KeyAnnounced,
+    /// A new key signs from now on.
+    KeyRotated,
+    /// A signing key was revoked: documents under it are made anew.
+    KeyRevoked,
 }
 
 impl std::fmt::Display for Reason {

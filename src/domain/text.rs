@@ -149,6 +149,16 @@ text! {
     Label, "name", max 63, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
     "must be lower-case letters, digits and dashes, at most 63, such as cad-license", example "cad-license"
 }
+text! {
+    /// The name of a key: its RFC 7638 thumbprint.
+    KeyId, "thumbprint", max 43, "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+    "must be the 43 characters that usher keygen prints, such as kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", example "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+}
+text! {
+    /// The public half of an Ed25519 key, as in its JWK (RFC 8037).
+    PublicKey, "public key", max 43, "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+    "must be 32 bytes in base64url, such as 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", example "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+}
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +176,8 @@ mod tests {
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
         assert!(ProviderGroup::EXAMPLE.parse::<ProviderGroup>().is_ok());
         assert!(Label::EXAMPLE.parse::<Label>().is_ok());
+        assert!(KeyId::EXAMPLE.parse::<KeyId>().is_ok());
+        assert!(PublicKey::EXAMPLE.parse::<PublicKey>().is_ok());
     }
 
     #[test]

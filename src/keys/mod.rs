@@ -10,22 +10,26 @@
 //! caller drew, and leaves this room only as that JWK and as signatures.
 
 mod audit;
+pub mod key_set;
 mod published;
 pub mod tls;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use usher_license::{Claims, Jwk, Jwks, KeySetClaims, PublishedKey, Thumbprint, Typ, attach, signing_input};
+use usher_license::{Claims, Jwk, Thumbprint, Typ, attach, signing_input};
 use zeroize::Zeroizing;
 
-use crate::domain::text::Issuer;
+use crate::domain::{
+    license::Uid,
+    reissue::Reissue,
+    rotation::Key,
+    text::{InvalidText, Issuer, KeyId, PublicKey},
+};
 
 pub use audit::AuditKey;
 pub use published::Published;
-
-/// The not-after of a signing key that no rotation has ended: 9999-12-31T23:59:59Z.
-const WITHOUT_END: u64 = 253_402_300_799;
 
 /// What is wrong with a private key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,6 +112,22 @@ impl KeyPair {
         self.public().thumbprint()
     }
 
+    /// What the rules know of it, as the `ordinal`th key of its Authority.
+    ///
+    /// # Errors
+    /// Never in practice: what we write we can read.
+    pub fn known_as(&self, ordinal: u32) -> Result<Key, InvalidText> {
+        Ok(Key::new(ordinal, self.kid()?, PublicKey::try_from(self.public_text())?))
+    }
+
+    /// Its name, as the rules know it.
+    ///
+    /// # Errors
+    /// Never in practice: what we write we can read.
+    pub fn kid(&self) -> Result<KeyId, InvalidText> {
+        KeyId::try_from(self.thumbprint().to_string())
+    }
+
     fn sign(&self, typ: Typ, payload: &impl Serialize) -> Result<String, serde_json::Error> {
         let input = signing_input(typ, &self.thumbprint(), &serde_json::to_vec(payload)?);
         Ok(attach(&input, &self.0.sign(input.as_bytes()).to_bytes()))
@@ -120,86 +140,42 @@ impl std::fmt::Debug for KeyPair {
     }
 }
 
-/// Signs the key set that vouches for `signing` under `root`.
-///
-/// # Errors
-/// Never in practice: the form is fixed.
-pub fn key_set(
-    root: &KeyPair,
-    signing: &KeyPair,
-    issuer: &Issuer,
-    serial: u64,
-    issued_at: u64,
-) -> Result<String, serde_json::Error> {
-    root.sign(
-        Typ::KeySet,
-        &KeySetClaims {
-            iss: issuer.to_string(),
-            iat: issued_at,
-            serial,
-            root: root.public(),
-            keys: vec![published(signing)],
-        },
-    )
-}
-
-/// The JWK set (RFC 7517) that publishes `signing`.
-///
-/// # Errors
-/// Never in practice: the form is fixed.
-pub fn jwks(signing: &KeyPair) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Jwks { keys: vec![published(signing)] })
-}
-
-fn published(signing: &KeyPair) -> PublishedKey {
-    PublishedKey { jwk: signing.public(), exp: WITHOUT_END }
-}
-
-/// All that is needed to sign documents for one Authority, and to publish its keys.
+/// All that is needed to sign documents for one Authority.
 #[derive(Debug)]
 pub struct Signer {
     /// `iss`
     pub issuer: Issuer,
-    /// The thumbprint of the root.
-    pub root: Thumbprint,
-    /// The root's public JWK.
-    pub root_jwk: String,
-    /// The key set, signed by the root.
+    /// The key set that the root has signed; it goes with each document.
     pub keys_jws: String,
-    /// The number of the key set.
-    pub serial: u64,
-    /// The JWK set, for JOSE libraries.
-    pub jwks: String,
+    /// Which documents are made anew because their key was revoked.
+    pub reissue: Option<Reissue>,
     signing: KeyPair,
 }
 
 impl Signer {
-    /// Puts the parts together; `keys_jws` must be the key set that `root` signed for `signing`.
-    ///
-    /// # Errors
-    /// Never in practice: the forms are fixed.
-    pub fn new(
-        issuer: Issuer,
-        root: &KeyPair,
-        signing: KeyPair,
-        serial: u64,
-        keys_jws: String,
-    ) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            issuer,
-            root: root.thumbprint(),
-            root_jwk: serde_json::to_string(&root.public())?,
-            keys_jws,
-            serial,
-            jwks: jwks(&signing)?,
-            signing,
-        })
+    /// Puts the parts together; `keys_jws` must be a key set that vouches for `signing`.
+    #[must_use]
+    pub fn new(issuer: Issuer, signing: KeyPair, keys_jws: String, reissue: Option<Reissue>) -> Self {
+        Self { issuer, keys_jws, reissue, signing }
     }
 
     /// `kid`
     #[must_use]
     pub fn key_id(&self) -> Thumbprint {
         self.signing.thumbprint()
+    }
+
+    /// When the document for `subject` is to be made anew: at `renew_at`, sooner if its key `kid` was revoked.
+    #[must_use]
+    pub fn renew_at(&self, kid: &str, subject: &Uid, renew_at: Option<Timestamp>) -> Option<Timestamp> {
+        let turn = self.reissue.as_ref().and_then(|reissue| reissue.turn(kid, subject));
+        renew_at.into_iter().chain(turn).min()
+    }
+
+    /// Whether it signs as the other one does: then no document is to be looked at because of it.
+    #[must_use]
+    pub fn signs_like(&self, other: &Self) -> bool {
+        self.key_id() == other.key_id() && self.issuer == other.issuer && self.reissue == other.reissue
     }
 
     /// Signs a document.
@@ -213,13 +189,7 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use usher_license::KeySet;
-
     use super::*;
-
-    fn issuer() -> Issuer {
-        "https://usher.acme.example/a/default".parse().unwrap()
-    }
 
     #[test]
     fn a_key_survives_being_written_and_read() {
@@ -252,14 +222,5 @@ mod tests {
     fn a_private_key_does_not_show_when_it_is_printed() {
         let pair = KeyPair::from_seed(&[7; 32]);
         assert_eq!(format!("{pair:?}"), format!("KeyPair({})", pair.thumbprint()));
-    }
-
-    #[test]
-    fn the_key_set_verifies_under_its_root_and_under_no_other() {
-        let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
-        let set = key_set(&root, &signing, &issuer(), 1, 1_000).unwrap();
-        let verified = KeySet::verify(set.as_bytes(), &root.thumbprint(), issuer().as_str()).unwrap();
-        assert_eq!(verified.keys().thumbprints().collect::<Vec<_>>(), [&signing.thumbprint()]);
-        assert!(KeySet::verify(set.as_bytes(), &signing.thumbprint(), issuer().as_str()).is_err());
     }
 }

@@ -20,7 +20,10 @@ pub mod walk;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::ledger::{AuthorityFacts, Change};
+use crate::{
+    domain::rotation::Key,
+    ledger::{AuthorityFacts, Change},
+};
 
 pub use finding::Finding;
 
@@ -81,8 +84,29 @@ pub enum Entry {
         issuer: String,
         /// The thumbprint of its root key.
         root: String,
-        /// The thumbprint of its signing key.
-        signing: String,
+    },
+    /// A signing key was made, or came into another state.
+    Key {
+        /// The Authority's name.
+        authority: String,
+        /// The key's thumbprint.
+        key: String,
+        /// Its state from now on.
+        state: String,
+    },
+    /// A root vouched for a set of keys.
+    KeySet {
+        /// The Authority's name.
+        authority: String,
+        /// The number of the set.
+        serial: u64,
+    },
+    /// An Authority that was gone is back, with its keys.
+    Return {
+        /// Its name.
+        authority: String,
+        /// Its issuer.
+        issuer: String,
     },
     /// An Authority is gone.
     Retire {
@@ -187,14 +211,27 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     freed.chain(moved).chain(bound).chain(issued).chain(gone).collect()
 }
 
-/// What a new Authority tells the audit.
-pub(super) fn established(facts: &AuthorityFacts) -> Entry {
-    Entry::Establish {
-        authority: facts.name.clone(),
-        issuer: facts.issuer.to_string(),
-        root: facts.root.clone(),
-        signing: facts.signing.clone(),
-    }
+/// What became of an Authority.
+pub(super) fn of_authority(before: Option<&AuthorityFacts>, after: &AuthorityFacts) -> Vec<Entry> {
+    let authority = after.name.clone();
+    let established = before.is_none().then(|| Entry::Establish {
+        authority: authority.clone(),
+        issuer: after.issuer.to_string(),
+        root: after.root.to_string(),
+    });
+    let former = |key: &Key| before?.keys.iter().find(|former| former.kid == key.kid);
+    let turned = after
+        .keys
+        .iter()
+        .filter(|key| former(key).is_none_or(|former| former.state.name() != key.state.name()));
+    let keys = turned.map(|key| Entry::Key {
+        authority: authority.clone(),
+        key: key.kid.to_string(),
+        state: key.state.name().to_owned(),
+    });
+    let signed = after.keys_jws.is_some() && before.is_none_or(|before| before.keys_jws != after.keys_jws);
+    let set = signed.then(|| Entry::KeySet { authority: authority.clone(), serial: after.serial });
+    established.into_iter().chain(keys).chain(set).collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod audit;
+#[cfg(test)]
+mod authorities;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -12,10 +14,7 @@ use crate::{
         license::{Key, Uid},
         terms::Provisioning,
     },
-    ledger::{
-        AuthorityFacts, Bind, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms,
-        audit::Link,
-    },
+    ledger::{Bind, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, audit::Link},
 };
 
 /// Runs the suite. `open` gives an empty ledger each time, and whatever must live as long as it does.
@@ -37,11 +36,11 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, a_license_made_again_is_another_license).await;
     run(&open, every_commit_is_one_link_of_the_audit).await;
     run(&open, the_audit_names_no_person).await;
-    run(&open, an_issuer_belongs_to_the_first_authority).await;
     run(&open, audit::a_checkpoint_seals_a_link_that_there_is_and_once).await;
     run(&open, audit::whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
     run(&open, audit::nothing_is_pruned_that_no_checkpoint_seals).await;
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
+    authorities::check(&open).await;
 }
 
 async fn run<L: Ledger, Guard, F: Future<Output = ()>>(
@@ -353,24 +352,4 @@ async fn the_audit_names_no_person<L: Ledger>(ledger: Shared<L>) {
     let holder = |text: &str| text.split("\"holder\":\"").nth(1).map(|rest| rest[..32].to_owned());
     assert!(holder(&entries[0]).is_some());
     assert_eq!(holder(&entries[0]), holder(&entries[1]), "one person has one reference");
-}
-
-async fn an_issuer_belongs_to_the_first_authority<L: Ledger>(ledger: Shared<L>) {
-    let facts = |name: &str| AuthorityFacts {
-        uid: uid(name),
-        name: name.into(),
-        issuer: "https://usher.acme.example/a/default".parse().unwrap(),
-        root: "root".into(),
-        signing: "signing".into(),
-        serial: 1,
-        keys_jws: "a.b.c".into(),
-        jwks: "{}".into(),
-    };
-    ledger.establish(&facts("a"), at(1)).await.unwrap();
-    assert_eq!(ledger.authority(&uid("a")).await.unwrap(), Some(facts("a")));
-    assert!(matches!(ledger.establish(&facts("a"), at(1)).await, Err(CommitError::Conflict)));
-    assert!(matches!(ledger.establish(&facts("b"), at(1)).await, Err(CommitError::Conflict)));
-    assert_eq!(ledger.authority(&uid("b")).await.unwrap(), None);
-    ledger.retain_authorities(&[uid("b")], at(2)).await.unwrap();
-    ledger.establish(&facts("b"), at(3)).await.unwrap();
 }

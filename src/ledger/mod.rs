@@ -6,6 +6,7 @@
 //! The port is small, and `conformance` is the suite that every engine passes unchanged.
 
 pub mod audit;
+mod authorities;
 #[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
@@ -18,9 +19,9 @@ use crate::domain::{
     allocation::Binding,
     license::{Key, Uid},
     terms::Provisioning,
-    text::Issuer,
 };
 
+pub use authorities::{Authorities, AuthorityFacts, KeepError, Owner, Reissuing};
 pub use sqlite::OpenError;
 
 /// What the ledger knows of one License.
@@ -196,27 +197,6 @@ impl Change {
     }
 }
 
-/// What the ledger knows of an Authority: made once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorityFacts {
-    /// Of the Authority object.
-    pub uid: Uid,
-    /// Its name.
-    pub name: String,
-    /// Its issuer, which no other Authority has.
-    pub issuer: Issuer,
-    /// The thumbprint of its root key.
-    pub root: String,
-    /// The thumbprint of its signing key.
-    pub signing: String,
-    /// The number of its key set.
-    pub serial: u64,
-    /// The key set, signed by the root.
-    pub keys_jws: String,
-    /// The same keys as a JWK set: published as long as documents under them may be out there.
-    pub jwks: String,
-}
-
 /// Why nothing was committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -332,7 +312,7 @@ pub struct Held {
 }
 
 /// The port to the facts.
-pub trait Ledger: Audit {
+pub trait Ledger: Audit + Authorities {
     /// The names of all Licenses of which anything is known.
     fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
 
@@ -351,24 +331,4 @@ pub trait Ledger: Audit {
     /// Commits one change and its audit entries. Returns the names of the wanted Secrets that belong to somebody
     /// else; the rest of the change is committed.
     fn commit(&self, change: &Change) -> impl Future<Output = Result<Vec<String>, CommitError>> + Send;
-
-    /// What is known of an Authority.
-    fn authority(
-        &self,
-        uid: &Uid,
-    ) -> impl Future<Output = Result<Option<AuthorityFacts>, Unavailable>> + Send;
-
-    /// Records an Authority that was not known. `Conflict` when its issuer is another Authority's, or it is known.
-    fn establish(
-        &self,
-        facts: &AuthorityFacts,
-        at: Timestamp,
-    ) -> impl Future<Output = Result<(), CommitError>> + Send;
-
-    /// Forgets the Authorities that are not among `known`, so that their issuers are free again.
-    fn retain_authorities(
-        &self,
-        known: &[Uid],
-        at: Timestamp,
-    ) -> impl Future<Output = Result<(), CommitError>> + Send;
 }

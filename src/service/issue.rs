@@ -57,10 +57,13 @@ pub fn issue_if_due(
 ) -> Result<Option<(Document, Due)>, serde_json::Error> {
     let mut claims = without_times(license, subject, signer, now);
     let digest = digest(license, &claims)?;
-    let current = current.map(|document| Current { digest: &document.digest, renew_at: document.renew_at });
+    let uid = subject.uid(license);
+    let current = current.map(|document| Current {
+        digest: &document.digest,
+        renew_at: signer.renew_at(&document.key_id, uid, document.renew_at),
+    });
     let Some(due) = document::due(current, &digest, now) else { return Ok(None) };
 
-    let uid = subject.uid(license);
     let times = document::times(license, uid, now);
     claims.jti = serial(entropy, uid);
     claims.iat = unix(times.issued_at);

@@ -1,10 +1,12 @@
 //! The use cases, one verb a file: gather, ask the domain, commit, answer.
 
+mod adopt_keys;
 pub mod edge;
 pub mod establish_authority;
 pub mod forget_person;
 pub mod hold_license;
 pub mod issue;
 pub mod keep_audit;
+pub mod key_store;
 pub mod reconcile_license;
 pub mod verify_audit;

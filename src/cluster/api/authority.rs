@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cluster::api::Condition,
-    domain::text::{Issuer, Product},
+    cluster::api::{Condition, RotationSpec},
+    domain::text::{Issuer, KeyId, Product},
 };
 
 /// In whose name documents are signed: a root key, and the signing keys that it vouches for.
@@ -27,6 +27,8 @@ use crate::{
     printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.allowedNamespaces.from"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Key", type_ = "string", json_path = ".status.signingKey", priority = 1),
+    printcolumn(name = "Rotates", type_ = "string", json_path = ".status.rotatesAt", priority = 1),
     printcolumn(name = "Root", type_ = "string", json_path = ".status.root", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -44,6 +46,13 @@ pub struct AuthoritySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub products: Option<Vec<Product>>,
+    /// The thumbprint of a root key that is kept outside of this cluster (`usher keygen`). Usher then shows what that root has to sign, and waits for it. If not given, Usher makes a root key and keeps it in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("root cannot be changed, programs have pinned it: make another Authority instead"))]
+    pub root: Option<KeyId>,
+    /// How signing keys follow each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationSpec>,
 }
 
 /// Which namespaces.
@@ -97,10 +106,21 @@ pub struct AuthorityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub root: Option<String>,
-    /// The keys that sign, or have signed, documents.
+    /// The key that signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub signing_key: Option<String>,
+    /// When another key will sign, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 32))]
+    pub rotates_at: Option<String>,
+    /// The keys that sign, will sign, or have signed documents that are good; and the last that were revoked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kid"]))]
     pub keys: Vec<KeyStatus>,
+    /// After a revocation: how many of the documents under revoked keys have been made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reissuing: Option<ReissuingStatus>,
     /// The number of the key set; it only rises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_set: Option<i64>,
@@ -112,9 +132,47 @@ pub struct AuthorityStatus {
 
 /// One signing key.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct KeyStatus {
     /// Its thumbprint (RFC 7638).
     #[schemars(length(max = 64))]
     pub kid: String,
+    /// Where it is in its life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<KeyState>,
+    /// When it will sign, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 32))]
+    pub signs_from: Option<String>,
+    /// Until when it is published: the last `exp` under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 32))]
+    pub until: Option<String>,
+}
+
+/// Where a signing key is in its life.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[schemars(inline)]
+pub enum KeyState {
+    /// It waits for the root to vouch for it.
+    Made,
+    /// It is published and does not sign yet.
+    Announced,
+    /// It signs.
+    Signing,
+    /// It signs no more, and documents under it are good.
+    Retired,
+    /// Nothing under it is good any more.
+    Revoked,
+}
+
+/// How far documents have been made anew.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[schemars(inline)]
+pub struct ReissuingStatus {
+    /// How many have been.
+    pub done: i64,
+    /// How many there were when the key was revoked.
+    pub total: i64,
 }

@@ -9,6 +9,7 @@ mod bounds;
 mod condition;
 mod edition;
 mod license;
+mod rotation;
 mod seat;
 mod shared;
 
@@ -16,8 +17,8 @@ pub use assignment::{
     GroupRef, UserAssignment, UserAssignmentSpec, UserAssignmentStatus, UserCounts, WaitingUser,
 };
 pub use authority::{
-    AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyStatus, LabelValue, NamespacesFrom,
-    Selector,
+    AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyState, KeyStatus, LabelValue,
+    NamespacesFrom, ReissuingStatus, Selector,
 };
 pub use bounds::{Count, GraceText, ReassignText, RecoveryWindow, SessionTtl, TtlText};
 pub(crate) use condition::seconds;
@@ -27,6 +28,8 @@ pub use license::{
     GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts, SecretName,
     SecretSpec, ValiditySpec,
 };
+pub(crate) use rotation::schedule;
+pub use rotation::{EveryText, OverlapText, RotationSpec};
 pub use seat::{
     DeviceSpec, HolderSpec, IdentitySpec, Seat, SeatSpec, SeatState, SeatStatus, UserSpec, WaitingStatus,
 };
@@ -43,6 +46,11 @@ pub const API_VERSION: &str = "usher.dev/v1alpha1";
 pub const MANAGER: &str = "usher";
 /// On an object: Usher leaves it as it is.
 pub const PAUSED: &str = "usher.dev/paused";
+
+/// On an Authority: a wish for a new signing key; each new text is acted upon once.
+pub const ROTATE_KEY: &str = "usher.dev/rotate-key";
+/// On an Authority: the thumbprints of signing keys that are in wrong hands, with commas.
+pub const REVOKE_KEYS: &str = "usher.dev/revoke-keys";
 
 /// Whether an object is to be left as it is.
 #[must_use]

@@ -1,43 +1,44 @@
 //! Authority: its keys, and what is published of them.
 //!
 //! ```text
-//!   gather → establish (service) → apply: ConfigMap, HTTPS, status → the Licenses under it are looked at
+//!   gather → establish (service) → apply: ConfigMap, HTTPS → shown (service) → status → the Licenses under it
 //! ```
 
+mod publish;
+mod status;
 mod store;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Resource as _, ResourceExt as _};
-use tracing::error;
+use kube::{Resource as _, ResourceExt as _};
+use tracing::{debug, error};
 
 use crate::{
     cluster::{
         Context,
-        api::{Authority, AuthorityStatus, Conditions, KeyStatus, Type, paused},
-        config_maps, labels,
+        api::{Authority, REVOKE_KEYS, ROTATE_KEY, paused, schedule},
         queue::{Done, Task},
-        status::write,
     },
     domain::{
-        license::{Key, Uid},
+        license::Uid,
         reason::{Because, Reason},
     },
-    keys::Signer,
-    ledger::{CommitError, Ledger, Unavailable},
-    service::establish_authority::{Declared, EstablishError, establish_authority},
+    ledger::{KeepError, Ledger},
+    service::establish_authority::{Declared, EstablishError, Established, establish_authority, shown},
 };
+
+/// The most keys that are named for revocation at once.
+const MOST_REVOKED: usize = 64;
 
 /// Why a look failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("making or finding the keys failed")]
     Establish(#[source] EstablishError<kube::Error>),
-    #[error("forgetting Authorities that are gone failed")]
-    Retain(#[from] CommitError),
-    #[error("reading the recorded keys failed")]
-    Read(#[from] Unavailable),
+    #[error("recording what became of keys failed")]
+    Keep(#[from] KeepError),
+    #[error("publishing the keys failed")]
+    Form(#[from] serde_json::Error),
     #[error("{doing} failed")]
     Cluster { doing: &'static str, source: kube::Error },
 }
@@ -45,7 +46,11 @@ enum Error {
 /// Looks at the Authority `name`, whether there is one or not.
 pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, name: &str) -> Done {
     match look(context, name).await {
-        Ok(()) => Done::Rest,
+        Ok(done) => done,
+        Err(Error::Establish(EstablishError::Conflict) | Error::Keep(KeepError::Conflict)) => {
+            debug!("somebody else was faster; looking again");
+            Done::Again
+        }
         Err(failure) => {
             error!(error = &failure as &dyn std::error::Error, "the look failed and is tried again");
             Done::Failed
@@ -53,135 +58,132 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, name: &str) -> Do
     }
 }
 
-async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> {
+async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<Done, Error> {
     let found = context.index.authority(name);
     let living = found.as_deref().filter(|found| found.meta().deletion_timestamp.is_none());
     let Some(guard) = living else {
-        context.published.withdraw(name);
-        forget_gone(context).await?;
-        context.set_signing(name, None);
-        // Its issuer is free now: somebody may have waited for it.
-        let others = context.index.authorities().into_iter().map(|other| other.name_any());
-        context
-            .push(others.filter(|other| matches!(context.signing(other), Some(Err(_)))).map(Task::Authority));
-        return Ok(());
+        gone(context, name).await?;
+        return Ok(Done::Rest);
     };
     // An Authority that cannot be read waits for its next edit, and goes on signing if it did.
     let authority = match &guard.0 {
         Ok(authority) => authority,
         Err(invalid) if context.signing(name).is_none() => {
             let message = format!("the Authority cannot be read: {}; correct it", invalid.error);
-            context.set_signing(name, Some(Err(Because::new(Reason::InvalidSpec, message))));
-            return Ok(());
+            context.set_signing(name, None, Some(Err(Because::new(Reason::InvalidSpec, message))));
+            return Ok(Done::Rest);
         }
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(Done::Rest),
     };
-    let declared = Declared {
-        uid: Uid(authority.uid().unwrap_or_default()),
-        name: name.to_owned(),
-        issuer: authority.spec.issuer.clone(),
-    };
+    let declaration = (authority.uid(), authority.metadata.generation);
+    match established(context, name, authority).await? {
+        Ok(established) => show(context, name, authority, declaration, established).await,
+        Err(because) => {
+            context.published.withdraw(name);
+            if !paused(&authority.metadata) {
+                status::stalled(context, authority, &because).await?;
+            }
+            context.set_signing(name, Some(declaration), Some(Err(because)));
+            Ok(Done::Rest)
+        }
+    }
+}
+
+async fn gone<L: Ledger>(context: &Context<L>, name: &str) -> Result<(), Error> {
+    context.published.withdraw(name);
+    forget_gone(context).await?;
+    context.set_signing(name, None, None);
+    // Its issuer is free now: somebody may have waited for it.
+    let others = context.index.authorities().into_iter().map(|other| other.name_any());
+    context.push(others.filter(|other| matches!(context.signing(other), Some(Err(_)))).map(Task::Authority));
+    Ok(())
+}
+
+/// How the Authority stands, or why nothing is known of it.
+async fn established<L: Ledger>(
+    context: &Context<L>,
+    name: &str,
+    authority: &Authority,
+) -> Result<Result<Established, Because>, Error> {
+    let declared = declared(name, authority);
     let store = store::Secrets::new(&context.client, &context.namespace);
     let entropy = || context.edge.entropy();
-    let establish =
-        async || establish_authority(&context.ledger, &store, &declared, context.edge.now(), entropy).await;
+    let former = context.signing(name).and_then(Result::ok);
+    let establish = async || {
+        let (former, now) = (former.as_deref(), context.edge.now());
+        establish_authority(&context.ledger, &store, &declared, former, now, entropy).await
+    };
     let mut established = establish().await;
-    if matches!(&established, Err(EstablishError::Stalled(because)) if because.reason == Reason::IssuerTaken)
+    if matches!(&established, Err(EstablishError::Stalled(because)) if [Reason::IssuerTaken, Reason::KeyTaken].contains(&because.reason))
     {
         // Perhaps by one that was deleted between two looks, such as its own predecessor.
         forget_gone(context).await?;
         established = establish().await;
     }
-    let signer = match established {
-        Ok(signer) => Ok(Arc::new(signer)),
-        Err(EstablishError::Stalled(because)) => Err(because),
-        Err(error) => return Err(Error::Establish(error)),
-    };
-    match &signer {
-        // Left as it is, it goes on signing with the keys that it has.
-        Ok(signer) if paused(&authority.metadata) => {
-            context.published.publish(name, &signer.issuer, &signer.jwks);
-        }
-        Ok(signer) => {
-            publish(context, name, signer).await?;
-            context.published.publish(name, &signer.issuer, &signer.jwks);
-        }
-        // Without its private key it signs no more; what it has signed is good, and can be verified.
-        Err(_) => match context.ledger.authority(&declared.uid).await? {
-            Some(facts) => context.published.publish(name, &facts.issuer, &facts.jwks),
-            None => context.published.withdraw(name),
-        },
+    match established {
+        Ok(established) => Ok(Ok(established)),
+        Err(EstablishError::Stalled(because)) => Ok(Err(because)),
+        Err(error) => Err(Error::Establish(error)),
     }
-    if !paused(&authority.metadata) {
-        write_status(context, authority, signer.as_deref()).await?;
-    }
-    context.set_signing(name, Some(signer));
-    Ok(())
 }
 
-/// Forgets the Authorities that are no longer there.
+fn declared(name: &str, authority: &Authority) -> Declared {
+    let spec = &authority.spec;
+    let (every, overlap) = schedule(spec.rotation.as_ref(), spec.root.is_some());
+    let annotation = |name: &str| authority.annotations().get(name).filter(|value| !value.is_empty());
+    let revoke = annotation(REVOKE_KEYS).into_iter().flat_map(|kids| kids.split(','));
+    Declared {
+        uid: Uid(authority.uid().unwrap_or_default()),
+        name: name.to_owned(),
+        issuer: spec.issuer.clone(),
+        root: spec.root.clone(),
+        every,
+        overlap,
+        wish: annotation(ROTATE_KEY).cloned(),
+        revoke: revoke.map(|kid| kid.trim().to_owned()).take(MOST_REVOKED).collect(),
+        paused: paused(&authority.metadata),
+    }
+}
+
+/// Publishes, tells, and lets the Licenses have the signer.
+async fn show<L: Ledger>(
+    context: &Context<L>,
+    name: &str,
+    authority: &Authority,
+    declaration: (Option<String>, Option<i64>),
+    established: Established,
+) -> Result<Done, Error> {
+    let published = publish::Published::of(&established.facts, authority.spec.root.is_some())?;
+    let mut seen = false;
+    if !paused(&authority.metadata) {
+        publish::apply(context, name, &published).await?;
+    }
+    context.published.publish(name, &established.facts.issuer, &published.jwks);
+    if !paused(&authority.metadata) {
+        seen = shown(&context.ledger, &established.facts, context.edge.now()).await?;
+        for because in &established.news {
+            match because.reason {
+                Reason::KeyRevoked => context.events.tell(authority, because).await,
+                _ => context.events.note(authority, because).await,
+            }
+        }
+        if !seen {
+            status::write(context, authority, &established).await?;
+        }
+    }
+    let next = established.next_look;
+    context.set_signing(name, Some(declaration), Some(established.signer.map(Arc::new)));
+    Ok(match next {
+        // When its overlap ends is known now.
+        _ if seen => Done::Again,
+        Some(at) => Done::At(at),
+        None => Done::Rest,
+    })
+}
+
+/// Remembers which Authorities are no longer there.
 async fn forget_gone<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
     let known = context.index.authorities();
     let known: Vec<Uid> = known.iter().filter_map(|a| a.meta().uid.clone()).map(Uid).collect();
     Ok(context.ledger.retain_authorities(&known, context.edge.now()).await?)
-}
-
-fn data(signer: &Signer) -> BTreeMap<String, String> {
-    [("jwks.json", &signer.jwks), ("keys.jws", &signer.keys_jws), ("root.jwk", &signer.root_jwk)]
-        .map(|(name, text)| (name.to_owned(), text.clone()))
-        .into()
-}
-
-/// The ConfigMap `usher-authority-NAME` in Usher's namespace.
-async fn publish<L>(context: &Context<L>, authority: &str, signer: &Signer) -> Result<(), Error> {
-    let key = Key::new(&context.namespace, format!("usher-authority-{authority}"));
-    let (labels, data) = (labels::of_authority(authority), data(signer));
-    if context.index.config_map(&key).is_some_and(|seen| seen.digest == config_maps::digest(&labels, &data)) {
-        return Ok(());
-    }
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
-    let written = config_maps::apply(&api, &key, &labels, &data).await;
-    let written = written.map_err(|source| Error::Cluster { doing: "publishing the keys", source })?;
-    context.index.note_config_map(config_maps::slim(written));
-    Ok(())
-}
-
-async fn write_status<L>(
-    context: &Context<L>,
-    authority: &Authority,
-    signer: Result<&Signer, &Because>,
-) -> Result<(), Error> {
-    let former = authority.status.clone().unwrap_or_default();
-    let generation = authority.metadata.generation.unwrap_or(0);
-    let conditions = Conditions::after(&former.conditions, generation, context.edge.now());
-    let ready = Because::new(
-        Reason::Published,
-        format!(
-            "signs documents; its keys are in ConfigMap {}/usher-authority-{}",
-            context.namespace,
-            authority.name_any()
-        ),
-    );
-    let status = AuthorityStatus {
-        observed_generation: generation,
-        root: signer.ok().map(|signer| signer.root.to_string()).or(former.root),
-        keys: signer.map_or(former.keys, |signer| vec![KeyStatus { kid: signer.key_id().to_string() }]),
-        key_set: signer
-            .ok()
-            .map(|signer| i64::try_from(signer.serial).unwrap_or(i64::MAX))
-            .or(former.key_set),
-        conditions: conditions.ready(&ready, signer.err()).list(),
-    };
-    if authority.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let api: Api<Authority> = Api::all(context.client.clone());
-    let written = write(&api, authority, &status).await;
-    let written =
-        written.map_err(|source| Error::Cluster { doing: "writing the status of an Authority", source })?;
-    if let Some(written) = written {
-        context.index.note_authority(written);
-        context.events.of_change(authority, Type::Ready, &former.conditions, &status.conditions).await;
-    }
-    Ok(())
 }

@@ -61,6 +61,11 @@ impl Events {
         self.say(object, type_, &condition.reason, &condition.message).await;
     }
 
+    /// Tells what has passed and went well.
+    pub(super) async fn note<K: Resource<DynamicType = ()>>(&self, object: &K, because: &Because) {
+        self.say(object, "Normal", &because.reason.to_string(), &because.message).await;
+    }
+
     /// Tells what no condition says, because it has passed.
     pub(super) async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, because: &Because) {
         self.say(object, "Warning", &because.reason.to_string(), &because.message).await;

@@ -174,7 +174,7 @@ impl Index {
         })
     }
 
-    /// One of our ConfigMaps came, changed or went.
+    /// A ConfigMap of our namespace came, changed or went.
     pub fn config_map_event(&self, event: Event<Slim<ConfigMap>>) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
         self.write(|s| s.config_maps.event(event, |map| tasks.extend(map.task.clone())));
@@ -296,7 +296,7 @@ impl Index {
         })
     }
 
-    /// A ConfigMap of ours.
+    /// A ConfigMap of our namespace.
     pub fn config_map(&self, key: &Key) -> Option<Seen> {
         self.read(|s| s.config_maps.items.get(key).map(|map| map.seen()))
     }

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::{
-    domain::license::Uid,
-    ledger::{
-        AuthorityFacts, Change, CommitError, Unavailable,
-        audit::{self, Entry, Link},
-    },
+use crate::ledger::{
+    Change, CommitError, Unavailable,
+    audit::{self, Entry, Link},
+    sqlite::authorities,
 };
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -230,6 +228,7 @@ async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result
             .map_err(failed)?;
     }
     for document in &change.issue {
+        authorities::signed(connection, &document.key_id, document.expires_at).await?;
         sqlx::query(
             "INSERT INTO documents
              (subject, license, serial, digest, key_id, jws, keys_jws, issued_at, expires_at, renew_at)
@@ -291,55 +290,6 @@ async fn secrets(connection: &mut SqliteConnection, change: &Change) -> Result<V
         }
     }
     Ok(refused)
-}
-
-pub(super) async fn establish(
-    pool: &SqlitePool,
-    facts: &AuthorityFacts,
-    at: Timestamp,
-) -> Result<(), CommitError> {
-    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
-    sqlx::query(
-        "INSERT INTO authorities (uid, name, issuer, root, signing, serial, keys_jws, jwks)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(&facts.uid.0)
-    .bind(&facts.name)
-    .bind(facts.issuer.as_str())
-    .bind(&facts.root)
-    .bind(&facts.signing)
-    .bind(i64::try_from(facts.serial).unwrap_or(i64::MAX))
-    .bind(&facts.keys_jws)
-    .bind(&facts.jwks)
-    .execute(&mut *transaction)
-    .await
-    .map_err(conflict_or_failed)?;
-    chain(&mut transaction, at, &[audit::established(facts)]).await?;
-    transaction.commit().await.map_err(failed)
-}
-
-pub(super) async fn retain_authorities(
-    pool: &SqlitePool,
-    known: &[Uid],
-    at: Timestamp,
-) -> Result<(), CommitError> {
-    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
-    let recorded: Vec<(String, String, String)> = sqlx::query_as("SELECT uid, name, issuer FROM authorities")
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    let mut retired = Vec::new();
-    for (uid, authority, issuer) in recorded.into_iter().filter(|(uid, ..)| known.iter().all(|k| k.0 != *uid))
-    {
-        sqlx::query("DELETE FROM authorities WHERE uid = $1")
-            .bind(uid)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        retired.push(Entry::Retire { authority, issuer });
-    }
-    chain(&mut transaction, at, &retired).await?;
-    transaction.commit().await.map_err(failed)
 }
 
 /// Appends the link of this commit; a commit that tells nothing has none.

@@ -6,6 +6,7 @@
 //! overwritten (`secure_delete`): it may have been a name.
 
 mod audit;
+mod authorities;
 mod beside;
 mod commit;
 
@@ -27,11 +28,8 @@ use crate::{
     domain::{
         allocation::Binding,
         license::{Key, Uid},
-        text::Issuer,
     },
-    ledger::{
-        AuthorityFacts, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
-    },
+    ledger::{Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
@@ -285,35 +283,6 @@ impl Ledger for Sqlite {
 
     async fn commit(&self, change: &Change) -> Result<Vec<String>, CommitError> {
         commit::license(&self.write, change).await
-    }
-
-    async fn authority(&self, uid: &Uid) -> Result<Option<AuthorityFacts>, Unavailable> {
-        sqlx::query("SELECT * FROM authorities WHERE uid = $1")
-            .bind(&uid.0)
-            .try_map(|row: SqliteRow| {
-                let issuer: Issuer = row.try_get::<String, _>("issuer")?.parse().map_err(damaged)?;
-                Ok(AuthorityFacts {
-                    uid: Uid(row.try_get("uid")?),
-                    name: row.try_get("name")?,
-                    issuer,
-                    root: row.try_get("root")?,
-                    signing: row.try_get("signing")?,
-                    serial: u64::try_from(row.try_get::<i64, _>("serial")?).map_err(damaged)?,
-                    keys_jws: row.try_get("keys_jws")?,
-                    jwks: row.try_get("jwks")?,
-                })
-            })
-            .fetch_optional(&self.read)
-            .await
-            .map_err(while_doing("reading what is known of an authority"))
-    }
-
-    async fn establish(&self, facts: &AuthorityFacts, at: Timestamp) -> Result<(), CommitError> {
-        commit::establish(&self.write, facts, at).await
-    }
-
-    async fn retain_authorities(&self, known: &[Uid], at: Timestamp) -> Result<(), CommitError> {
-        commit::retain_authorities(&self.write, known, at).await
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) fn decide(
 
     // Without a signer, and for who cannot be read, no renewal can be made, however due: an event brings us back.
     let renewable = documents.values().filter(|document| !wanted.unreadable.contains_key(&document.subject));
-    let renewals = renewable.filter(|_| signer.is_some()).filter_map(|document| document.renew_at);
+    let renewals = renewable
+        .filter_map(|document| signer?.renew_at(&document.key_id, &document.subject, document.renew_at));
     let cooled = seated.cooling.iter().map(|cooling| cooling.until);
     let next_look = renewals.chain(cooled).chain(license.next_phase(now)).min();
     let outcome = Outcome {

@@ -14,7 +14,7 @@ use usher::{
         license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
         terms::{Enforcement, Offline, Terms},
     },
-    keys::{KeyPair, Signer, key_set},
+    keys::{KeyPair, Signer, key_set::Request},
     ledger::{Facts, Ledger as _, sqlite::Sqlite},
     service::reconcile_license::{Outcome, Wanted, reconcile_license, seat_secret, settle},
 };
@@ -72,10 +72,11 @@ impl World {
     async fn new(directory: &Path) -> Self {
         let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
         let issuer: usher::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
-        let keys = key_set(&root, &signing, &issuer, 1, 1).unwrap();
+        let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
+        let keys = request.sign(&root, 1).unwrap();
         Self {
             ledger: Sqlite::open(&directory.join("ledger.db")).await.unwrap(),
-            signer: Signer::new(issuer, &root, signing, 1, keys).unwrap(),
+            signer: Signer::new(issuer, signing, keys, None),
             license: License {
                 key: Key::new("design", "cad"),
                 uid: uid("license-0".into()),

@@ -12,14 +12,14 @@ use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, stal
 use crate::ground::{license, seat, shared, until, wait_for};
 
 /// An Authority whose name nobody else has.
-fn authority(name: &str, spec: &Value) -> Value {
+pub fn authority(name: &str, spec: &Value) -> Value {
     let all = json!({"kind": "Authority", "metadata": {"name": name}, "spec": {
         "issuer": format!("https://usher.acme.example/a/{name}"), "allowedNamespaces": {"from": "All"}}});
     with(all, &json!({"spec": spec}))
 }
 
 /// The License `cad` under this Authority.
-fn under(name: &str) -> Value {
+pub fn under(name: &str) -> Value {
     with(license(2), &json!({"spec": {"authorityRef": {"name": name}}}))
 }
 
@@ -38,7 +38,8 @@ pub async fn authority_says(place: &Place, name: &str, reason: &str) -> (Authori
     (found, status)
 }
 
-fn usher_secrets(place: &Place) -> Api<Secret> {
+/// Usher's own Secrets.
+pub fn usher_secrets(place: &Place) -> Api<Secret> {
     Api::namespaced(place.client.clone(), "usher-system")
 }
 

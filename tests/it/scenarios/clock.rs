@@ -4,9 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Client, api::DeleteParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use usher::{
     cluster::api::{License, SeatState},
     service::edge::Edge as _,
@@ -14,50 +13,10 @@ use usher::{
 use usher_license::{Claims, Error, State, Trust, verify};
 
 use super::{
-    Place, assert_nothing_was_forbidden, claims, entry, license_conditions, ready, stalled, version, with,
+    Place, assert_nothing_was_forbidden, claims, entry, license_conditions, ready, stalled, turned::World,
+    version, with,
 };
-use crate::ground::{Ground, Operator, license, operator::Turned, seat, until, wait_for};
-
-struct World {
-    ground: Ground,
-    clock: Arc<Turned>,
-    operator: Operator,
-    began: Timestamp,
-    _directory: tempfile::TempDir,
-}
-
-impl World {
-    async fn new() -> Self {
-        let (ground, clock) = (Ground::own(), Turned::new());
-        let directory = tempfile::tempdir().unwrap();
-        let client = Client::try_from(ground.usher_config().await).unwrap();
-        let operator = Operator::start(client, &directory.path().join("ledger.db"), clock.clone()).await;
-        let began = clock.now();
-        Self { ground, clock, operator, began, _directory: directory }
-    }
-
-    /// So many hours after the beginning, as people write it.
-    fn after(&self, hours: i64) -> String {
-        format!("{:.0}", self.began + SignedDuration::from_hours(hours))
-    }
-
-    fn turn_to(&self, instant: Timestamp) {
-        let ahead = instant.duration_since(self.clock.now());
-        assert!(ahead.is_positive(), "a clock is not turned back");
-        self.clock.forward(ahead + SignedDuration::from_secs(1));
-    }
-
-    /// A namespace with this License, and these Seats in order.
-    async fn place(&self, license: &Value, seats: &[&str]) -> Place {
-        let place = Place::new(&self.ground).await;
-        place.apply(license).await;
-        for name in seats {
-            place.apply(&seat(name)).await;
-            wait_for(&place.seats, name, "is seen", |seat| seat.status.is_some()).await;
-        }
-        place
-    }
-}
+use crate::ground::{license, seat, until, wait_for};
 
 fn sentence(license: &License) -> &str {
     &ready(license_conditions(license)).unwrap().message

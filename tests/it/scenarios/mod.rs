@@ -11,7 +11,10 @@ mod documents;
 mod repair;
 mod requests;
 mod rights;
+mod roots;
+mod rotation;
 mod states;
+mod turned;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt as _, api::DeleteParams};

@@ -7,7 +7,7 @@ use crate::{
         },
         terms::{Client, Enforcement, Feature},
     },
-    keys::{KeyPair, Signer, key_set},
+    keys::{KeyPair, Signer, key_set::Request},
 };
 
 /// Until when the documents of these tests are good.
@@ -16,8 +16,9 @@ const EXP: i64 = 900;
 fn signer() -> Signer {
     let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
     let issuer: crate::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
-    let keys_jws = key_set(&root, &signing, &issuer, 1, 0).unwrap();
-    Signer::new(issuer, &root, signing, 1, keys_jws).unwrap()
+    let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
+    let keys_jws = request.sign(&root, 0).unwrap();
+    Signer::new(issuer, signing, keys_jws, None)
 }
 
 fn seat_of(name: &str) -> Seat {

@@ -6,6 +6,8 @@ fn base() -> Value {
     json!({"kind": "Authority", "metadata": {"name": "checked"}, "spec": {"issuer": "https://usher.acme.example/a/checked"}})
 }
 
+const ROOT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+
 fn spec(spec: Value) -> Value {
     only("spec", spec)
 }
@@ -18,6 +20,8 @@ async fn an_authority_with_a_mistake_is_told_what_to_write() {
     let labels = json!({"matchLabels": {"usher.dev/licensed": "true"}});
     let products =
         |count: usize| spec(json!({"products": (0..count).map(|n| format!("p{n}")).collect::<Vec<_>>()}));
+    let rotation =
+        |every: &str, overlap: &str| spec(json!({"rotation": {"every": every, "overlap": overlap}}));
     let needs = "allowedNamespaces needs a selector exactly when from is Selector";
     check(cases(&base(), [
         (name("acme.inc"), "the name of an Authority must be at most 40 characters without dots", name("acme-inc")),
@@ -32,6 +36,13 @@ async fn an_authority_with_a_mistake_is_told_what_to_write() {
         (products(257), "spec.products: Too many: 257: must have at most 256 items", products(256)),
         (products(0), "spec.products in body should have at least 1 items", products(1)),
         (spec(json!({"products": ["cad", "cad"]})), r#"spec.products[1]: Duplicate value: "cad""#, spec(json!({"products": ["cad", "cam"]}))),
+        (rotation("23h", "1h"), "every must be from 24h to 87600h, or Never for when somebody asks", rotation("24h", "1h")),
+        (rotation("90d", "1h"), "every must be a Go duration in h, m and s, such as 2160h, or Never for when somebody asks", rotation("Never", "1h")),
+        (rotation("8760h", "8761h"), "overlap must be from 0s to 8760h", rotation("8760h", "8760h")),
+        (rotation("24h", "soon"), "overlap must be a Go duration in h, m and s, such as 168h", rotation("24h", "0s")),
+        (rotation("24h", "25h"), "overlap must not be longer than every", rotation("24h", "24h")),
+        (spec(json!({"rotation": {"overlap": "1h"}})), "spec.rotation.every: Required value", spec(json!({"rotation": {"every": "24h"}}))),
+        (spec(json!({"root": "abc"})), "thumbprint must be the 43 characters that usher keygen prints", spec(json!({"root": ROOT}))),
         (spec(json!({"products": ["CAD"]})), "product must be lower-case letters, digits, dots and dashes", spec(json!({"products": ["cad"]}))),
     ]))
     .await;
@@ -44,4 +55,13 @@ async fn the_issuer_of_an_authority_cannot_be_changed() {
     let refusal = "issuer cannot be changed, documents carry it: make another Authority instead";
     let changed = spec(json!({"issuer": "https://usher.acme.example/a/other"}));
     check_edits(&there, cases(&there, [(changed, refusal, everything)])).await;
+}
+
+#[tokio::test]
+async fn the_root_of_an_authority_cannot_be_changed_but_it_can_be_taken_out_of_the_cluster() {
+    let there =
+        crate::scenarios::with(base(), &json!({"metadata": {"name": "rooted"}, "spec": {"root": ROOT}}));
+    let refusal = "root cannot be changed, programs have pinned it: make another Authority instead";
+    let other = spec(json!({"root": "-DDReOZl1ipXAfp9wYsm13sDBMK5og--QWdBjzuf6o4"}));
+    check_edits(&there, cases(&there, [(other, refusal, spec(json!({"root": null})))])).await;
 }

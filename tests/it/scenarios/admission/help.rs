@@ -37,6 +37,8 @@ async fn every_field_is_explained() {
         ("seat.status.waiting.position", "Its place, the first being 1; told for the first 100."),
         ("authority.spec.issuer", "an https URL that no other Authority has"),
         ("authority.status.root", "programs pin this"),
+        ("authority.spec.root", "a root key that is kept outside of this cluster"),
+        ("authority.spec.rotation", "How long the successor is published before it signs"),
     ];
     for (field, text) in expected {
         // kubectl breaks lines where it likes.

@@ -8,8 +8,8 @@ use usher_license::{
 use super::{
     DocumentCase, DocumentTrust, Documents, HOUR, ISSUER, NOW, PRODUCT,
     keys::{
-        add, both_keys, header, jwk, key_set_of, kid, license, license_of, root_key, signing_key, text,
-        with_header,
+        add, all_keys, former_key, header, jwk, key_set_of, kid, license, license_of, root_key, signing_key,
+        text, with_header,
     },
     payloads::payloads,
     wrappings::{headers, shapes, signatures},
@@ -59,7 +59,7 @@ pub(super) fn documents() -> Result<Documents, serde_json::Error> {
         iat: NOW,
         serial: 7,
         root: jwk(&root_key()),
-        keys: both_keys(),
+        keys: all_keys(),
     };
     let mut cases = Vec::new();
     let mut case = |expect: &str, name: &str, document: String| {
@@ -78,7 +78,7 @@ pub(super) fn documents() -> Result<Documents, serde_json::Error> {
         product: PRODUCT.to_owned(),
         root: jwk(&root_key()).thumbprint(),
         keys: key_set_of(&text(&keys)?, &root_key()),
-        jwks: text(&Jwks { keys: both_keys() })?,
+        jwks: text(&Jwks { keys: all_keys() })?,
     };
     Ok(Documents { trust, now: NOW, cases })
 }
@@ -119,6 +119,7 @@ fn accepted(good: &str, case: &mut Case<'_>) -> Result<(), serde_json::Error> {
     );
     case("ok", "the first instant of validity", license(&Claims { nbf: NOW, ..claims() })?);
     case("ok", "the last second of validity", license(&Claims { exp: NOW + 1, ..claims() })?);
+    case("ok", "a former key that is still published", license_of(good, &former_key()));
     case("ok", "alg Ed25519 of RFC 9864", with_header(&header("Ed25519", "license+jwt", &kid()), good));
     case(
         "ok",

@@ -25,6 +25,11 @@ pub(super) fn stranger() -> SigningKey {
     SigningKey::from_bytes(&[4; 32])
 }
 
+/// It signs no more; documents under it are good for a while.
+pub(super) fn former_key() -> SigningKey {
+    SigningKey::from_bytes(&[5; 32])
+}
+
 pub(super) fn jwk(key: &SigningKey) -> Jwk {
     Jwk::from_public(key.verifying_key().as_bytes())
 }
@@ -35,6 +40,13 @@ pub(super) fn published(key: &SigningKey, exp: u64) -> PublishedKey {
 
 pub(super) fn both_keys() -> Vec<PublishedKey> {
     vec![published(&signing_key(), NOW + 2_000 * HOUR), published(&retired_key(), NOW)]
+}
+
+/// As they are while keys turn: one that signs, one that did, and one whose time is over.
+pub(super) fn all_keys() -> Vec<PublishedKey> {
+    let mut keys = both_keys();
+    keys.push(published(&former_key(), NOW + HOUR));
+    keys
 }
 
 pub(super) fn text(json: &impl Serialize) -> Result<String, serde_json::Error> {
