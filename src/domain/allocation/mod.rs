@@ -156,7 +156,7 @@ struct Candidate<'a> {
 impl Candidate<'_> {
     /// Whoever loses a seat asks like everybody else.
     fn lose(self) -> Self {
-        Self { seat: self.first, binding: None, ..self }
+        Self { seat: self.first, ..self }
     }
 
     fn group(&self) -> Option<&Label> {

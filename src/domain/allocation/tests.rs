@@ -225,6 +225,10 @@ fn a_lowered_limit_takes_from_those_outside_reserves_first() {
     let held = bindings(&["boss", "ivy", "ian"]);
     let allocation = allocate(&rules, &seats, &Held { bindings: &held, ..Held::default() });
     assert_eq!(told(&allocation), "boss=1 ian=bound ivy=2");
+    // Whom the reserve has no place for is outside of it like everybody else.
+    let allocation =
+        allocate(&Rules { limit: 2, ..rules }, &seats, &Held { bindings: &held, ..Held::default() });
+    assert_eq!(told(&allocation), "boss=bound ian=bound ivy=1");
 }
 
 #[test]
