@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use jiff::Timestamp;
@@ -108,9 +108,10 @@ pub(super) fn serve<'a>(
     let (mut taken, mut cooling) = (Vec::new(), cooling.to_vec());
     let mut room = Room::new(rules, untaken, keeping);
     if rules.grants {
-        let cools = |holder: &str| cooling.iter().any(|cooling| cooling.holder == holder);
-        taken = room.serve(&mut queue, |_, candidate| cools(&candidate.holder));
-        cooling.retain(|cooling| taken.iter().all(|candidate| candidate.holder != cooling.holder));
+        let cools: HashSet<&str> = cooling.iter().map(|cooling| cooling.holder.as_str()).collect();
+        taken = room.serve(&mut queue, |_, candidate| cools.contains(candidate.holder.as_str()));
+        let back: HashSet<&str> = taken.iter().map(|candidate| candidate.holder.as_str()).collect();
+        cooling.retain(|cooling| !back.contains(cooling.holder.as_str()));
     }
     room.free = room.free.saturating_sub(cooling.len());
     if rules.grants {

@@ -140,14 +140,22 @@ async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<
             .map_err(failed)?;
     }
     let mut holders = Vec::with_capacity(change.bind.len());
-    for bind in &change.bind {
+    if change.bind.is_empty() {
+        return Ok(holders);
+    }
+    let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(ordinal), 0) FROM bindings WHERE license = $1")
+        .bind(&change.license.0)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    for (ordinal, bind) in (last.saturating_add(1)..).zip(&change.bind) {
         sqlx::query(
-            "INSERT INTO bindings (seat, license, holder, ordinal, since)
-             SELECT $1, $2, $3, COALESCE(MAX(ordinal), 0) + 1, $4 FROM bindings WHERE license = $2",
+            "INSERT INTO bindings (seat, license, holder, ordinal, since) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(&bind.seat.0)
         .bind(&change.license.0)
         .bind(&bind.holder)
+        .bind(ordinal)
         .bind(change.at.as_second())
         .execute(&mut *connection)
         .await

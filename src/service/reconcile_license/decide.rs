@@ -1,6 +1,6 @@
 //! What follows from a License, its Seats and the facts. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -139,11 +139,9 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, now: Timestamp) -> Seated {
         cooling.extend(cool.iter().map(of));
         allocation = allot(&cooling);
     }
-    let back = |holder: &String| {
-        let mut taking = in_order(seats, &allocation.take).into_iter();
-        taking.any(|seat| seat.holder.identity() == *holder)
-    };
-    cooling.retain(|cooling| !back(&cooling.holder));
+    let taking = in_order(seats, &allocation.take).into_iter();
+    let back: HashSet<String> = taking.map(|seat| seat.holder.identity()).collect();
+    cooling.retain(|cooling| !back.contains(&cooling.holder));
     Seated { kept: kept.len(), cooling, cool, cooled, allocation }
 }
 
@@ -164,12 +162,13 @@ fn freed_now(
     allocation: &Allocation,
     now: Timestamp,
 ) -> Vec<Freed> {
-    let documents = || facts.into_iter().flat_map(|facts| &facts.documents);
+    let documents = facts.into_iter().flat_map(|facts| &facts.documents);
+    let ends: HashMap<&Uid, Timestamp> = documents.map(|d| (&d.subject, d.expires_at)).collect();
     let lost = held.iter().filter(|binding| allocation.free.contains(&binding.seat));
     let freed = lost.map(|binding| Freed {
         holder: binding.holder.clone(),
         freed_at: now,
-        expires_at: documents().find(|d| d.subject == binding.seat).map_or(now, |d| d.expires_at),
+        expires_at: ends.get(&binding.seat).copied().unwrap_or(now),
     });
     freed.filter(|freed| cools_until(license, freed) > now).collect()
 }
@@ -214,13 +213,10 @@ fn documents(
 ) -> Result<BTreeMap<Uid, Document>, serde_json::Error> {
     let Wanted { license, unreadable, signer, .. } = wanted;
     let mut documents = documents_by_subject(facts);
-    let current: BTreeSet<&Uid> = subjects.iter().map(|subject| subject.uid(license)).collect();
-    change.withdraw = documents
-        .keys()
-        .filter(|uid| !unreadable.contains_key(uid) && !current.contains(uid))
-        .cloned()
-        .collect();
-    documents.retain(|uid, _| !change.withdraw.contains(uid));
+    let current: HashSet<&Uid> = subjects.iter().map(|subject| subject.uid(license)).collect();
+    let stays = |uid: &Uid| unreadable.contains_key(uid) || current.contains(uid);
+    change.withdraw = documents.keys().filter(|uid| !stays(uid)).cloned().collect();
+    documents.retain(|uid, _| stays(uid));
     let Some(signer) = signer else { return Ok(documents) };
     for subject in subjects {
         let current = documents.get(subject.uid(license));
@@ -249,9 +245,10 @@ fn secrets(
     facts: Option<&Facts>,
 ) -> (Vec<(String, Uid)>, Vec<String>, BTreeSet<Uid>) {
     let claims = facts.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
-    let ours = |name: &str, subject: &Uid| {
-        claims.iter().any(|c| c.name == name && c.subject == *subject && !c.removing)
-    };
+    // A name is claimed once.
+    let claimed: HashMap<&str, &Uid> =
+        claims.iter().filter(|c| !c.removing).map(|c| (c.name.as_str(), &c.subject)).collect();
+    let ours = |name: &str, subject: &Uid| claimed.get(name) == Some(&subject);
     let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
     let mut without = BTreeSet::new();
     for subject in subjects.iter().filter(|subject| documents.contains_key(subject.uid(license))) {

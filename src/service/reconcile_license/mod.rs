@@ -11,7 +11,7 @@
 
 mod decide;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
@@ -181,18 +181,19 @@ async fn commit(
     outcome: &mut Outcome,
 ) -> Result<(), CommitError> {
     let mut version = change.expected.unwrap_or(0);
-    let mut refused = Vec::new();
+    let mut refused = HashSet::new();
     if !change.is_empty() {
-        refused = ledger.commit(change).await?;
+        refused.extend(ledger.commit(change).await?);
         version += 1;
     }
+    let claimed: HashSet<&String> = change.claim.iter().map(|(name, _)| name).collect();
+    let released: HashSet<&String> = change.release.iter().collect();
     let without = change.claim.iter().filter(|(name, _)| refused.contains(name));
     outcome.taken.extend(without.map(|(_, subject)| subject.clone()));
     let removing = before.iter().filter(|claim| {
-        let wanted_again = change.claim.iter().any(|(name, _)| *name == claim.name);
         // A name that went from one Seat to its namesake is refused to the new one until the old Secret is gone.
-        (claim.removing || change.release.contains(&claim.name))
-            && (!wanted_again || refused.contains(&claim.name))
+        (claim.removing || released.contains(&claim.name))
+            && (!claimed.contains(&claim.name) || refused.contains(&claim.name))
     });
     outcome.removals.extend(removing.map(|claim| Removal {
         license: change.license.clone(),

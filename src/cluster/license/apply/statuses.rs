@@ -1,6 +1,6 @@
 //! What objects say of themselves, and the events that go with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -63,12 +63,13 @@ async fn seats<L>(
     now: Timestamp,
     bound: bool,
 ) -> Result<(), Error> {
+    let objects = objects(gathered);
     let chosen: Vec<(&Seat, &api::Seat)> = validated
         .seats
         .seats
         .iter()
         .filter(|seat| (outcome.standings.get(&seat.uid) == Some(&Standing::Bound)) == bound)
-        .filter_map(|seat| Some((seat, object_of(gathered, &seat.uid)?)))
+        .filter_map(|seat| Some((seat, *objects.get(seat.uid.0.as_str())?)))
         .collect();
     stream::iter(chosen)
         .map(Ok)
@@ -80,8 +81,9 @@ async fn seats<L>(
         .await
 }
 
-fn object_of<'a>(gathered: &'a Gathered, uid: &Uid) -> Option<&'a api::Seat> {
-    gathered.readable_seats().find(|seat| seat.metadata.uid.as_ref() == Some(&uid.0))
+/// The Seats by their UIDs.
+fn objects(gathered: &Gathered) -> HashMap<&str, &api::Seat> {
+    gathered.readable_seats().filter_map(|seat| Some((seat.metadata.uid.as_deref()?, seat))).collect()
 }
 
 fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>) -> Before<'a> {
@@ -142,9 +144,11 @@ pub(in crate::cluster::license) async fn assignments<L>(
     now: Timestamp,
 ) -> Result<(), Error> {
     let stands = Stands::new(validated, outcome);
+    let readable = gathered.readable_assignments();
+    let objects: HashMap<&str, &api::UserAssignment> =
+        readable.filter_map(|object| Some((object.metadata.uid.as_deref()?, object))).collect();
     for assignment in &validated.assignments {
-        let is_it = |object: &&api::UserAssignment| object.metadata.uid.as_ref() == Some(&assignment.uid.0);
-        let Some(object) = gathered.readable_assignments().find(is_it) else { continue };
+        let Some(object) = objects.get(assignment.uid.0.as_str()).copied() else { continue };
         let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
         let status =
             status::of_assignment(validated, assignment, &object.spec, outcome, &stands, &before, now);
@@ -235,9 +239,10 @@ pub(in crate::cluster::license) async fn tell_losers<L>(
     license: &License,
     outcome: &Outcome,
 ) {
+    let objects = objects(gathered);
     for uid in &outcome.freed {
         if let (Some(Standing::Waiting { .. }), Some(seat)) =
-            (outcome.standings.get(uid), object_of(gathered, uid))
+            (outcome.standings.get(uid), objects.get(uid.0.as_str()).copied())
         {
             let name = &license.key.name;
             let message = format!(

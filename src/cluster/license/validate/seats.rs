@@ -4,7 +4,7 @@
 //!   UserAssignments ──► who is assigned ──► a Seat `u-<hash>` each: made if missing, mended if edited, removed if nobody names them
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -82,8 +82,14 @@ pub(super) fn seats(
         })
     });
     let unwanted = there.iter().filter(|seat| is_unwanted(seat));
-    let mut missing: Vec<Made> =
-        made.values().filter(|made| resolved && !is_there(gathered, made)).cloned().collect();
+    let by_name: HashMap<&str, &api::Seat> =
+        gathered.readable_seats().filter_map(|seat| Some((seat.metadata.name.as_deref()?, seat))).collect();
+    let unreadable: HashSet<&str> = gathered.unreadable_seats.values().map(String::as_str).collect();
+    let is_there = |made: &Made| match by_name.get(made.name.as_str()) {
+        Some(seat) => is_as_made(seat, made),
+        None => unreadable.contains(made.name.as_str()),
+    };
+    let mut missing: Vec<Made> = made.values().filter(|made| resolved && !is_there(made)).cloned().collect();
     missing.sort_by_key(|made| made.place);
     Seats {
         seats: counting.collect(),
@@ -133,10 +139,7 @@ fn made(
 }
 
 /// Whether there is nothing to make or to mend. What has the name and is not ours is left alone.
-fn is_there(gathered: &Gathered, made: &Made) -> bool {
-    let Some(seat) = gathered.readable_seats().find(|seat| seat.name_any() == made.name) else {
-        return gathered.unreadable_seats.values().any(|name| *name == made.name);
-    };
+fn is_as_made(seat: &api::Seat, made: &Made) -> bool {
     let owners: BTreeSet<&str> = seat.owner_references().iter().map(|owner| owner.uid.as_str()).collect();
     let wanted: BTreeSet<&str> = made.owners.iter().map(|(_, uid)| uid.0.as_str()).collect();
     !is_made(seat)

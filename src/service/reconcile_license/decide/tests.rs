@@ -185,3 +185,37 @@ fn a_person_is_no_device() {
     let device = Holder::Device { id: "9f86".parse().unwrap(), name: None };
     assert_eq!((device.client(), seat_of("ann").holder.client()), (Client::Devices, Client::Users));
 }
+
+/// Nothing here measures time: whatever looks through all Seats for each Seat takes minutes where this takes a second.
+#[test]
+fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
+    const MANY: u32 = 20_000;
+    let mut license = license(MANY);
+    license.reassign = Reassign::After(50);
+    let names: Vec<String> = (0..MANY).map(|n| format!("p{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let people: Vec<Seat> = names.iter().map(|name| seat_of(name)).collect();
+    let (unreadable, none) = (BTreeMap::new(), facts(&license, &[]));
+    let unsigned = |license: &License, facts: &Facts| {
+        let wanted = Wanted { license, seats: &people, unreadable: &unreadable, signer: None };
+        decide(wanted, Known { facts: Some(facts), elsewhere: None }, at(100), [0; 32]).unwrap()
+    };
+    let (change, _) = look(&license, &people, Some(&none));
+    assert_eq!((change.bind.len(), change.claim.len()), (people.len(), people.len() + 1));
+    let claim = |name: &&str| SecretClaim {
+        name: seat_secret(name),
+        subject: Uid(format!("uid-{name}")),
+        removing: false,
+    };
+    let all = Facts { secrets: names.iter().map(claim).collect(), ..facts(&license, &names) };
+    let (change, _) = unsigned(&license, &all);
+    assert!(change.is_empty(), "whoever holds keeps");
+    license.seats = 0;
+    let (change, outcome) = unsigned(&license, &all);
+    assert_eq!((change.free.len(), change.cool.len()), (people.len(), people.len()));
+    assert_eq!((change.withdraw.len(), change.release.len()), (people.len(), people.len()));
+    let freed = Facts { bindings: Vec::new(), documents: Vec::new(), cooling: change.cool, ..all };
+    license.seats = MANY;
+    let (change, _) = look(&license, &people, Some(&freed));
+    assert_eq!((change.bind.len(), outcome.cooling), (people.len(), people.len()));
+}
