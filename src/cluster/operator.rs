@@ -8,11 +8,12 @@ use std::{
 
 use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 use tokio::{
     sync::watch as signal,
     task::{Id, JoinError, JoinSet},
 };
-use tracing::{Instrument as _, error, info, info_span};
+use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     cluster::{
@@ -87,6 +88,7 @@ pub async fn run<L: Ledger>(
     let mut running = JoinSet::new();
     let mut names: HashMap<Id, Task> = HashMap::new();
     loop {
+        look_at_all_if_the_clock_went_back(&context);
         let stopping = *stop.borrow();
         while !stopping && running.len() < settings.workers {
             let Some(task) = next(&context) else { break };
@@ -98,7 +100,7 @@ pub async fn run<L: Ledger>(
             break;
         }
         let idle = running.len() < settings.workers && !stopping;
-        let due = if idle { next_due(&context) } else { None };
+        let due = idle.then(|| wake_at(&context));
         let timer: OptionFuture<_> = due.map(|at| context.edge.wait_until(at)).into();
         tokio::select! {
             Some(ended) = running.join_next_with_id() => finish(&context, &mut names, ended),
@@ -120,8 +122,20 @@ fn next<L>(context: &Context<L>) -> Option<Task> {
     task
 }
 
-fn next_due<L>(context: &Context<L>) -> Option<Timestamp> {
-    context.queue.lock().unwrap_or_else(PoisonError::into_inner).next_due()
+fn wake_at<L>(context: &Context<L>) -> Timestamp {
+    context.queue.lock().unwrap_or_else(PoisonError::into_inner).wake_at(context.edge.now())
+}
+
+/// What was made and planned while the clock ran ahead is for a time that is far.
+fn look_at_all_if_the_clock_went_back<L>(context: &Context<L>) {
+    let now = context.edge.now();
+    if context.queue.lock().unwrap_or_else(PoisonError::into_inner).went_back(now) {
+        warn!("the clock went back: everything is looked at again");
+        let authorities = context.index.authorities();
+        let authorities = authorities.iter().map(|authority| Task::Authority(authority.name_any()));
+        let licenses = context.index.license_keys().into_iter().map(Task::License);
+        context.push(authorities.chain(licenses));
+    }
 }
 
 fn finish<L>(context: &Context<L>, names: &mut HashMap<Id, Task>, ended: Result<(Id, Done), JoinError>) {

@@ -11,6 +11,8 @@
 //! 1. A task is never run twice at once.
 //! 2. However often it is pushed, it waits once; pushed while it runs, it runs once more.
 //! 3. A failure is tried again after 200 ms, doubling to 5 minutes, per task; a push does not wait for that.
+//! 4. Times come from the clock, and the clock may be wrong: whoever waits for one wakes at least once an hour, and a clock
+//!    that went back is told, for then nothing that waits for its time waits for the right one.
 //!
 //! The core is pure: time is an argument.
 
@@ -59,6 +61,11 @@ const FIRST_RETRY: SignedDuration = SignedDuration::from_millis(200);
 const LAST_RETRY: SignedDuration = SignedDuration::from_mins(5);
 const SOONEST_NEXT_LOOK: SignedDuration = SignedDuration::from_secs(1);
 
+/// The longest that anybody waits before the clock is read again.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// A clock that goes back by less is only being corrected.
+const WENT_BACK: SignedDuration = SignedDuration::from_mins(5);
+
 /// How a look ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
@@ -82,6 +89,8 @@ pub struct Queue {
     later: BTreeSet<(Timestamp, Task)>,
     due: HashMap<Task, Timestamp>,
     failures: HashMap<Task, u32>,
+    /// What the clock showed last.
+    last: Option<Timestamp>,
 }
 
 impl Queue {
@@ -130,9 +139,21 @@ impl Queue {
         }
     }
 
-    /// When `pop` will next have something that it does not have now.
+    /// Whether the clock, which shows `now`, went back since it was last asked about: then everything is to be looked at.
+    pub fn went_back(&mut self, now: Timestamp) -> bool {
+        let last = self.last.replace(now);
+        last.is_some_and(|last| last.duration_since(now) > WENT_BACK)
+    }
+
+    /// Until when to wait at `now` if nothing is pushed.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn wake_at(&self, now: Timestamp) -> Timestamp {
+        let longest = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+        self.next_due().map_or(longest, |due| due.min(longest))
+    }
+
+    /// When `pop` will next have something that it does not have now.
+    fn next_due(&self) -> Option<Timestamp> {
         self.later.first().map(|(at, _)| *at)
     }
 
@@ -228,6 +249,23 @@ mod tests {
         assert_eq!(queue.pop(at(0)), None);
         queue.push(task("a"));
         assert_eq!((queue.pop(at(0)), queue.next_due()), (Some(task("a")), None));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_an_hour_and_a_clock_that_went_back_is_noticed() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.wake_at(at(0)), at(3_600), "even if nothing is to come");
+        queue.push(task("a"));
+        let running = queue.pop(at(0)).unwrap();
+        queue.done(running, Done::At(at(10)), at(0));
+        assert_eq!(queue.wake_at(at(0)), at(10));
+        let year = 31_536_000;
+        queue.push(task("a"));
+        let running = queue.pop(at(year)).unwrap();
+        queue.done(running, Done::At(at(year + 10)), at(year));
+        assert_eq!(queue.wake_at(at(20)), at(3_620));
+        let told = [0, 10, 5, year, year - 300, 20, 30].map(|now| queue.went_back(at(now)));
+        assert_eq!(told, [false, false, false, false, false, true, false]);
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! 3. Renewal comes at a point of the lease that is fixed by a hash of the object's UID, so that the
 //!    documents of many objects made at once spread.
 //! 4. A document whose lease ends with the validity is not renewed: a renewal could not give more.
-//! 5. Otherwise a document is made anew exactly when what it says changes.
+//! 5. A document that was made by a clock that ran ahead is made anew once the clock is right: nobody could use it before its time.
+//! 6. Otherwise a document is made anew exactly when what it says changes.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -108,9 +109,14 @@ fn renewal(start: Timestamp, lease_until: Timestamp, uid: &Uid) -> Timestamp {
 pub struct Current<'a> {
     /// The digest of what it says.
     pub digest: &'a str,
+    /// When it was made.
+    pub issued_at: Timestamp,
     /// When it is to be renewed.
     pub renew_at: Option<Timestamp>,
 }
+
+/// How far ahead of the clock a document may have been made: clocks are corrected by seconds all the time.
+const AHEAD: i64 = 5 * 60;
 
 /// Why a document is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +134,9 @@ pub enum Due {
 pub fn due(current: Option<Current<'_>>, digest: &str, now: Timestamp) -> Option<Due> {
     match current {
         None => Some(Due::New),
-        Some(current) if current.digest != digest => Some(Due::Changed),
+        Some(current) if current.digest != digest || current.issued_at > later(now, AHEAD) => {
+            Some(Due::Changed)
+        }
         Some(current) if current.renew_at.is_some_and(|at| now >= at) => Some(Due::Renewal),
         Some(_) => None,
     }
@@ -236,12 +244,22 @@ mod tests {
 
     #[test]
     fn a_document_is_made_when_there_is_none_when_it_changes_and_when_its_time_has_come() {
-        let current = Current { digest: "d", renew_at: Some(at(10)) };
+        let current = Current { digest: "d", issued_at: at(0), renew_at: Some(at(10)) };
         assert_eq!(due(None, "d", at(0)), Some(Due::New));
         assert_eq!(due(Some(current), "e", at(0)), Some(Due::Changed));
         assert_eq!(due(Some(current), "d", at(9)), None);
         assert_eq!(due(Some(current), "d", at(10)), Some(Due::Renewal));
-        assert_eq!(due(Some(Current { digest: "d", renew_at: None }), "d", at(10)), None);
+        assert_eq!(due(Some(Current { renew_at: None, ..current }), "d", at(10)), None);
+    }
+
+    #[test]
+    fn a_document_of_a_clock_that_ran_ahead_is_made_anew_once_the_clock_is_right() {
+        let years = 5 * 366 * 86_400;
+        let current = Current { digest: "d", issued_at: at(years), renew_at: Some(at(years + 10)) };
+        assert_eq!(due(Some(current), "d", at(years)), None);
+        assert_eq!(due(Some(current), "d", at(0)), Some(Due::Changed));
+        assert_eq!(due(Some(Current { renew_at: None, ..current }), "d", at(0)), Some(Due::Changed));
+        assert_eq!(due(Some(Current { issued_at: at(300), ..current }), "d", at(0)), None, "clocks differ");
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub fn issue_if_due(
     let uid = subject.uid(license);
     let current = current.map(|document| Current {
         digest: &document.digest,
+        issued_at: document.issued_at,
         renew_at: signer.renew_at(&document.key_id, uid, document.renew_at),
     });
     let Some(due) = document::due(current, &digest, now) else { return Ok(None) };

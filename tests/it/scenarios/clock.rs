@@ -68,8 +68,29 @@ async fn as_time_passes_each_license_does_what_its_validity_and_lease_say() {
     overdue(&world, &late, &warned).await;
 
     renewed(&world, &leased, &renewals).await;
+    ran_ahead(&world, &leased, &early).await;
     assert_nothing_was_forbidden(&world.ground);
     world.operator.stop().await;
+}
+
+/// Whatever was made while the clock was wrong is made anew once it is right, though nothing else becomes of it.
+async fn ran_ahead(world: &World, place: &Place, other: &Place) {
+    let days = SignedDuration::from_hours(40 * 24);
+    world.clock.forward(days);
+    let wrong = u64::try_from(world.clock.now().as_second()).unwrap();
+    let names = ["cad-license", "ann-seat"];
+    for name in names {
+        wait_for(&place.secrets, name, "is of a time to come", |secret| claims(secret).iat >= wrong).await;
+    }
+    world.clock.forward(-days);
+    // Whatever happens first shows what the clock says.
+    other.delete_seat("ann").await;
+    let right = u64::try_from(world.clock.now().as_second()).unwrap();
+    for name in names {
+        let of_today = |secret: &Secret| claims(secret).iat <= right + 60;
+        let secret = wait_for(&place.secrets, name, "is of today", of_today).await;
+        assert!(verified(place, &secret, right + 60).await.is_ok());
+    }
 }
 
 async fn keys_are_served(world: &World, place: &Place) {
