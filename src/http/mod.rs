@@ -24,7 +24,7 @@ use crate::keys::Published;
 
 /// The listener for keys.
 pub fn keys(published: Arc<Published>) -> Router {
-    Router::new().fallback(jwks).with_state(published)
+    Router::new().fallback(get(jwks)).with_state(published)
 }
 
 async fn jwks(State(published): State<Arc<Published>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -102,6 +102,24 @@ mod tests {
         let router = keys(published);
         assert_eq!(ask(router.clone(), "/a/default/jwks.json").await, (StatusCode::OK, "{}".into()));
         assert_eq!(ask(router, "/a/other/jwks.json").await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn keys_are_for_reading_and_no_other_method_is_answered() {
+        let published = Arc::new(Published::default());
+        published.publish("default", &"https://usher.acme.example/a/default".parse().unwrap(), "{}");
+        let router = keys(published);
+        let status = async |method: &str| {
+            let request =
+                Request::builder().method(method).uri("https://usher.acme.example/a/default/jwks.json");
+            router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+        };
+        for method in ["GET", "HEAD"] {
+            assert_eq!(status(method).await, StatusCode::OK, "{method}");
+        }
+        for method in ["TRACE", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "BREW"] {
+            assert_eq!(status(method).await, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        }
     }
 
     #[tokio::test]

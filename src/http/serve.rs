@@ -1,9 +1,19 @@
 //! Listening: TLS 1.3 and 1.2, with a certificate that is changed while connections go on.
+//!
+//! Whoever reaches the port may connect, so what a stranger can cost is bounded by [`Limits`]: how many connections there are,
+//! how long each may take to say something, and how much it may say. A connection too many is closed at once.
+
+mod connections;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -11,9 +21,35 @@ use rustls::{
 use tokio::sync::watch;
 
 use crate::keys::tls::Pem;
+use connections::AtMost;
 
 /// How long open connections may go on once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// The most that is kept of what a connection says before it is understood, in bytes: a request here is a line and a few headers.
+const BUFFER: usize = 16 * 1024;
+/// The same for HTTP/2: the headers of one request.
+const HEADERS: u32 = 16 * 1024;
+/// How many requests an HTTP/2 connection may have under way.
+const STREAMS: u32 = 16;
+/// How much of a body is taken in, in bytes; nobody reads one.
+const WINDOW: u32 = 64 * 1024;
+/// How often an HTTP/2 connection that is silent is asked whether it is there.
+const ASK: Duration = Duration::from_secs(30);
+
+/// What strangers may cost, for each listener. With the bounds above, 512 connections come to some 50 MB at worst.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many connections there are at once.
+    pub(super) connections: usize,
+    /// How long a handshake may take; and a request, from its first byte to the end of its headers.
+    pub(super) patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 512, patience: Duration::from_secs(10) }
+    }
+}
 
 /// A certificate as the TLS library wants it.
 ///
@@ -38,16 +74,41 @@ pub async fn serve(
     address: SocketAddr,
     router: Router,
     tls: RustlsConfig,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    serve_within(Limits::default(), address, router, tls, Handle::new(), stop).await
+}
+
+async fn serve_within(
+    limits: Limits,
+    address: SocketAddr,
+    router: Router,
+    tls: RustlsConfig,
+    handle: Handle<SocketAddr>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let handle = Handle::new();
-    let stopping = handle.clone();
-    let server = axum_server::bind_rustls(address, tls).handle(handle).serve(router.into_make_service());
+    let counted = RustlsAcceptor::new(tls)
+        .handshake_timeout(limits.patience)
+        .acceptor(AtMost::connections(limits.connections));
+    let mut server = axum_server::bind(address)
+        .acceptor(counted)
+        .handle(handle.clone())
+        .first_request_timeout(limits.patience);
+    let http = server.http_builder();
+    http.http1().header_read_timeout(limits.patience).max_buf_size(BUFFER);
+    http.http2()
+        .max_header_list_size(HEADERS)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(BUFFER)
+        .keep_alive_interval(ASK)
+        .keep_alive_timeout(limits.patience);
     let stopper = async {
         // A dropped sender means that the program ends: as good as being told.
         let _ = stop.wait_for(|stop| *stop).await;
-        stopping.graceful_shutdown(Some(GRACE));
+        handle.graceful_shutdown(Some(GRACE));
     };
-    let (served, ()) = tokio::join!(server, stopper);
+    let (served, ()) = tokio::join!(server.serve(router.into_make_service()), stopper);
     served
 }
