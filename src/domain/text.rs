@@ -120,9 +120,10 @@ text! {
     "must be a whole address in ASCII, such as ann@acme.example", example "ann@acme.example", lowercase
 }
 text! {
-    /// An issuer: the https URL by which an authority or an identity provider is known.
-    Issuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
-    "must be an https URL without query, fragment or trailing slash, such as https://usher.acme.example/a/default", example "https://usher.acme.example/a/default"
+    /// An issuer: the https URL by which an authority or an identity provider is known. It has one spelling: clients take dots in a path
+    /// and the port of https out before they ask, and would ask for another issuer's keys.
+    Issuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+    "must be an https URL without :443, query, fragment, trailing slash or a part that is only dots, such as https://usher.acme.example/a/default", example "https://usher.acme.example/a/default"
 }
 text! {
     /// A subject: how an issuer names somebody (RFC 7519, section 4.1.2).
@@ -232,6 +233,21 @@ mod tests {
         let refusal = read(r#""CAD""#).unwrap_err().to_string();
         assert!(refusal.starts_with("product must be lower-case letters"), "{refusal}");
         assert_eq!(serde_json::to_string(&"cad".parse::<Product>().unwrap()).unwrap(), r#""cad""#);
+    }
+
+    #[test]
+    fn an_issuer_has_one_spelling() {
+        let is_one = |text: &str| text.parse::<Issuer>().is_ok();
+        for text in ["/.", "/..", "/a/../b", "/a/./b", "/...", "/a/.."] {
+            assert!(!is_one(&format!("https://usher.acme.example{text}")), "{text}");
+        }
+        for text in ["/.well", "/..a", "/v2.0", "/a.", "/-", "/.a./b"] {
+            assert!(is_one(&format!("https://usher.acme.example{text}")), "{text}");
+        }
+        let refused: Vec<u32> =
+            (0..65_536).filter(|port| !is_one(&format!("https://a.example:{port}/b"))).collect();
+        assert_eq!(refused, [0, 443]);
+        assert!(!is_one("https://a.example:0443") && !is_one("https://a.example:08443"));
     }
 
     #[test]

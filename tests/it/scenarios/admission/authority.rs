@@ -26,8 +26,10 @@ async fn an_authority_with_a_mistake_is_told_what_to_write() {
     check(cases(&base(), [
         (name("acme.inc"), "the name of an Authority must be at most 40 characters without dots", name("acme-inc")),
         (name(&long(41)), "the name of an Authority must be at most 40 characters without dots", name(&long(40))),
-        (issuer("http://usher.acme.example"), "issuer must be an https URL without query, fragment or trailing slash, such as https://usher.acme.example/a/default", issuer("https://usher.acme.example")),
+        (issuer("http://usher.acme.example"), "issuer must be an https URL without :443, query, fragment, trailing slash or a part that is only dots, such as https://usher.acme.example/a/default", issuer("https://usher.acme.example")),
         (issuer("https://usher.acme.example/"), "issuer must be an https URL", issuer("https://usher.acme.example:8443/a")),
+        (issuer("https://usher.acme.example:443/a"), "issuer must be an https URL without :443", issuer("https://usher.acme.example:4433/a")),
+        (issuer("https://usher.acme.example/a/../b"), "a part that is only dots", issuer("https://usher.acme.example/a/..b")),
         (spec(json!({"issuer": null})), "spec.issuer: Required value", json!({})),
         (allowed(json!({"from": "Selector"})), needs, allowed(json!({"from": "Selector", "selector": labels}))),
         (allowed(json!({"from": "All", "selector": labels})), needs, allowed(json!({"from": "All"}))),
