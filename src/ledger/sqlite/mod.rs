@@ -9,10 +9,11 @@ mod audit;
 mod authorities;
 mod beside;
 mod commit;
+mod files;
 
 use std::{
     collections::BTreeMap,
-    fs::{File, TryLockError},
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -49,6 +50,14 @@ pub enum OpenError {
     #[error("cannot lock {path}: {source}; the directory must exist and be writable")]
     Lock {
         /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others can read it, and that cannot be changed.
+    #[error("cannot take {path} from the eyes of others: {source}; the user that usher runs as must own it")]
+    Private {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -94,7 +103,8 @@ impl Sqlite {
     /// # Errors
     /// When another process has it, or it cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let lock = lock(path)?;
+        let lock = files::lock(path)?;
+        files::make_private(path)?;
         let options = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
         let write = pool(path, 1, options.clone()).await?;
         MIGRATIONS
@@ -119,19 +129,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
 async fn pool(path: &Path, most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, OpenError> {
     let pool = SqlitePoolOptions::new().max_connections(most).connect_with(options).await;
     pool.map_err(|source| OpenError::Open { path: path.to_owned(), source })
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
 }
 
 fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Unavailable {
