@@ -31,6 +31,13 @@ pub use finding::Finding;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Entry {
+    /// How many seats a License has was told for the first time, or changed.
+    Limit {
+        /// The License's namespace and name.
+        license: String,
+        /// So many holders may be bound at once.
+        seats: u32,
+    },
     /// A seat was taken.
     Bind {
         /// The License's namespace and name.
@@ -187,6 +194,7 @@ pub(super) fn reference(entropy: &[u8; 32], identity: &str) -> String {
 /// What a change tells the audit. `holders` are the references of those whom it binds, in order.
 pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     let license = change.key.to_string();
+    let limit = change.seats.map(|seats| Entry::Limit { license: license.clone(), seats });
     let freed =
         change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
     let moved = change.moved.iter().map(|(seat, to)| Entry::Move {
@@ -208,7 +216,7 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
     });
     let gone =
         change.forget.then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
-    freed.chain(moved).chain(bound).chain(issued).chain(gone).collect()
+    limit.into_iter().chain(freed).chain(moved).chain(bound).chain(issued).chain(gone).collect()
 }
 
 /// What became of an Authority.

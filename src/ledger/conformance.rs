@@ -35,6 +35,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, a_reissued_document_takes_the_place_of_the_former).await;
     run(&open, a_license_made_again_is_another_license).await;
     run(&open, every_commit_is_one_link_of_the_audit).await;
+    run(&open, the_audit_says_how_many_seats_there_were).await;
     run(&open, the_audit_names_no_person).await;
     run(&open, audit::a_checkpoint_seals_a_link_that_there_is_and_once).await;
     run(&open, audit::whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
@@ -336,6 +337,19 @@ async fn every_commit_is_one_link_of_the_audit<L: Ledger>(ledger: Shared<L>) {
     assert!(links[0].entries.contains("\"bind\"") && links[0].entries.contains("\"issue\""));
     assert!(links[1].entries.contains("\"free\""));
     assert_eq!(ledger.audit(1, 10).await.unwrap(), links[1..]);
+}
+
+async fn the_audit_says_how_many_seats_there_were<L: Ledger>(ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    let mut raised = change(Some(1));
+    raised.seats = Some(7);
+    ledger.commit(&raised).await.unwrap();
+    let mut unchanged = change(Some(2));
+    unchanged.seats = None;
+    ledger.commit(&unchanged).await.unwrap();
+    let told: Vec<String> = ledger.audit(0, 10).await.unwrap().into_iter().map(|l| l.entries).collect();
+    let limit = |seats: u32| format!(r#"[{{"kind":"limit","license":"design/cad","seats":{seats}}}]"#);
+    assert_eq!(told, [limit(1), limit(7)]);
 }
 
 async fn the_audit_names_no_person<L: Ledger>(ledger: Shared<L>) {
