@@ -15,11 +15,45 @@ use crate::domain::license::Key;
 pub(super) struct Shelf<T> {
     pub(super) items: HashMap<Key, Arc<T>>,
     /// While a list is under way: what it has brought so far.
-    listing: Option<HashSet<Key>>,
+    listing: Option<Listing>,
     /// Whether a list has ever been complete.
     pub(super) complete: bool,
     /// The newest version that the watch has brought, of any object, deletions included.
     seen: u64,
+}
+
+/// A list that is under way. It began after all that was there: what it brings takes the place of what was there, even
+/// if that has a higher version, for etcd may have been restored. Only what we wrote since then may be newer.
+#[derive(Debug, Default)]
+struct Listing {
+    brought: HashSet<Key>,
+    /// What we wrote since the list began.
+    noted: HashSet<Key>,
+    /// The highest version that it brought.
+    newest: u64,
+    /// Whether something has a lower version than it had.
+    restored: bool,
+}
+
+impl Listing {
+    /// The list brought `object`.
+    fn bring(&mut self, object: &impl Shelved) {
+        self.brought.insert(object.key());
+        self.newest = self.newest.max(object.version().unwrap_or(0));
+    }
+
+    /// We wrote `object` meanwhile.
+    fn note(&mut self, object: &impl Shelved) {
+        self.brought.insert(object.key());
+        self.noted.insert(object.key());
+    }
+
+    /// Whether `object` takes the place of `former`, which has no lower version.
+    fn replaces(&mut self, former: &impl Shelved, object: &impl Shelved) -> bool {
+        let replaces = !self.noted.contains(&object.key()) && former.version() != object.version();
+        self.restored |= replaces;
+        replaces
+    }
 }
 
 impl<T> Default for Shelf<T> {
@@ -92,13 +126,11 @@ impl<T: Shelved> Shelf<T> {
     /// Puts `object` in unless what is there is as new. Returns whether it did, and what was there.
     pub(super) fn put(&mut self, mut object: T) -> (bool, Option<Arc<T>>, Arc<T>) {
         let key = object.key();
-        if let Some(listing) = &mut self.listing {
-            listing.insert(key.clone());
-        }
         let former = self.items.get(&key).cloned();
         // Versions count across all objects of a kind, so this holds for namesakes too.
         if let Some(former) = &former
             && as_new(&**former, &object)
+            && !self.listing.as_mut().is_some_and(|listing| listing.replaces(&**former, &object))
         {
             return (false, None, former.clone());
         }
@@ -111,6 +143,9 @@ impl<T: Shelved> Shelf<T> {
     /// Puts in what we wrote, unless the watch knows better.
     pub(super) fn note(&mut self, object: T) {
         if object.version().is_some_and(|version| version > self.seen) {
+            if let Some(listing) = &mut self.listing {
+                listing.note(&object);
+            }
             self.put(object);
         }
     }
@@ -127,8 +162,11 @@ impl<T: Shelved> Shelf<T> {
         if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event {
             self.seen = self.seen.max(object.version().unwrap_or(0));
         }
+        if let (Event::InitApply(object), Some(listing)) = (&event, &mut self.listing) {
+            listing.bring(object);
+        }
         match event {
-            Event::Init => self.listing = Some(HashSet::new()),
+            Event::Init => self.listing = Some(Listing::default()),
             Event::InitApply(object) | Event::Apply(object) => {
                 if let (true, former, object) = self.put(object) {
                     former.iter().for_each(|former| touched(former));
@@ -143,7 +181,11 @@ impl<T: Shelved> Shelf<T> {
             Event::InitDone => {
                 self.complete = true;
                 let Some(listed) = self.listing.take() else { return };
-                let gone: Vec<Key> = self.items.keys().filter(|key| !listed.contains(key)).cloned().collect();
+                if listed.restored {
+                    self.seen = listed.newest;
+                }
+                let is_gone = |key: &&Key| !listed.brought.contains(*key);
+                let gone: Vec<Key> = self.items.keys().filter(is_gone).cloned().collect();
                 for key in gone {
                     self.items.remove(&key).iter().for_each(|object| touched(object));
                 }

@@ -75,6 +75,29 @@ fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
 }
 
 #[test]
+fn after_etcd_was_restored_a_list_takes_the_place_of_what_was_there_though_its_versions_are_lower() {
+    let index = index();
+    index.secret_event(EVERYWHERE, Event::Apply(secret("a", 50)));
+    index.secret_event(EVERYWHERE, Event::Init);
+    assert_eq!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 20))).len(), 1);
+    index.secret_event(EVERYWHERE, Event::InitDone);
+    assert_eq!(there(&index), is("a", "20"));
+    index.note_secret(secret("a", 21));
+    assert_eq!(there(&index), is("a", "21"), "what we wrote since then counts");
+
+    // A list that began before we wrote does not know of it.
+    index.secret_event(EVERYWHERE, Event::Init);
+    index.note_secret(secret("a", 30));
+    assert!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 25))).is_empty());
+    index.secret_event(EVERYWHERE, Event::InitDone);
+    assert_eq!(there(&index), is("a", "30"));
+    // And one that brings nothing new calls for no look.
+    index.secret_event(EVERYWHERE, Event::Init);
+    assert!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 30))).is_empty());
+    assert!(index.secret_event(EVERYWHERE, Event::InitDone).is_empty());
+}
+
+#[test]
 fn a_namespace_that_is_not_listed_is_not_known_however_much_of_another_is() {
     let index = Index::default();
     index.open_secrets("design");
