@@ -27,7 +27,7 @@ impl Listening {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let ca = make_ca(now).unwrap();
         let certificate = make_certificate(&ca, &["localhost".into()], now).unwrap();
-        let tls = RustlsConfig::from_config(super::tls(&certificate).unwrap());
+        let tls = RustlsConfig::from_config(tls(&certificate).unwrap());
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.certificate.as_bytes()).unwrap()).unwrap();
         let mut client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -79,7 +79,7 @@ impl rustls::time_provider::TimeProvider for Then {
 }
 
 /// Whether the other side closes the connection, rather than leaving us to wait.
-fn is_closed(stream: &mut impl std::io::Read) -> bool {
+fn is_closed(stream: &mut impl io::Read) -> bool {
     match stream.read(&mut [0; 256]) {
         Ok(read) => read == 0 || is_closed(stream),
         Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
