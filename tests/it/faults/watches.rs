@@ -33,8 +33,17 @@ async fn watches_that_are_gone_or_cut_are_begun_again_and_nothing_is_missed() {
     place.ends_as(CHURNED).await;
     place.never_over(3);
     place.is_silent(&operator).await;
-    let kinds = ["authorities", "configmaps", "licenses", "namespaces", "seats", "secrets"]
-        .map(|kind| format!("watch {kind}"));
+    let kinds = [
+        "authorities",
+        "configmaps",
+        "editions",
+        "licenses",
+        "namespaces",
+        "seats",
+        "secrets",
+        "userassignments",
+    ]
+    .map(|kind| format!("watch {kind}"));
     assert_eq!(control.hit(), kinds);
     operator.stop().await;
 }
