@@ -8,6 +8,7 @@ mod authority;
 mod clock;
 mod contract;
 mod documents;
+mod hostile;
 mod repair;
 mod requests;
 mod rights;
