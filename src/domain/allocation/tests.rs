@@ -244,6 +244,8 @@ fn a_freed_seat_cools_and_goes_to_nobody_but_its_former_holder() {
     let seats = people(&["ann", "bob", "cy"]);
     let allocation = allocate(&rules(2), &seats, &held);
     assert_eq!(told(&allocation), "ann=1:cools900 bob=2 cy=bound");
+    let rests = Rules { grants: false, ..rules(2) };
+    assert_eq!(told(&allocate(&rests, &seats, &held)), "ann=1 bob=2 cy=3", "nobody is promised a seat");
     // A lowered limit leaves less to cool.
     assert_eq!(told(&allocate(&rules(1), &people(&["ann", "bob"]), &held)), "ann=1:cools500 bob=2");
 }
