@@ -10,6 +10,9 @@
 //! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
 //! who lost go (and then the look begins again), then their status says so, then new Secrets come, then their
 //! status, then the License's.
+//!
+//! However many Seats a License has, one look removes, binds, signs and shows a part of them, and what is left is the next
+//! look's, behind everybody else in the queue. The License is told its counts when all is done.
 
 mod apply;
 mod effective;
@@ -32,7 +35,7 @@ use crate::{
     ledger::{CommitError, Ledger, Unavailable},
     service::{
         hold_license::hold_license,
-        reconcile_license::{ReconcileError, Wanted, reconcile_license, settle},
+        reconcile_license::{AT_MOST, ReconcileError, Wanted, reconcile_license, settle},
     },
 };
 
@@ -103,7 +106,9 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         unreadable: &gathered.unreadable_seats,
         signer: validated.signer.as_deref().ok(),
     });
-    let outcome = reconcile_license(&context.ledger, key, wanted, now, context.edge.entropy()).await?;
+    let entropy = context.edge.entropy();
+    let mut outcome = reconcile_license(&context.ledger, key, wanted, AT_MOST, now, entropy).await?;
+    outcome.removals.truncate(AT_MOST);
     if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
         info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
     }
@@ -127,14 +132,24 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         return Ok(Done::Again);
     }
     let Some(validated) = validated else {
-        apply::remove_seats(context, &key.namespace, &validate::made_for_nobody(&gathered)).await?;
+        if apply::remove_seats(context, &key.namespace, &validate::made_for_nobody(&gathered)).await?
+            || outcome.more
+        {
+            return Ok(Done::Again);
+        }
         apply::orphans(context, &gathered, now).await?;
         return Ok(Done::Rest);
     };
-    apply::remove_seats(context, &key.namespace, &validated.seats.unwanted).await?;
-    apply::losses(context, &gathered, &validated, &outcome, now).await?;
+    // Nobody gains while there is a loss to show.
+    if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted).await?
+        || apply::losses(context, &gathered, &validated, &outcome, now).await?
+    {
+        return Ok(Done::Again);
+    }
     let foreign = apply::secrets(context, &validated, &outcome).await?;
-    apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await?;
+    if apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await? || outcome.more {
+        return Ok(Done::Again);
+    }
     apply::assignments(context, &gathered, &validated, &outcome, now).await?;
     apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
 
@@ -155,8 +170,11 @@ async fn held<L: Ledger>(
 ) -> Result<Done, Error> {
     let outcome = hold_license(&context.ledger, &validated.license, &validated.seats.seats, now).await?;
     let foreign = BTreeSet::new();
-    apply::losses(context, gathered, validated, &outcome, now).await?;
-    apply::gains(context, gathered, validated, &outcome, &foreign, now).await?;
+    if apply::losses(context, gathered, validated, &outcome, now).await?
+        || apply::gains(context, gathered, validated, &outcome, &foreign, now).await?
+    {
+        return Ok(Done::Again);
+    }
     apply::assignments(context, gathered, validated, &outcome, now).await?;
     apply::license(context, gathered, validated, &outcome, &foreign, now).await?;
     Ok(outcome.next_look.map_or(Done::Rest, Done::At))

@@ -21,7 +21,8 @@
 //! 6. A seat that was freed cools: it is given to nobody but its former holder until its time has come.
 //! 7. Who rests, or holds enough seats of the product elsewhere, keeps what they hold and is not in the queue.
 //! 8. While the License does not grant, whoever holds keeps, and the queue stands still.
-//! 9. The order in which Seats and bindings are told makes no difference; allocating again changes nothing.
+//! 9. So many may be given seats at once that others would have to wait for it: then some are bound later, in the same order.
+//! 10. The order in which Seats and bindings are told makes no difference; allocating again changes nothing.
 
 #[cfg(test)]
 mod properties;
@@ -141,6 +142,17 @@ pub struct Allocation {
     pub free: BTreeSet<Uid>,
     /// Who is bound, in the order in which they were.
     pub bound: Vec<Uid>,
+}
+
+impl Allocation {
+    /// Leaves of those who are bound anew the first `most`. The others stand nowhere yet: allocating again gives them their seats.
+    /// Returns whether there are such.
+    pub fn bind_at_most(&mut self, most: usize) -> bool {
+        let later: HashSet<Uid> = self.take.split_off(most.min(self.take.len())).into_iter().collect();
+        self.bound.retain(|seat| !later.contains(seat));
+        self.standings.retain(|seat, _| !later.contains(seat));
+        !later.is_empty()
+    }
 }
 
 /// One holder, and the Seat that stands for them.

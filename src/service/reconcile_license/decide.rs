@@ -23,13 +23,14 @@ use crate::{
 pub(super) fn decide(
     wanted: Wanted<'_>,
     known: Known<'_>,
+    at_most: usize,
     now: Timestamp,
     entropy: [u8; 32],
 ) -> Result<(Change, Outcome), serde_json::Error> {
     let (license, refused) = as_first_seen(wanted.license, known.facts);
     let signer = wanted.signer.filter(|_| refused.is_none());
     let wanted = Wanted { license: &license, signer, ..wanted };
-    let seated = seat(wanted, known, now);
+    let mut seated = seat(wanted, known, at_most, now);
     let bound = in_order(wanted.seats, &seated.allocation.bound);
     let carried = features::carried(&license, &bound);
     let subjects: Vec<Subject<'_>> = std::iter::once(Subject::License)
@@ -41,9 +42,14 @@ pub(super) fn decide(
     change.seats = Some(license.limit()).filter(|limit| known.facts.map(|facts| facts.seats) != Some(*limit));
     change.terms = Some(terms(&license)).filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
     seated.tell(wanted.seats, &mut change);
-    let documents = documents(wanted, known.facts, &subjects, now, &mut change)?;
+    let (mut documents, later) = documents(wanted, known.facts, &subjects, at_most, now, &mut change)?;
     let taken;
     (change.claim, change.release, taken) = secrets(wanted, &subjects, &documents, known.facts);
+    let more = seated.more || !later.is_empty();
+    for uid in &later {
+        documents.remove(uid);
+        seated.allocation.standings.remove(uid);
+    }
 
     // Without a signer, and for who cannot be read, no renewal can be made, however due: an event brings us back.
     let renewable = documents.values().filter(|document| !wanted.unreadable.contains_key(&document.subject));
@@ -62,6 +68,7 @@ pub(super) fn decide(
         bound: seated.allocation.take.into_iter().collect(),
         freed: seated.allocation.free,
         signed: change.issue.len(),
+        more,
         next_look,
         ..Outcome::default()
     };
@@ -105,9 +112,11 @@ struct Seated {
     cool: Vec<Freed>,
     /// Whose seat has cooled.
     cooled: Vec<String>,
+    /// There are seats to give that are not given yet.
+    more: bool,
 }
 
-fn seat(wanted: Wanted<'_>, known: Known<'_>, now: Timestamp) -> Seated {
+fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) -> Seated {
     let Wanted { license, seats, unreadable, signer } = wanted;
     let (mut held, mut kept) = (Vec::new(), Vec::new());
     for binding in known.facts.into_iter().flat_map(|facts| &facts.bindings) {
@@ -139,10 +148,11 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, now: Timestamp) -> Seated {
         cooling.extend(cool.iter().map(of));
         allocation = allot(&cooling);
     }
+    let more = allocation.bind_at_most(at_most);
     let taking = in_order(seats, &allocation.take).into_iter();
     let back: HashSet<String> = taking.map(|seat| seat.holder.identity()).collect();
     cooling.retain(|cooling| !back.contains(&cooling.holder));
-    Seated { kept: kept.len(), cooling, cool, cooled, allocation }
+    Seated { kept: kept.len(), cooling, cool, cooled, more, allocation }
 }
 
 fn cools_until(license: &License, freed: &Freed) -> Timestamp {
@@ -203,29 +213,37 @@ fn over(license: &License, seated: &Seated) -> BTreeSet<Uid> {
     seated.allocation.bound.iter().skip(seats).cloned().collect()
 }
 
-/// The documents after this look, by subject; what is made anew and what is withdrawn goes into `change`.
+/// The documents after this look, by subject; what is made anew and what is withdrawn goes into `change`. Once `at_most` Seats have a new one,
+/// whether one is due for the others is seen later: who these are comes second.
 fn documents(
     wanted: Wanted<'_>,
     facts: Option<&Facts>,
     subjects: &[Subject<'_>],
+    at_most: usize,
     now: Timestamp,
     change: &mut Change,
-) -> Result<BTreeMap<Uid, Document>, serde_json::Error> {
+) -> Result<(BTreeMap<Uid, Document>, Vec<Uid>), serde_json::Error> {
     let Wanted { license, unreadable, signer, .. } = wanted;
     let mut documents = documents_by_subject(facts);
     let current: HashSet<&Uid> = subjects.iter().map(|subject| subject.uid(license)).collect();
     let stays = |uid: &Uid| unreadable.contains_key(uid) || current.contains(uid);
     change.withdraw = documents.keys().filter(|uid| !stays(uid)).cloned().collect();
     documents.retain(|uid, _| stays(uid));
-    let Some(signer) = signer else { return Ok(documents) };
+    let (mut later, mut made) = (Vec::new(), 0);
+    let Some(signer) = signer else { return Ok((documents, later)) };
     for subject in subjects {
+        if made == at_most {
+            later.push(subject.uid(license).clone());
+            continue;
+        }
         let current = documents.get(subject.uid(license));
         if let Some((document, _)) = issue_if_due(license, *subject, signer, current, now, &change.entropy)? {
             documents.insert(document.subject.clone(), document.clone());
             change.issue.push(document);
+            made += usize::from(matches!(subject, Subject::Seat(..)));
         }
     }
-    Ok(documents)
+    Ok((documents, later))
 }
 
 fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What is bound was bound by the commit; the outcome tells the cluster what to show. A License that is gone, or
-//! was made again under its old name, is emptied by the same look. If documents cannot be signed, nothing
+//! was made again under its old name, is emptied by the same look. However large a License is, one look changes a bounded
+//! part of it, says that there is more, and shows nothing yet of those whose turn has not come. If documents cannot be signed, nothing
 //! is taken away: whoever holds keeps, documents stay as they are, and nobody is bound anew.
 
 mod decide;
@@ -24,6 +25,9 @@ use crate::{
     keys::Signer,
     ledger::{Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
 };
+
+/// How many Seats one look binds, and how many documents it makes: the ledger has one writer, for whom everybody else waits that long, some 50 ms.
+pub const AT_MOST: usize = 256;
 
 /// A License as it is to be, if there is one.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +67,8 @@ pub struct Outcome {
     pub freed: BTreeSet<Uid>,
     /// How many documents were signed just now.
     pub signed: usize,
+    /// There was more to do than one look may: look again at once. Whose turn has not come has no standing and no document here.
+    pub more: bool,
     /// When to look again.
     pub next_look: Option<Timestamp>,
 }
@@ -117,6 +123,7 @@ pub async fn reconcile_license(
     ledger: &impl Ledger,
     key: &Key,
     wanted: Option<Wanted<'_>>,
+    at_most: usize,
     now: Timestamp,
     entropy: [u8; 32],
 ) -> Result<Outcome, ReconcileError> {
@@ -127,12 +134,14 @@ pub async fn reconcile_license(
         if Some(&facts.license) == current.as_ref() {
             facts_of_current = Some(facts);
         } else {
-            let change = emptied(key, &facts, now, entropy);
+            let (change, more) = emptied(key, &facts, at_most, now, entropy);
+            outcome.more |= more;
             outcome.freed.extend(change.free.iter().cloned());
             commit(ledger, &change, &facts.secrets, &mut outcome).await?;
         }
     }
-    if let Some(wanted) = wanted {
+    // Nobody is given a seat of a License while there are holders of its namesake before.
+    if let Some(wanted) = wanted.filter(|_| !outcome.more) {
         let License { product, max_per_user, .. } = wanted.license;
         let elsewhere = match max_per_user {
             Some(_) => {
@@ -141,7 +150,7 @@ pub async fn reconcile_license(
             None => None,
         };
         let known = Known { facts: facts_of_current.as_ref(), elsewhere: elsewhere.as_ref() };
-        let (change, decided) = decide::decide(wanted, known, now, entropy)?;
+        let (change, decided) = decide::decide(wanted, known, at_most, now, entropy)?;
         let secrets = facts_of_current.map(|facts| facts.secrets).unwrap_or_default();
         let former = std::mem::replace(&mut outcome, decided);
         outcome.removals = former.removals;
@@ -204,18 +213,17 @@ async fn commit(
     Ok(())
 }
 
-/// The change that empties a License that is gone. Once its Secrets are gone too, it is forgotten.
-fn emptied(key: &Key, facts: &Facts, now: Timestamp, entropy: [u8; 32]) -> Change {
-    Change {
-        free: facts.bindings.iter().map(|binding| binding.seat.clone()).collect(),
-        withdraw: facts.documents.iter().map(|document| document.subject.clone()).collect(),
-        release: facts
-            .secrets
-            .iter()
-            .filter(|claim| !claim.removing)
-            .map(|claim| claim.name.clone())
-            .collect(),
-        forget: facts.secrets.is_empty(),
+/// The change that empties a License that is gone, `at_most` of each kind, and whether there is more. Once its Secrets are gone too, it is forgotten.
+fn emptied(key: &Key, facts: &Facts, at_most: usize, now: Timestamp, entropy: [u8; 32]) -> (Change, bool) {
+    let claimed = facts.secrets.iter().filter(|claim| !claim.removing);
+    let (bindings, documents) = (facts.bindings.len(), facts.documents.len());
+    let more = bindings.max(documents).max(claimed.clone().count()) > at_most;
+    let change = Change {
+        free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),
+        withdraw: facts.documents.iter().take(at_most).map(|document| document.subject.clone()).collect(),
+        release: claimed.take(at_most).map(|claim| claim.name.clone()).collect(),
+        forget: facts.secrets.is_empty() && !more,
         ..Change::new(key.clone(), facts.license.clone(), Some(facts.version), now, entropy)
-    }
+    };
+    (change, more)
 }

@@ -101,6 +101,17 @@ impl Operator {
 
     /// The same, with rights on Secrets as given.
     pub async fn start_with(client: Client, rights: Rights, ledger: &Path, edge: Arc<dyn Edge>) -> Self {
+        Self::start_as(client, rights, ledger, edge, Settings::default()).await
+    }
+
+    /// The same, with settings.
+    pub async fn start_as(
+        client: Client,
+        rights: Rights,
+        ledger: &Path,
+        edge: Arc<dyn Edge>,
+        settings: Settings,
+    ) -> Self {
         // A former operator of this process may still be letting go of the file.
         let ledger = super::until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
@@ -116,7 +127,7 @@ impl Operator {
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {
-            cluster::run(Arc::new(context), Settings::default(), ready, stopped).await.unwrap();
+            cluster::run(Arc::new(context), settings, ready, stopped).await.unwrap();
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");

@@ -9,6 +9,7 @@ mod clock;
 mod contract;
 mod documents;
 mod hostile;
+mod large;
 mod repair;
 mod requests;
 mod rights;

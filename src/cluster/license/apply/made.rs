@@ -16,6 +16,7 @@ use crate::{
         license::{Error, validate::Made},
     },
     domain::license::{Key, Uid},
+    service::reconcile_license::AT_MOST,
 };
 
 /// Makes or mends these. Returns whether there was anything to do: then the look begins again.
@@ -26,7 +27,8 @@ pub(in crate::cluster::license) async fn make_seats<L>(
 ) -> Result<bool, Error> {
     let api: Api<Seat> = Api::namespaced(context.client.clone(), &license.namespace);
     let params = PatchParams::apply(MANAGER).force();
-    stream::iter(missing)
+    // In order, a part each time: whoever is listed first has the older Seat.
+    stream::iter(missing.iter().take(AT_MOST))
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, async |made| {
             let seat = api.patch(&made.name, &params, &Patch::Apply(object(license, made))).await?;
@@ -53,14 +55,14 @@ fn object(license: &Key, made: &Made) -> Value {
     })
 }
 
-/// Removes these, and no namesakes of theirs.
+/// Removes these, and no namesakes of theirs. Returns whether there are more than one look may remove.
 pub(in crate::cluster::license) async fn remove_seats<L>(
     context: &Context<L>,
     namespace: &str,
     unwanted: &[(String, Uid)],
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let api: Api<Seat> = Api::namespaced(context.client.clone(), namespace);
-    stream::iter(unwanted)
+    stream::iter(unwanted.iter().take(AT_MOST))
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, async |(name, uid)| {
             let only_this_one = DeleteParams {
@@ -75,5 +77,6 @@ pub(in crate::cluster::license) async fn remove_seats<L>(
             }
         })
         .await
-        .map_err(failed("removing a Seat"))
+        .map_err(failed("removing a Seat"))?;
+    Ok(unwanted.len() > AT_MOST)
 }

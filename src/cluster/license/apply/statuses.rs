@@ -28,21 +28,21 @@ use crate::{
         license::{License, Seat, Uid},
         reason::{Because, Reason},
     },
-    service::reconcile_license::Outcome,
+    service::reconcile_license::{AT_MOST, Outcome},
 };
 
-/// Says so of the Seats that do not hold a place.
+/// Says so of the Seats that do not hold a place. Returns whether there are more than one look may write.
 pub(in crate::cluster::license) async fn losses<L>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     seats(context, gathered, validated, outcome, &BTreeSet::new(), now, false).await
 }
 
-/// Says so of the Seats that hold a place.
+/// Says so of the Seats that hold a place. Returns whether there are more than one look may write.
 pub(in crate::cluster::license) async fn gains<L>(
     context: &Context<L>,
     gathered: &Gathered,
@@ -50,7 +50,7 @@ pub(in crate::cluster::license) async fn gains<L>(
     outcome: &Outcome,
     foreign: &BTreeSet<Uid>,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     seats(context, gathered, validated, outcome, foreign, now, true).await
 }
 
@@ -62,23 +62,27 @@ async fn seats<L>(
     foreign: &BTreeSet<Uid>,
     now: Timestamp,
     bound: bool,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let objects = objects(gathered);
-    let chosen: Vec<(&Seat, &api::Seat)> = validated
-        .seats
-        .seats
-        .iter()
-        .filter(|seat| (outcome.standings.get(&seat.uid) == Some(&Standing::Bound)) == bound)
-        .filter_map(|seat| Some((seat, *objects.get(seat.uid.0.as_str())?)))
-        .collect();
-    stream::iter(chosen)
+    let due = validated.seats.seats.iter().filter_map(|seat| {
+        // Of a Seat whose turn has not come nothing is said.
+        let standing = outcome.standings.get(&seat.uid)?;
+        let object = *objects.get(seat.uid.0.as_str())?;
+        if (*standing == Standing::Bound) != bound {
+            return None;
+        }
+        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let status = status::of_seat(validated, seat, outcome, foreign, &before, now);
+        is_due(object, &status).then_some((object, status))
+    });
+    let mut due: Vec<(&api::Seat, SeatStatus)> = due.collect();
+    let more = due.len() > AT_MOST;
+    due.truncate(AT_MOST);
+    stream::iter(due)
         .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |(seat, object)| {
-            let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
-            let status = status::of_seat(validated, seat, outcome, foreign, &before, now);
-            write_seat(context, object, status).await
-        })
-        .await
+        .try_for_each_concurrent(AT_ONCE, async |(object, status)| write_seat(context, object, status).await)
+        .await?;
+    Ok(more)
 }
 
 /// The Seats by their UIDs.
@@ -198,8 +202,12 @@ async fn write_assignment<L>(
     Ok(())
 }
 
+fn is_due(object: &api::Seat, status: &SeatStatus) -> bool {
+    object.status.as_ref() != Some(status) && !paused(&object.metadata)
+}
+
 async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatStatus) -> Result<(), Error> {
-    if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
+    if !is_due(object, &status) {
         return Ok(());
     }
     let api: Api<api::Seat> =
@@ -240,7 +248,7 @@ pub(in crate::cluster::license) async fn tell_losers<L>(
     outcome: &Outcome,
 ) {
     let objects = objects(gathered);
-    for uid in &outcome.freed {
+    for uid in outcome.freed.iter().take(AT_MOST) {
         if let (Some(Standing::Waiting { .. }), Some(seat)) =
             (outcome.standings.get(uid), objects.get(uid.0.as_str()).copied())
         {

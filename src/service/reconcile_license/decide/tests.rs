@@ -62,7 +62,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
 fn look(license: &License, seats: &[Seat], facts: Option<&Facts>) -> (Change, Outcome) {
     let (signer, unreadable) = (signer(), BTreeMap::new());
     let wanted = Wanted { license, seats, unreadable: &unreadable, signer: Some(&signer) };
-    decide(wanted, Known { facts, elsewhere: None }, at(100), [0; 32]).unwrap()
+    decide(wanted, Known { facts, elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
 }
 
 fn claims(document: &Document) -> usher_license::Claims {
@@ -80,7 +80,7 @@ fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
     let unreadable = BTreeMap::new();
     let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
     let known = Known { facts: Some(&facts), elsewhere: None };
-    let (change, outcome) = decide(wanted, known, at(20), [0; 32]).unwrap();
+    let (change, outcome) = decide(wanted, known, usize::MAX, at(20), [0; 32]).unwrap();
     assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
     assert_eq!(outcome.documents.len(), 1, "what there is stays");
     assert!(change.issue.is_empty() && change.withdraw.is_empty());
@@ -198,7 +198,7 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
     let (unreadable, none) = (BTreeMap::new(), facts(&license, &[]));
     let unsigned = |license: &License, facts: &Facts| {
         let wanted = Wanted { license, seats: &people, unreadable: &unreadable, signer: None };
-        decide(wanted, Known { facts: Some(facts), elsewhere: None }, at(100), [0; 32]).unwrap()
+        decide(wanted, Known { facts: Some(facts), elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
     };
     let (change, _) = look(&license, &people, Some(&none));
     assert_eq!((change.bind.len(), change.claim.len()), (people.len(), people.len() + 1));
@@ -218,4 +218,27 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
     license.seats = MANY;
     let (change, _) = look(&license, &people, Some(&freed));
     assert_eq!((change.bind.len(), outcome.cooling), (people.len(), people.len()));
+}
+
+#[test]
+fn one_look_binds_and_signs_a_part_and_says_nothing_of_those_whose_turn_has_not_come() {
+    let license = license(5);
+    let people = ["ann", "bob", "cy", "dee", "eve"].map(seat_of);
+    let (signer, unreadable) = (signer(), BTreeMap::new());
+    let wanted = Wanted { license: &license, seats: &people, unreadable: &unreadable, signer: Some(&signer) };
+    let look = |facts: Option<&Facts>| {
+        decide(wanted, Known { facts, elsewhere: None }, 2, at(100), [0; 32]).unwrap()
+    };
+    let told = |outcome: &Outcome| names(outcome.standings.keys().cloned());
+    let (change, outcome) = look(None);
+    assert_eq!(names(change.bind.into_iter().map(|bind| bind.seat)), ["ann", "bob"]);
+    assert_eq!((told(&outcome), outcome.more), (vec!["ann".to_owned(), "bob".to_owned()], true));
+    assert_eq!(change.issue.len(), 3, "the License's own beside those of two Seats");
+
+    // All of them hold, and all documents say what is no longer so.
+    let facts = facts(&license, &["ann", "bob", "cy", "dee", "eve"]);
+    let (change, outcome) = look(Some(&facts));
+    assert_eq!((change.issue.len(), outcome.documents.len(), outcome.more), (3, 3, true));
+    assert_eq!(told(&outcome), ["ann", "bob"], "the others go on showing what they show");
+    assert!(change.withdraw.is_empty() && change.release.is_empty());
 }
