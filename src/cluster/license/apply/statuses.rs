@@ -25,7 +25,7 @@ use crate::{
     },
     domain::{
         allocation::Standing,
-        license::{License, Seat, Uid},
+        license::{License, Uid},
         reason::{Because, Reason},
     },
     service::reconcile_license::{AT_MOST, Outcome},
