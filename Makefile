@@ -44,7 +44,9 @@ check: ## Check formatting, lints, scripts, and that generated files are up to d
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@generated=$$(mktemp -d); trap 'rm -rf "$$generated"' EXIT; \
 	cargo run --quiet --locked -- crds --dir "$$generated"; \
-	diff -ru crds "$$generated" || { echo 'crds/ is not what the code says: run "make generate"' >&2; exit 1; }
+	diff -ru crds "$$generated" && diff -ru charts/usher/files/crds "$$generated" || \
+	{ echo 'the resources are not what the code says: run "make generate"' >&2; exit 1; }
+	@dev/chart-readme --check
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); \
 	else echo 'check: skipped the scripts: shellcheck is not installed'; fi
 
@@ -55,6 +57,9 @@ mutants: ## Change the code in one place at a time, and list the changes that no
 .PHONY: generate
 generate: ## Write the files that are made from code
 	cargo run --quiet --locked -- crds --dir crds
+	rm -f charts/usher/files/crds/*.yaml
+	cp crds/*.yaml charts/usher/files/crds/
+	dev/chart-readme
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -46,7 +46,9 @@ impl Ground {
         if !line.starts_with("KUBECONFIG=") {
             return Err("the control plane did not start".into());
         }
-        ground.kubectl(&["apply", "-f", &root().join("deploy/rbac.yaml").to_string_lossy()])?;
+        let rendered = Command::new(root().join("dev/manifests")).arg("secrets.clusterWide=true").output()?;
+        std::fs::write(ground.path("manifests.yaml"), rendered.stdout)?;
+        ground.kubectl(&["apply", "-f", &ground.path("manifests.yaml").to_string_lossy()])?;
         Ok(ground)
     }
 

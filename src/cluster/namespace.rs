@@ -3,10 +3,11 @@
 //! Asked with a `SelfSubjectAccessReview` per verb, so that no request of ours is ever refused. A
 //! `SelfSubjectRulesReview` would answer for all verbs at once, but not for every authorizer.
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    core::v1::Namespace,
 };
-use kube::{Api, api::PostParams};
+use kube::{Api, api::PostParams, runtime::watcher::Event};
 use tracing::{error, info};
 
 use crate::cluster::{
@@ -47,6 +48,18 @@ pub(super) async fn reconcile<L>(context: &Context<L>, namespace: &str) -> Done 
     }
     let now = context.edge.now();
     again.and_then(|again| now.checked_add(again).ok()).map_or(Done::Rest, Done::At)
+}
+
+/// Whether `namespace` is going or gone at this moment. What is in it goes one by one, our rights there among the first, and
+/// no order of watches tells us of the namespace before: so whoever is about to remove something asks.
+pub(super) async fn is_ending<L>(context: &Context<L>, namespace: &str) -> Result<bool, kube::Error> {
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let Some(found) = api.get_opt(namespace).await? else { return Ok(true) };
+    let ending = found.metadata.deletion_timestamp.is_some();
+    if ending {
+        context.push(context.index.namespace_event(Event::Apply(found)));
+    }
+    Ok(ending)
 }
 
 async fn is_allowed<L>(context: &Context<L>, namespace: &str) -> Result<bool, kube::Error> {

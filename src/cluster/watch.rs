@@ -226,10 +226,10 @@ fn said(error: &watcher::Error) -> String {
     match refusal(error) {
         None => format!("the watch broke and is begun again: {error}"),
         Some(kube::Error::Api(status)) if status.code == 403 => {
-            format!("{}: apply the roles in deploy/rbac.yaml", status.message)
+            format!("{}: install the chart anew, for its roles", status.message)
         }
         Some(kube::Error::Api(status)) if status.code == 404 => {
-            "the cluster does not know this kind: apply crds/".to_owned()
+            "the cluster does not know this kind: install the chart with crds.enabled".to_owned()
         }
         Some(kube::Error::Api(status)) => format!("the watch broke and is begun again: {}", status.message),
         Some(other) => format!("the watch broke and is begun again: {other}"),

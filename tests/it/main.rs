@@ -7,6 +7,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod chart;
 mod clients;
 mod docs;
 mod faults;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Where Usher may not touch Secrets, nothing is decided: the statuses say how it stands and why, and that is all.
-//! Seats for the users of UserAssignments are made first, and the look begins again with them.
+//! Else Seats for the users of UserAssignments are made first, and the look begins again with them.
 //!
 //! What others see changes in this order, so that nobody ever sees more seats taken than there are: Secrets of those
 //! who lost go (and then the look begins again), then their status says so, then new Secrets come, then their
@@ -29,6 +29,7 @@ use crate::{
     cluster::{
         Context,
         context::Access,
+        namespace,
         queue::{Done, Task},
     },
     domain::license::Key,
@@ -85,11 +86,6 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Gone => None,
         Validated::Wanted(wanted) => Some(wanted),
     };
-    if let Some(validated) = &validated
-        && apply::make_seats(context, key, &validated.seats.missing).await?
-    {
-        return Ok(Done::Again);
-    }
     let now = context.edge.now();
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
@@ -98,6 +94,14 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         (Access::Unknown | Access::Refused, None) => {
             apply::orphans(context, &gathered, now).await?;
             return Ok(Done::Rest);
+        }
+    }
+    if let Some(missing) = validated.as_ref().map(|valid| &valid.seats.missing).filter(|m| !m.is_empty()) {
+        if ends(context, key).await? {
+            return Ok(Done::Rest);
+        }
+        if apply::make_seats(context, key, missing).await? {
+            return Ok(Done::Again);
         }
     }
     let wanted = validated.as_ref().map(|validated| Wanted {
@@ -124,7 +128,7 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     }
     if !outcome.removals.is_empty() {
         // What lies in a namespace that goes, goes with it.
-        if gathered.access == Access::Open {
+        if gathered.access == Access::Open && !ends(context, key).await? {
             apply::removals(context, key, &outcome).await?;
         }
         settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;
@@ -140,6 +144,10 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         apply::orphans(context, &gathered, now).await?;
         return Ok(Done::Rest);
     };
+    // What was signed before and is missing was removed by hand, or goes with its namespace.
+    if outcome.signed == 0 && apply::is_missing(context, &validated, &outcome) && ends(context, key).await? {
+        return Ok(Done::Rest);
+    }
     // Nobody gains while there is a loss to show.
     if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted).await?
         || apply::losses(context, &gathered, &validated, &outcome, now).await?
@@ -159,6 +167,11 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         (true, Some(at)) => Done::At(at),
         (true, None) => Done::Rest,
     })
+}
+
+async fn ends<L>(context: &Context<L>, key: &Key) -> Result<bool, Error> {
+    let ending = namespace::is_ending(context, &key.namespace).await;
+    ending.map_err(|source| Error::Cluster { doing: "reading a namespace", source })
 }
 
 /// Secrets are out of reach: everything is shown as it stands, and nothing is decided.

@@ -8,6 +8,7 @@
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
+mod chart;
 pub mod operator;
 pub mod outside;
 
@@ -30,6 +31,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+pub use chart::helm;
 pub use operator::{Machine, Operator};
 
 /// How long anything may take before a test gives up.
@@ -76,18 +78,33 @@ fn root() -> &'static Path {
 impl Ground {
     /// A control plane that a test may hurt, with Usher's resources and rights applied: the wide ones.
     pub fn own() -> Self {
-        let ground = Self::narrow();
-        ground.kubectl(&["apply", "-f", root().join("deploy/cluster-wide.yaml").to_str().unwrap()]);
-        ground
+        Self::with(true)
     }
 
     /// The same without rights on Secrets outside of Usher's own namespace.
     pub fn narrow() -> Self {
+        Self::with(false)
+    }
+
+    fn with(wide: bool) -> Self {
+        // At once, for the garbage collector's sake (dev/control-plane help).
+        let ground = Self::start(&[root().join("crds")]);
+        let (ok, said) = ground.try_kubectl(&["apply", "-f", "-"], chart::manifests(wide));
+        assert!(ok, "{said}");
+        ground
+    }
+
+    /// A control plane that knows nothing of Usher.
+    pub fn bare() -> Self {
+        Self::start(&[])
+    }
+
+    fn start(manifests: &[PathBuf]) -> Self {
         let directory = tempfile::Builder::new().prefix("usher-ground-").tempdir().unwrap();
         let mut supervisor = Command::new(root().join("dev/control-plane"))
             .arg("run")
             .arg(directory.path())
-            .arg(root().join("crds"))
+            .args(manifests)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -96,9 +113,7 @@ impl Ground {
         BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("KUBECONFIG="), "the control plane did not start: {line}");
         let kubeconfig = directory.path().join("kubeconfig");
-        let ground = Self { kubeconfig, witness: Witness::Own { directory, supervisor } };
-        ground.kubectl(&["apply", "-f", root().join("deploy/rbac.yaml").to_str().unwrap()]);
-        ground
+        Self { kubeconfig, witness: Witness::Own { directory, supervisor } }
     }
 
     /// The cluster that `dev/borrow` lends, with Usher's resources and rights applied.
@@ -183,6 +198,17 @@ impl Ground {
 
     /// Every request that Usher has made so far, in order.
     pub fn requests(&self) -> Vec<String> {
+        let calls = self.calls();
+        calls
+            .iter()
+            .map(|call| {
+                format!("{} {} {}/{} {}", call.verb, call.what(), call.namespace, call.name, call.code)
+            })
+            .collect()
+    }
+
+    /// The same, as the audit log has it.
+    pub fn calls(&self) -> Vec<Call> {
         let Witness::Own { directory, .. } = &self.witness else {
             panic!("the audit log of a cluster that was borrowed is not ours: use Ground::own");
         };
@@ -193,21 +219,30 @@ impl Ground {
             .map(|entry| {
                 let text =
                     |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
-                let resource = [text("/objectRef/resource"), text("/objectRef/subresource")];
-                let resource =
-                    resource.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
-                let object = format!("{}/{}", text("/objectRef/namespace"), text("/objectRef/name"));
-                format!("{} {resource} {object} {}", text("/verb"), entry["responseStatus"]["code"])
+                Call {
+                    verb: text("/verb"),
+                    group: text("/objectRef/apiGroup"),
+                    resource: text("/objectRef/resource"),
+                    subresource: text("/objectRef/subresource"),
+                    namespace: text("/objectRef/namespace"),
+                    name: text("/objectRef/name"),
+                    code: entry["responseStatus"]["code"].as_u64().unwrap_or(0),
+                    said: text("/responseStatus/message"),
+                }
             })
             .collect()
     }
 
-    /// Every request that Usher had no right to make.
+    /// Every request that Usher had no right to make, and what it was told.
     pub fn forbidden(&self) -> Vec<String> {
-        match &self.witness {
-            Witness::Own { .. } => self.requests().into_iter().filter(|r| r.ends_with(" 403")).collect(),
-            Witness::Borrowed { forbidden } => forbidden.so_far(),
-        }
+        let calls = match &self.witness {
+            Witness::Own { .. } => self.calls(),
+            Witness::Borrowed { forbidden } => return forbidden.so_far(),
+        };
+        let refused = calls.into_iter().filter(|call| call.code == 403);
+        refused
+            .map(|call| format!("{} {} {}: {}", call.verb, call.what(), call.namespace, call.said))
+            .collect()
     }
 
     /// A namespace for one test, and an Authority `default` that signs for all.
@@ -225,6 +260,26 @@ impl Ground {
         .await
         .unwrap();
         (client, name)
+    }
+}
+
+/// One request of Usher's.
+pub struct Call {
+    pub verb: String,
+    pub group: String,
+    pub resource: String,
+    pub subresource: String,
+    pub namespace: String,
+    pub name: String,
+    pub code: u64,
+    pub said: String,
+}
+
+impl Call {
+    /// The resource, with its subresource as roles write it.
+    pub fn what(&self) -> String {
+        let slash = if self.subresource.is_empty() { "" } else { "/" };
+        format!("{}{slash}{}", self.resource, self.subresource)
     }
 }
 

@@ -10,6 +10,8 @@ mod contract;
 mod documents;
 mod hostile;
 mod large;
+mod least;
+mod policy;
 mod repair;
 mod requests;
 mod rights;

@@ -77,8 +77,8 @@ async fn a_namespace_is_served_from_the_told_command_on_and_held_as_it_stands_wh
     place.apply(&license(1)).await;
     place.delete_seat("ann").await;
     place.no_secret("ann-seat").await;
-    let held = place.license_says("cad", "NamespaceNotGranted").await.status.unwrap();
-    assert_eq!((held.seats.bound, held.seats.waiting), (0, 1));
+    place.counts("cad", 0, 1).await;
+    place.license_says("cad", "NamespaceNotGranted").await;
 
     run(&ground, &told);
     place.license_says("cad", "Issued").await;

@@ -26,6 +26,20 @@ fn outdated(house: &House, definitions: &[CustomResourceDefinition]) -> Vec<Stri
     broken
 }
 
+/// What in the chart is not the copy of `crds/` that it should be.
+fn not_copied(house: &House) -> Vec<String> {
+    let (of_code, of_chart) = ("crds/", "charts/usher/files/crds/");
+    let in_folder = |folder: &'static str| house.files().filter(move |(path, _)| path.starts_with(folder));
+    let differs = |path: String, text: &str| (house.text(&path) != Some(text)).then_some(path);
+    in_folder(of_code)
+        .filter_map(|(path, text)| differs(path.replacen(of_code, of_chart, 1), text))
+        .chain(
+            in_folder(of_chart).filter_map(|(path, text)| differs(path.replacen(of_chart, of_code, 1), text)),
+        )
+        .map(|path| format!("{path}: differs from its mirror: run `make generate`"))
+        .collect()
+}
+
 /// The rows of the table in docs/reasons.md that differ from `reasons`, in their order.
 fn unexplained(page: &str, reasons: &[(&str, &str)]) -> Vec<String> {
     let rows: Vec<Vec<&str>> = page
@@ -53,6 +67,19 @@ fn unexplained(page: &str, reasons: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn the_committed_resources_are_those_that_the_code_defines() {
     none(&outdated(House::ours(), &definitions()));
+}
+
+#[test]
+fn the_chart_installs_the_resources_that_the_code_defines() {
+    none(&not_copied(House::ours()));
+    let house = House::of(&[
+        ("crds/a.yaml", "a"),
+        ("crds/b.yaml", "b"),
+        ("charts/usher/files/crds/a.yaml", "a"),
+        ("charts/usher/files/crds/c.yaml", "c"),
+    ]);
+    let found: Vec<String> = not_copied(&house);
+    assert_eq!(found.len(), 2, "{found:?}");
 }
 
 #[test]

@@ -46,12 +46,16 @@ pub(super) async fn removals<L>(context: &Context<L>, key: &Key, outcome: &Outco
         .map_err(failed("removing a Secret"))
 }
 
-/// The Secrets of the License and of the Seats that hold a place. Returns those whose Secret is not ours to write.
-pub(super) async fn secrets<L>(
-    context: &Context<L>,
-    validated: &validate::Valid,
-    outcome: &Outcome,
-) -> Result<BTreeSet<Uid>, Error> {
+/// Whether one of the Secrets is not there, as far as we know.
+pub(super) fn is_missing<L>(context: &Context<L>, validated: &validate::Valid, outcome: &Outcome) -> bool {
+    wanted(validated, outcome).any(|(_, key)| context.index.secret(&key).is_none())
+}
+
+/// Where the documents of the License and of the Seats that hold a place lie.
+fn wanted<'a>(
+    validated: &'a validate::Valid,
+    outcome: &'a Outcome,
+) -> impl Iterator<Item = (Owner<'a>, Key)> {
     let license = &validated.license;
     let own =
         (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
@@ -60,13 +64,23 @@ pub(super) async fn secrets<L>(
         .seats
         .iter()
         .map(|seat| (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name)));
-    let desired: Vec<(Uid, Desired)> = std::iter::once(own)
+    std::iter::once(own)
         .chain(of_seats)
-        .filter(|(owner, _)| !outcome.taken.contains(owner.uid))
-        .filter_map(|(owner, name)| {
+        .filter(|(owner, _)| !outcome.taken.contains(owner.uid) && outcome.documents.contains_key(owner.uid))
+        .map(|(owner, name)| (owner, Key::new(&license.key.namespace, name)))
+}
+
+/// Writes the Secrets. Returns those whose Secret is not ours to write.
+pub(super) async fn secrets<L>(
+    context: &Context<L>,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+) -> Result<BTreeSet<Uid>, Error> {
+    let desired: Vec<(Uid, Desired)> = wanted(validated, outcome)
+        .filter_map(|(owner, key)| {
             let document = outcome.documents.get(owner.uid)?;
-            let key = Key::new(&license.key.namespace, &name);
-            Some((owner.uid.clone(), Desired::new(key, &license.key.name, &owner, document)))
+            let desired = Desired::new(key, &validated.license.key.name, &owner, document);
+            Some((owner.uid.clone(), desired))
         })
         .collect();
     let foreign: Vec<Option<Uid>> = stream::iter(desired)

@@ -1,0 +1,36 @@
+//! Usher's own manifests, as its chart renders them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+/// Runs Helm from the root of the repository; whether it went well, and everything it said.
+pub fn helm(arguments: &[&str], kubeconfig: Option<&Path>) -> (bool, String) {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let printed = Command::new(super::root().join("dev/get-helm")).output().unwrap();
+        PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim()).join("helm")
+    });
+    let mut command = Command::new(&*PROGRAM);
+    command.args(arguments).current_dir(super::root());
+    if let Some(kubeconfig) = kubeconfig {
+        command.env("KUBECONFIG", kubeconfig);
+    }
+    let output = command.output().expect("helm runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.success(), text.concat())
+}
+
+/// What `dev/manifests` prints: the operator runs in the tests' own process. `wide`, with rights on all Secrets.
+pub fn manifests(wide: bool) -> &'static str {
+    fn render(wide: bool) -> String {
+        let wide = format!("secrets.clusterWide={wide}");
+        let output = Command::new(super::root().join("dev/manifests")).arg(wide).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+    static WIDE: LazyLock<String> = LazyLock::new(|| render(true));
+    static NARROW: LazyLock<String> = LazyLock::new(|| render(false));
+    if wide { &WIDE } else { &NARROW }
+}

@@ -1,0 +1,216 @@
+//! Usher has exactly the rights that it uses: the real program does everything that it ever does, and the API server's own
+//! audit log is held against the roles of the chart, both ways.
+
+use std::{
+    collections::BTreeSet,
+    process::{Child, Command, Stdio},
+};
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use usher::cluster::api::SeatState;
+
+use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, with};
+use crate::ground::{Call, Ground, license, seat, until, wait_for};
+
+/// Where a rule holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// In the whole cluster.
+    Cluster,
+    /// In a namespace that lets Usher in.
+    Documents,
+    /// In Usher's own namespace.
+    Own,
+}
+
+/// One thing that a rule allows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    scope: Scope,
+    group: String,
+    resource: String,
+    verb: String,
+    names: Vec<String>,
+}
+
+impl Right {
+    fn allows(&self, call: &Call) -> bool {
+        // An apply that made something needed both.
+        let verb =
+            call.verb == self.verb || (self.verb == "create" && call.verb == "patch" && call.code == 201);
+        let place = match self.scope {
+            Scope::Cluster => true,
+            Scope::Documents => !["", "usher-system"].contains(&call.namespace.as_str()),
+            Scope::Own => call.namespace == "usher-system",
+        };
+        verb && place
+            && call.group == self.group
+            && call.what() == self.resource
+            && (self.names.is_empty() || self.names.contains(&call.name))
+    }
+}
+
+fn rights(ground: &Ground, scope: Scope, object: &[&str]) -> Vec<Right> {
+    let role: Value =
+        serde_json::from_str(&ground.kubectl(&[&["get"], object, &["-o", "json"]].concat())).unwrap();
+    let texts = |rule: &Value, field: &str| -> Vec<String> {
+        rule[field].as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut rights = Vec::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                for verb in texts(rule, "verbs") {
+                    let names = texts(rule, "resourceNames");
+                    rights.push(Right {
+                        scope,
+                        group: group.clone(),
+                        resource: resource.clone(),
+                        verb,
+                        names,
+                    });
+                }
+            }
+        }
+    }
+    rights
+}
+
+/// The real program.
+struct Program(Child);
+
+impl Program {
+    fn start(ground: &Ground, directory: &std::path::Path) -> Self {
+        let kubeconfig = directory.join("kubeconfig");
+        std::fs::write(&kubeconfig, ground.kubeconfig_of_usher()).unwrap();
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
+            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
+            .arg(directory.join("ledger.db"))
+            .env("KUBECONFIG", kubeconfig)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn merge(place: &Place, secret: &str, edit: &Value) {
+    place.secrets.patch(secret, &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+}
+
+/// Everything that Usher ever does in a cluster.
+async fn everything(ground: &Ground, place: &Place) {
+    place.apply(&license(1)).await;
+    for name in ["ann", "bob"] {
+        place.apply(&seat(name)).await;
+    }
+    let told = place.license_says("cad", "NamespaceNotGranted").await;
+    let message = ready(license_conditions(&told)).unwrap().message.clone();
+    let command = message.split_once("with: kubectl ").unwrap().1;
+    ground.kubectl(&command.split(' ').collect::<Vec<_>>());
+    place.seat("ann", SeatState::Bound).await;
+
+    // Edited, edited and made immutable, deleted.
+    let good = place.secret("cad-license").await.data;
+    let as_before =
+        |secret: &k8s_openapi::api::core::v1::Secret| secret.data == good && secret.immutable.is_none();
+    merge(place, "cad-license", &json!({"data": {"license.jws": "Zm9yZ2Vk"}})).await;
+    wait_for(&place.secrets, "cad-license", "is repaired", as_before).await;
+    merge(place, "cad-license", &json!({"data": {"license.jws": "Zm9yZ2Vk"}, "immutable": true})).await;
+    wait_for(&place.secrets, "cad-license", "is made anew", as_before).await;
+    place.delete_seat("ann").await;
+    place.seat("bob", SeatState::Bound).await;
+
+    // A Seat is made for somebody, and goes again.
+    let users = json!({"kind": "UserAssignment", "metadata": {"name": "all"},
+        "spec": {"licenseRef": {"name": "cad"}, "users": [{"email": "cy@acme.example"}]}});
+    place.apply(&users).await;
+    place.counts("cad", 1, 1).await;
+    ground.kubectl(&["delete", "userassignment", "all", "-n", &place.namespace]);
+    place.counts("cad", 1, 0).await;
+    place.apply(&users).await;
+    place.counts("cad", 1, 1).await;
+    place.apply(&with(users, &json!({"spec": {"users": [{"email": "dan@acme.example"}]}}))).await;
+    until("the Seat of the former goes", async || {
+        let seats = place.seats.list(&Default::default()).await.unwrap();
+        let text = serde_json::to_string(&seats.items).unwrap();
+        (text.contains("dan@") && !text.contains("cy@")).then_some(())
+    })
+    .await;
+
+    // The same thing is told twice.
+    for _ in 0..2 {
+        place.apply(&with(license(1), &json!({"spec": {"suspended": true}}))).await;
+        place.license_says("cad", "Suspended").await;
+        place.apply(&license(1)).await;
+        place.license_says("cad", "Issued").await;
+    }
+
+    // One that cannot be read: of a newer version, say.
+    let open = r#"[{"op": "replace", "value": {"type": "string"},
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspended"}]"#;
+    ground.kubectl(&["patch", "crd", "licenses.usher.dev", "--type=json", "-p", open]);
+    let newer = with(license(1), &json!({"metadata": {"name": "newer"}, "spec": {"suspended": "at night"}}));
+    until("the schema is open", async || {
+        crate::ground::apply(&place.client, &place.namespace, &newer).await.ok()
+    })
+    .await;
+    until("it says so", async || {
+        let newer = [
+            "get",
+            "license",
+            "newer",
+            "-n",
+            &place.namespace,
+            "-o",
+            "jsonpath={.status.conditions[*].reason}",
+        ];
+        ground.kubectl(&newer).contains("InvalidSpec").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_right_of_usher_is_used_and_every_request_is_covered_by_one() {
+    let ground = Ground::narrow();
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(&ground, directory.path());
+    let place = Place::new(&ground).await;
+    everything(&ground, &place).await;
+    drop(program);
+
+    let rights: BTreeSet<Right> = [
+        rights(&ground, Scope::Cluster, &["clusterrole", "usher"]),
+        rights(&ground, Scope::Documents, &["clusterrole", "usher-documents"]),
+        rights(&ground, Scope::Own, &["role", "usher", "-n", "usher-system"]),
+    ]
+    .concat()
+    .into_iter()
+    .collect();
+    // A watch is in the log once it has ended, which it does with the program.
+    let is_watched = |call: &Call| call.verb == "watch" && call.resource == "licenses";
+    until("the watches have ended", async || ground.calls().iter().any(is_watched).then_some(())).await;
+    let calls = ground.calls();
+    let unused: Vec<_> = rights.iter().filter(|right| !calls.iter().any(|call| right.allows(call))).collect();
+    assert!(
+        unused.is_empty(),
+        "no request used these: take them out of the chart, or show here what for: {unused:#?}"
+    );
+    let beyond: BTreeSet<String> = calls
+        .iter()
+        .filter(|call| !call.resource.is_empty() && !rights.iter().any(|right| right.allows(call)))
+        .map(|call| format!("{} {} in {:?}", call.verb, call.what(), call.namespace))
+        .collect();
+    assert!(beyond.is_empty(), "no role of ours allows these: {beyond:#?}");
+    assert_nothing_was_forbidden(&ground);
+}

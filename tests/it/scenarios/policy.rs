@@ -1,0 +1,194 @@
+//! Who may grant, who may assign, who may look: people with the roles of the chart, and what they are refused.
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+
+use super::{Place, with};
+use crate::ground::{Ground, license, seat, shared, until};
+
+/// Somebody, in the namespace of a place.
+struct Person<'a> {
+    ground: &'static Ground,
+    place: &'a Place,
+    /// One of this name is in no other test.
+    name: String,
+}
+
+impl<'a> Person<'a> {
+    fn new(place: &'a Place, name: &str) -> Self {
+        Self { ground: shared(), place, name: format!("{name}.{}", place.namespace) }
+    }
+
+    /// Gets a ClusterRole in this namespace.
+    fn with_role(self, role: &str) -> Self {
+        let (user, binding) = (format!("--user={}", self.name), format!("{}-{role}", self.name));
+        let role = format!("--clusterrole={role}");
+        self.ground.kubectl(&["create", "rolebinding", &binding, "-n", &self.place.namespace, &role, &user]);
+        self
+    }
+
+    /// May use this Authority and no other.
+    fn may_use(&self, authority: &str) {
+        let name = format!("use-{authority}-{}", self.place.namespace);
+        let api = "rbac.authorization.k8s.io";
+        let role = json!({
+            "apiVersion": format!("{api}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
+            "rules": [{"apiGroups": ["usher.dev"], "resources": ["authorities"], "resourceNames": [authority], "verbs": ["use"]}],
+        });
+        let (ok, said) = self.ground.try_kubectl(&["apply", "-f", "-"], &role.to_string());
+        assert!(ok, "{said}");
+        let (role, user) = (format!("--clusterrole={name}"), format!("--user={}", self.name));
+        self.ground.kubectl(&["create", "clusterrolebinding", &name, &role, &user]);
+    }
+
+    /// Applies an object; what kubectl said if it was refused.
+    fn apply(&self, object: &Value) -> Result<(), String> {
+        let object = with(
+            object.clone(),
+            &json!({"apiVersion": "usher.dev/v1alpha1", "metadata": {"namespace": self.place.namespace}}),
+        );
+        let arguments = ["apply", "--server-side", "--as", &self.name, "-f", "-"];
+        let (ok, said) = self.ground.try_kubectl(&arguments, &object.to_string());
+        if ok { Ok(()) } else { Err(said) }
+    }
+
+    /// Whether the API server would let it.
+    async fn may(&self, verb: &str, resource: &str) -> bool {
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(self.name.clone()),
+                groups: Some(vec!["system:authenticated".into()]),
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some("usher.dev".into()),
+                    namespace: Some(self.place.namespace.clone()),
+                    verb: Some(verb.into()),
+                    resource: Some(resource.into()),
+                    subresource: Some(subresource.into()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.place.client.clone());
+        api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+    }
+}
+
+#[tokio::test]
+async fn who_may_license_but_not_use_the_authority_gets_nothing_signed_and_a_sentence_why() {
+    let place = Place::new(shared()).await;
+    let lin = Person::new(&place, "lin").with_role("usher-licensor");
+    // A policy is at work a moment after it was applied.
+    let refused = until("the policy is at work", async || match lin.apply(&license(1)) {
+        Err(said) if said.contains("usher-use") => Some(said),
+        _ => {
+            let _ = place.licenses.delete("cad", &Default::default()).await;
+            None
+        }
+    })
+    .await;
+    let sentence = format!(
+        "{} may not use Authority default: ask whoever administers it for the verb use on authorities.usher.dev default, or name another Authority",
+        lin.name
+    );
+    assert!(refused.contains("Forbidden") && refused.contains(&sentence), "{refused}");
+    assert!(place.licenses.get_opt("cad").await.unwrap().is_none());
+
+    let edition = json!({"kind": "Edition", "metadata": {"name": "standard"}, "spec": {"authorityRef": {"name": "default"}}});
+    let refused = lin.apply(&edition).unwrap_err();
+    assert!(refused.contains(&sentence), "{refused}");
+    lin.apply(&with(edition, &json!({"spec": {"authorityRef": null}}))).unwrap();
+
+    lin.may_use("default");
+    until("the right is there", async || lin.apply(&license(1)).ok()).await;
+    place.license_says("cad", "Issued").await;
+
+    // Another Authority is another right.
+    let elsewhere = with(license(1), &json!({"spec": {"authorityRef": {"name": "other"}}}));
+    let refused = lin.apply(&elsewhere).unwrap_err();
+    assert!(refused.contains("may not use Authority other: ask"), "{refused}");
+
+    // Who decides how many seats there are decides what is signed; who puts a label on does not.
+    let mo = Person::new(&place, "mo").with_role("usher-licensor");
+    let object = ["license", "cad", "-n", &place.namespace, "--as", &mo.name];
+    let more = [&["patch"], &object[..], &["--type=merge", "-p", r#"{"spec": {"seats": 1000}}"#]].concat();
+    let (ok, refused) = shared().try_kubectl(&more, "");
+    assert!(!ok && refused.contains("may not use Authority default"), "{refused}");
+    shared().kubectl(&[&["label"], &object[..], &["team=mo"]].concat());
+    shared().kubectl(&[&["delete"], &object[..]].concat());
+}
+
+#[tokio::test]
+async fn nobody_but_usher_writes_status() {
+    let place = Place::new(shared()).await;
+    place.apply(&license(1)).await;
+    place.license_says("cad", "Issued").await;
+    // `admin` does not have our resources; this one has everything.
+    let boss = Person::new(&place, "boss").with_role("cluster-admin");
+    assert!(boss.may("patch", "licenses/status").await);
+    let forged = [
+        "patch",
+        "license",
+        "cad",
+        "-n",
+        &place.namespace,
+        "--as",
+        &boss.name,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status": {"seats": {"bound": 7}}}"#,
+    ];
+    let refused = until("the policy is at work", async || {
+        let (ok, said) = shared().try_kubectl(&forged, "");
+        (!ok).then_some(said)
+    })
+    .await;
+    let sentence = "only Usher writes status: change the spec, and Usher says what became of it";
+    assert!(refused.contains("usher-status") && refused.contains(sentence), "{refused}");
+}
+
+#[tokio::test]
+async fn each_role_may_what_it_is_for_and_nothing_else() {
+    const WRITE: [&str; 4] = ["create", "update", "patch", "delete"];
+    let place = Place::new(shared()).await;
+    let licensor = Person::new(&place, "lin").with_role("usher-licensor");
+    let assigner = Person::new(&place, "asa").with_role("usher-assigner");
+    let viewer = Person::new(&place, "vic").with_role("usher-viewer");
+    let anybody = Person::new(&place, "nan");
+    let intent = ["licenses", "editions", "seats", "userassignments"];
+    for resource in intent {
+        let grants = ["licenses", "editions"].contains(&resource);
+        for verb in WRITE {
+            let may = [licensor.may(verb, resource).await, assigner.may(verb, resource).await];
+            assert_eq!(may, [grants, !grants], "{verb} {resource}");
+            assert!(!viewer.may(verb, resource).await, "{verb} {resource}");
+        }
+        for verb in ["get", "list", "watch"] {
+            for person in [&licensor, &assigner, &viewer] {
+                assert!(person.may(verb, resource).await, "{} {verb} {resource}", person.name);
+            }
+            assert!(!anybody.may(verb, resource).await);
+        }
+        for person in [&licensor, &assigner, &viewer] {
+            assert!(!person.may("patch", &format!("{resource}/status")).await, "{} {resource}", person.name);
+        }
+    }
+    for person in [&licensor, &assigner, &viewer] {
+        assert!(!person.may("use", "authorities").await && !person.may("create", "authorities").await);
+    }
+    assigner.apply(&seat("ann")).unwrap();
+    assert!(viewer.apply(&seat("bob")).unwrap_err().contains("cannot patch resource \"seats\""));
+
+    // Whoever views the namespace views this, too; whoever edits in it does not grant.
+    let (reader, editor) =
+        (Person::new(&place, "rea").with_role("view"), Person::new(&place, "edd").with_role("edit"));
+    until("the role is aggregated", async || reader.may("list", "seats").await.then_some(())).await;
+    assert!(editor.may("list", "seats").await);
+    for resource in intent {
+        assert!(!editor.may("create", resource).await, "{resource}");
+    }
+}
