@@ -46,7 +46,7 @@ impl Ground {
         if !line.starts_with("KUBECONFIG=") {
             return Err("the control plane did not start".into());
         }
-        let rendered = Command::new(root().join("dev/manifests")).arg("secrets.clusterWide=true").output()?;
+        let rendered = Command::new(root().join("dev/manifests")).output()?;
         std::fs::write(ground.path("manifests.yaml"), rendered.stdout)?;
         ground.kubectl(&["apply", "-f", &ground.path("manifests.yaml").to_string_lossy()])?;
         Ok(ground)
