@@ -83,7 +83,8 @@ impl World {
     }
 }
 
-#[tokio::test]
+// The program is waited for on this thread; the operator goes on on others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_to_the_audit_shows_and_what_is_forgotten_or_pruned_does_not_break_it() {
     let ground = Ground::own();
     let place = Place::new(&ground).await;
