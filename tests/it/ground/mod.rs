@@ -61,6 +61,8 @@ enum Witness {
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = tokio::time::timeout(PATIENCE, async {
         let mut pause = tokio::time::interval(Duration::from_millis(20));
+        // A look that blocks this thread must leave it to the operator in between, however long it took.
+        pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pause.tick().await;
             if let Some(found) = look().await {
