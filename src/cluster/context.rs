@@ -92,6 +92,12 @@ impl<L> Context<L> {
         }
     }
 
+    /// What is measured, as OpenMetrics text; how everything stands is counted now.
+    pub fn measured(&self) -> String {
+        self.metrics.counted(&self.index.census(self.edge.now()));
+        self.metrics.text()
+    }
+
     /// Asks for looks.
     pub(super) fn push(&self, tasks: impl IntoIterator<Item = Task>) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

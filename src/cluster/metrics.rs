@@ -1,12 +1,17 @@
-//! What Usher measures of itself (OpenMetrics). No metric carries the name of an object or a person.
+//! What Usher measures of itself (OpenMetrics). No metric carries the name of an object or a person: labels are words
+//! of closed lists, so there are never more series than their products.
+//!
+//! docs/metrics.md lists them, and a test compares the two.
 
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+
+use crate::cluster::census::{Census, Standing};
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Look {
@@ -17,6 +22,79 @@ struct Look {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SeatsIn {
+    state: &'static str,
+}
+
+/// Every look there can be. All are there from the start: of a counter that begins with its first failure, nobody sees
+/// that it rose.
+const KINDS: [&str; 3] = ["Authority", "License", "Namespace"];
+const OUTCOMES: [&str; 4] = ["again", "failed", "later", "rest"];
+
+/// How everything stands: set to a [`Census`] when somebody asks.
+#[derive(Debug, Default)]
+struct Stands {
+    licenses: Family<Standing, Gauge>,
+    authorities: Family<Standing, Gauge>,
+    limit: Gauge,
+    seats: Family<SeatsIn, Gauge>,
+    overdue: Gauge,
+    lapsed: Gauge,
+    reissuing: Gauge,
+}
+
+impl Stands {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "licenses",
+            "Licenses, by how they stand and the reason of their condition Ready",
+            self.licenses.clone(),
+        );
+        registry.register(
+            "authorities",
+            "Authorities, by how they stand and the reason of their condition Ready",
+            self.authorities.clone(),
+        );
+        registry.register("seats_limit", "Seats that there are, of all Licenses", self.limit.clone());
+        registry.register("seats", "Seats of all Licenses: bound, waited for, cooling", self.seats.clone());
+        registry.register(
+            "renewals_overdue",
+            "Licenses whose document should have been signed anew by now",
+            self.overdue.clone(),
+        );
+        registry.register(
+            "renewals_lapsed",
+            "Licenses whose document was not signed anew and has ended: programs refuse it",
+            self.lapsed.clone(),
+        );
+        registry.register(
+            "reissuing_documents",
+            "Documents under revoked keys that are still to be made anew",
+            self.reissuing.clone(),
+        );
+    }
+
+    fn set(&self, census: &Census) {
+        for (family, counts) in [(&self.licenses, &census.licenses), (&self.authorities, &census.authorities)]
+        {
+            family.clear();
+            for (standing, count) in counts {
+                family.get_or_create(standing).set(*count);
+            }
+        }
+        let seats = &census.seats;
+        for (state, count) in [("bound", seats.bound), ("waiting", seats.waiting), ("cooling", seats.cooling)]
+        {
+            self.seats.get_or_create(&SeatsIn { state }).set(count);
+        }
+        self.limit.set(seats.limit);
+        self.overdue.set(census.overdue);
+        self.lapsed.set(census.lapsed);
+        self.reissuing.set(census.reissuing);
+    }
 }
 
 /// The metrics.
@@ -34,6 +112,7 @@ pub struct Metrics {
     checkpoints: Counter,
     checkpoint_at: Gauge,
     unsealed: Counter,
+    stands: Stands,
 }
 
 impl Default for Metrics {
@@ -52,7 +131,9 @@ impl Default for Metrics {
             checkpoints: Counter::default(),
             checkpoint_at: Gauge::default(),
             unsealed: Counter::default(),
+            stands: Stands::default(),
         };
+        metrics.expect_every_look();
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(
             "reconciles",
@@ -81,12 +162,27 @@ impl Default for Metrics {
             "Minutes in which the audit could not be sealed or its checkpoints not be published",
             metrics.unsealed.clone(),
         );
+        registry.register(
+            "build",
+            "The version that runs; always 1",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        metrics.stands.register(&mut registry);
         drop(registry);
         metrics
     }
 }
 
 impl Metrics {
+    fn expect_every_look(&self) {
+        for kind in KINDS {
+            for outcome in OUTCOMES {
+                drop(self.looks.get_or_create(&Look { kind, outcome }));
+            }
+            drop(self.seconds.get_or_create(&Kind { kind }));
+        }
+    }
+
     pub(super) fn looked(&self, kind: &'static str, outcome: &'static str, seconds: f64) {
         self.looks.get_or_create(&Look { kind, outcome }).inc();
         self.seconds.get_or_create(&Kind { kind }).observe(seconds);
@@ -117,6 +213,13 @@ impl Metrics {
         self.unsealed.inc();
     }
 
+    /// How everything stands now.
+    pub fn counted(&self, census: &Census) {
+        // Nobody reads half of it.
+        let _registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stands.set(census);
+    }
+
     /// All of them, as OpenMetrics text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -140,5 +243,24 @@ mod tests {
         assert!(text.contains(r#"usher_reconciles_total{kind="License",outcome="rest"} 1"#), "{text}");
         assert!(text.contains("usher_documents_signed_total 3"), "{text}");
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_failure_can_be_seen_to_rise_from_nothing() {
+        let text = Metrics::default().text();
+        for kind in KINDS {
+            let line = format!(r#"usher_reconciles_total{{kind="{kind}",outcome="failed"}} 0"#);
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_what_stands_otherwise_now_nothing_is_left() {
+        let metrics = Metrics::default();
+        let before = Census { licenses: [(Standing::of(&[]), 2)].into(), ..Census::default() };
+        metrics.counted(&before);
+        assert!(metrics.text().contains(r#"usher_licenses{state="Unknown",reason="Unknown"} 2"#));
+        metrics.counted(&Census::default());
+        assert!(!metrics.text().contains("usher_licenses{"), "{}", metrics.text());
     }
 }

@@ -9,6 +9,7 @@ pub mod api;
 pub mod audit;
 pub mod authority;
 pub mod ca;
+pub mod census;
 mod config_maps;
 mod context;
 mod events;

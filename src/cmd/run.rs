@@ -122,7 +122,6 @@ async fn operate(args: Args) -> Result<(), Failure> {
     let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);
 
     let published = Arc::new(Published::default());
-    let metrics = Arc::new(Metrics::default());
     let context = Arc::new(Context::new(
         client,
         Rights::new(args.secrets_cluster_wide),
@@ -130,10 +129,11 @@ async fn operate(args: Args) -> Result<(), Failure> {
         edge.clone(),
         args.namespace.clone(),
         published.clone(),
-        metrics.clone(),
+        Arc::new(Metrics::default()),
     ));
     let (ready, is_ready) = watch::channel(false);
-    let operations = Operations { ready: is_ready, metrics: Arc::new(move || metrics.text()) };
+    let measured = context.clone();
+    let operations = Operations { ready: is_ready, metrics: Arc::new(move || measured.measured()) };
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
 
     let operator = async {

@@ -8,12 +8,14 @@
 //! | [`imports`] | which room may enter which, and which foreign crate stays where |
 //! | [`habits`] | what code does not do: panic, sleep, skip tests, grow long, name machines |
 //! | [`orphans`] | nothing lies about undeclared or unused |
+//! | [`measures`] | metrics, dashboard, alerts and runbooks speak of the same things |
 //! | [`mirrors`] | what is written twice says the same twice |
 //! | [`code`] | reading Rust just far enough for all of these |
 
 mod code;
 mod habits;
 mod imports;
+mod measures;
 mod mirrors;
 mod orphans;
 
