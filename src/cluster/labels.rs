@@ -64,23 +64,33 @@ fn labels<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<Str
     all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Whose reconcile looks after an object with this metadata.
+/// Whose look repairs a document's Secret with this metadata. Anybody may label a Secret: what others put on it means
+/// nothing, and [`LICENSE`] calls for no look outside of its namespace.
 #[must_use]
-pub fn task_of(meta: &ObjectMeta) -> Option<Task> {
-    labelled(meta).or_else(|| key_set_of(meta))
-}
-
-fn labelled(meta: &ObjectMeta) -> Option<Task> {
-    let labels = meta.labels.as_ref()?;
-    if let Some(authority) = labels.get(AUTHORITY) {
-        return Some(Task::Authority(authority.clone()));
-    }
-    let license = labels.get(LICENSE)?;
+pub fn license_of(meta: &ObjectMeta) -> Option<Task> {
+    let license = meta.labels.as_ref()?.get(LICENSE)?;
     Some(Task::License(Key::new(meta.namespace.clone()?, license)))
 }
 
-/// The Authority for which somebody brought a key set.
-fn key_set_of(meta: &ObjectMeta) -> Option<Task> {
-    let authority = meta.name.as_deref()?.strip_prefix(KEY_SET_OF)?;
-    Some(Task::Authority(authority.to_owned()))
+/// Whose look repairs a key or a ConfigMap with this metadata, or takes a key set from it: in Usher's own namespace, for
+/// elsewhere the label means nothing.
+#[must_use]
+pub fn authority_of(meta: &ObjectMeta) -> Option<Task> {
+    let labelled = meta.labels.as_ref().and_then(|labels| labels.get(AUTHORITY));
+    let brought = || meta.name.as_deref()?.strip_prefix(KEY_SET_OF).map(str::to_owned);
+    labelled.cloned().or_else(brought).map(Task::Authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_of_a_tenant_calls_for_a_look_at_its_license_whatever_else_is_written_on_it() {
+        let mut labels = of_document("cad", &Uid("cy".into()));
+        labels.extend(of_authority("default"));
+        let namespace = Some("design".to_owned());
+        let meta = ObjectMeta { labels: Some(labels), namespace, ..ObjectMeta::default() };
+        assert_eq!(license_of(&meta), Some(Task::License(Key::new("design", "cad"))));
+    }
 }

@@ -29,7 +29,7 @@ use tracing::warn;
 use crate::cluster::{
     Context,
     api::{Authority, Edition, License, Seat, UserAssignment},
-    config_maps,
+    authority, config_maps,
     index::{Index, Shelved, Slim},
     labels,
     queue::Task,
@@ -86,6 +86,10 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         set.spawn(follow_bindings(context.clone()));
         set.spawn(follow_granted(context.clone()));
     }
+    let keys =
+        watch(Api::<Secret>::namespaced(client(), &context.namespace), of_type(authority::store::TYPE))
+            .map(|event| event.map(|event| slimmed(event, |key: Secret| authority::store::slim(&key))));
+    set.spawn(follow(context.clone(), keys, Index::key_event));
     // All of them: some are brought by people.
     let maps = watch(Api::<ConfigMap>::namespaced(client(), &context.namespace), any())
         .map(|event| event.map(|event| slimmed(event, config_maps::slim)));
@@ -104,8 +108,16 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&labels::selector())
 }
 
+/// So many Secrets in one answer. Whoever may make Secrets decides how large they are, up to 1 MiB each.
+const PAGE: u32 = 20;
+
+/// Secrets of ours, of one type: only this keeps others' large ones away, for anybody may set a label.
+fn of_type(type_: &str) -> watcher::Config {
+    ours().fields(&format!("type={type_}")).page_size(PAGE)
+}
+
 fn secrets(api: Api<Secret>) -> impl Stream<Item = Result<Event<Slim<Secret>>, watcher::Error>> + Send {
-    watch(api, ours()).map(|event| event.map(|event| slimmed(event, secrets::slim)))
+    watch(api, of_type(secrets::TYPE)).map(|event| event.map(|event| slimmed(event, secrets::slim)))
 }
 
 /// Follows the RoleBindings that let us into namespaces. They have one name, so that we may see these and no others.
@@ -233,5 +245,19 @@ fn said(error: &watcher::Error) -> String {
         }
         Some(kube::Error::Api(status)) => format!("the watch broke and is begun again: {}", status.message),
         Some(other) => format!("the watch broke and is begun again: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_secrets_we_ask_for_ours_of_our_type_and_few_at_a_time() {
+        let config = of_type(secrets::TYPE);
+        assert_eq!(config.label_selector.as_deref(), Some("app.kubernetes.io/managed-by=usher"));
+        assert_eq!(config.field_selector.as_deref(), Some("type=usher.dev/license"));
+        // Of 1 MiB each, in base64, as text and as an object.
+        assert!(config.page_size.unwrap() * 3 < 100);
     }
 }

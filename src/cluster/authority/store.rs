@@ -8,17 +8,23 @@ use kube::{
 use zeroize::Zeroizing;
 
 use crate::{
-    cluster::{api::MANAGER, labels},
+    cluster::{api::MANAGER, index::Slim, labels},
     service::{
         establish_authority::Declared,
         key_store::{KeyStore, Role},
     },
 };
 
-const TYPE: &str = "usher.dev/key";
+/// The type of a key's Secret.
+pub(in crate::cluster) const TYPE: &str = "usher.dev/key";
 const ENTRY: &str = "private.jwk";
 /// In a ConfigMap, ours or one that somebody brought.
 pub(super) const KEY_SET: &str = "keys.jws";
+
+/// What the index keeps of a key: who looks after it.
+pub(in crate::cluster) fn slim(secret: &Secret) -> Slim<Secret> {
+    Slim::new(&secret.metadata, labels::authority_of(&secret.metadata), String::new())
+}
 
 pub(super) struct Secrets {
     secrets: Api<Secret>,

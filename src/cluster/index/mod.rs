@@ -55,6 +55,8 @@ struct Shelves {
     /// A shelf for each watch.
     secrets: HashMap<String, Shelf<Slim<Secret>>>,
     bindings: Shelf<PartialObjectMeta<RoleBinding>>,
+    /// The keys of Authorities.
+    keys: Shelf<Slim<Secret>>,
     config_maps: Shelf<Slim<ConfigMap>>,
 }
 

@@ -49,6 +49,13 @@ impl Index {
         tasks
     }
 
+    /// A key in our own namespace came, changed or went.
+    pub fn key_event(&self, event: Event<Slim<Secret>>) -> BTreeSet<Task> {
+        let mut tasks = BTreeSet::new();
+        self.write(|s| s.keys.event(event, |secret| tasks.extend(secret.task.clone())));
+        tasks
+    }
+
     /// We wrote this Secret.
     pub fn note_secret(&self, secret: Slim<Secret>) {
         self.write(|s| {

@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
 
-use crate::domain::license::Key;
+use crate::{cluster::labels, domain::license::Key};
 
 /// One kind of object, by namespace and name.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ pub(in crate::cluster) trait Shelved {
     fn lighten(&mut self);
 }
 
-/// kubectl's copy of all that was applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Annotations and labels that begin so are ours.
+const OURS: &str = "usher.dev/";
 
 impl<K: Resource<DynamicType = ()>> Shelved for K {
     fn kind() -> String {
@@ -92,12 +92,17 @@ impl<K: Resource<DynamicType = ()>> Shelved for K {
     fn version(&self) -> Option<u64> {
         version_in(self.meta())
     }
-    /// Who wrote which field is most of an object.
+    /// Who wrote which field is most of an object, unless somebody makes it carry more: whoever may write it decides how much.
+    /// (Only a namespace's labels are its owner's to choose, and ours to read.)
     fn lighten(&mut self) {
+        let is_namespace = <K as Resource>::kind(&()) == "Namespace";
         let meta = self.meta_mut();
         meta.managed_fields = None;
         if let Some(annotations) = &mut meta.annotations {
-            annotations.remove(LAST_APPLIED);
+            annotations.retain(|name, _| name.starts_with(OURS));
+        }
+        if let Some(labels) = meta.labels.as_mut().filter(|_| !is_namespace) {
+            labels.retain(|name, _| name.starts_with(OURS) || name == labels::MANAGED_BY);
         }
     }
 }
@@ -196,16 +201,17 @@ impl<T: Shelved> Shelf<T> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Secret;
+    use k8s_openapi::api::core::v1::{Namespace, Secret};
     use serde_json::json;
 
     use super::*;
 
-    fn heavy(version: u32) -> Secret {
+    fn heavy<K: serde::de::DeserializeOwned>(version: u32) -> K {
         serde_json::from_value(json!({"metadata": {
             "name": "a", "namespace": "design", "resourceVersion": version.to_string(),
             "managedFields": [{"manager": "usher", "fieldsV1": {"f:data": {}}}],
-            "annotations": {LAST_APPLIED: "{}", "usher.dev/paused": "true"},
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "note": "x", "usher.dev/paused": "true"},
+            "labels": {"team": "design", "usher.dev/license": "cad", labels::MANAGED_BY: "usher"},
         }}))
         .unwrap()
     }
@@ -218,10 +224,19 @@ mod tests {
             assert_eq!((meta.resource_version.as_deref(), &meta.managed_fields), (Some(version), &None));
             let kept: Vec<&String> = meta.annotations.as_ref().unwrap().keys().collect();
             assert_eq!(kept, ["usher.dev/paused"]);
+            let kept: Vec<&String> = meta.labels.as_ref().unwrap().keys().collect();
+            assert_eq!(kept, [labels::MANAGED_BY, "usher.dev/license"]);
         };
         shelf.event(Event::Apply(heavy(1)), |_| {});
         light(&shelf, "1");
         shelf.note(heavy(2));
         light(&shelf, "2");
+    }
+
+    #[test]
+    fn of_a_namespace_all_labels_are_kept_for_authorities_select_by_them() {
+        let mut namespace: Namespace = heavy(1);
+        namespace.lighten();
+        assert_eq!(namespace.metadata.labels.unwrap().len(), 3);
     }
 }

@@ -6,10 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 use super::shelf::{Shelved, key_in, version_in};
-use crate::{
-    cluster::{labels, queue::Task},
-    domain::license::Key,
-};
+use crate::{cluster::queue::Task, domain::license::Key};
 
 /// A Secret or ConfigMap as it was last seen, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +31,12 @@ pub struct Slim<K> {
 
 impl<K> Slim<K> {
     /// Keeps the digest of the object's content, not the content.
-    pub fn new(meta: &ObjectMeta, digest: String) -> Self {
+    pub fn new(meta: &ObjectMeta, task: Option<Task>, digest: String) -> Self {
         Self {
             key: key_in(meta),
             uid: meta.uid.clone(),
             version: version_in(meta),
-            task: labels::task_of(meta),
+            task,
             digest,
             kind: PhantomData,
         }

@@ -9,7 +9,7 @@ fn secret(uid: &str, version: u64) -> Slim<Secret> {
     (meta.namespace, meta.name) = (Some("design".into()), Some("cy-seat".into()));
     (meta.uid, meta.resource_version) = (Some(uid.into()), Some(version.to_string()));
     meta.labels = Some(labels::of_document("cad", &Uid("cy".into())));
-    Slim::new(&secret.metadata, version.to_string())
+    Slim::new(&secret.metadata, labels::license_of(&secret.metadata), version.to_string())
 }
 
 fn index() -> Index {

@@ -58,6 +58,19 @@ async fn a_secret_that_is_edited_or_deleted_comes_back_to_the_byte() {
 }
 
 #[tokio::test]
+async fn a_label_that_means_something_elsewhere_does_not_keep_a_secret_from_being_repaired() {
+    let place = Place::new(shared()).await;
+    place.apply(&license(1)).await;
+    let before = place.secret("cad-license").await;
+    let label = json!({"metadata": {"labels": {"usher.dev/authority": "nobody"}}});
+    place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+    let forged = json!({"data": {"license.jws": "Zm9yZ2Vk"}});
+    place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
+    let repaired = |secret: &Secret| secret.data == before.data;
+    wait_for(&place.secrets, "cad-license", "is as before", repaired).await;
+}
+
+#[tokio::test]
 async fn labels_and_annotations_of_others_on_a_secret_are_left_to_them() {
     let place = Place::new(shared()).await;
     place.apply(&license(1)).await;
