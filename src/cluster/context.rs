@@ -140,6 +140,14 @@ impl<L> Context<L> {
         signers.get(authority).map(|(_, signing)| signing.clone())
     }
 
+    /// The same, if it is of the very object with `uid`: whoever had its name before, or has it since, allows something else.
+    pub(super) fn signing_of(&self, authority: &str, uid: &str) -> Option<Signing> {
+        let signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (declared, signing) = signers.get(authority)?;
+        let (of, _) = declared.as_ref()?;
+        (of.as_deref() == Some(uid)).then(|| signing.clone())
+    }
+
     /// Records what became of an Authority's keys. Asks for a look at the Licenses under it, unless nothing is other for
     /// them: the same declaration, signed for by the same key.
     pub(super) fn set_signing(
@@ -174,5 +182,43 @@ fn alike(before: &Signing, after: &Signing) -> bool {
         (Ok(before), Ok(after)) => before.signs_like(after),
         (Err(before), Err(after)) => before == after,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::reason::Reason;
+
+    struct Still;
+
+    impl Edge for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+        fn wait_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+        fn entropy(&self) -> [u8; 32] {
+            [0; 32]
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_signs_in_the_name_of_a_namesake() {
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
+        let (edge, namespace) = (Arc::new(Still), "usher-system".to_owned());
+        let (published, metrics) = (Arc::default(), Arc::default());
+        let context = Context::new(client, Rights::new(true), (), edge, namespace, published, metrics);
+        let keys = || Some(Err(Because::new(Reason::KeyMissing, "whatever became of its keys")));
+        context.set_signing("default", Some((Some("former".into()), Some(1))), keys());
+        assert!(context.signing_of("default", "former").is_some());
+        assert!(context.signing_of("default", "latter").is_none(), "it was not looked at yet");
+        context.set_signing("default", None, keys());
+        assert!(context.signing_of("default", "former").is_none(), "nobody knows whose these are");
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Error {
          checkpoints are shown again"
     )]
     Ahead(u64),
+    #[error("the ConfigMap {NAME} is not ours and is left alone: delete it, and checkpoints are shown there")]
+    Taken,
     #[error("reading the audit failed")]
     Read(#[from] Unavailable),
     #[error("{doing} failed")]
@@ -61,7 +63,8 @@ pub(super) async fn publish<L: Ledger>(context: &Context<L>) -> Result<(), Error
     let shown = there.and_then(|map| map.data).and_then(|mut data| data.remove(CHECKPOINTS));
     require_passed(context, &claims, shown.as_deref().unwrap_or_default()).await?;
     let written = config_maps::apply(&maps, &key, &labels, &data).await;
-    context.index.note_config_map(config_maps::slim(written.map_err(failed("publishing the checkpoints"))?));
+    let written = written.map_err(failed("publishing the checkpoints"))?.ok_or(Error::Taken)?;
+    context.index.note_config_map(config_maps::slim(written));
     Ok(())
 }
 

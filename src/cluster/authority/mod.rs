@@ -6,10 +6,11 @@
 
 mod publish;
 mod status;
-mod store;
+pub(super) mod store;
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use kube::{Resource as _, ResourceExt as _};
 use tracing::{debug, error};
 
@@ -145,22 +146,28 @@ fn declared(name: &str, authority: &Authority) -> Declared {
     }
 }
 
+/// How long until a name that somebody else has is tried again.
+const TAKEN_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
 /// Publishes, tells, and lets the Licenses have the signer.
 async fn show<L: Ledger>(
     context: &Context<L>,
     name: &str,
     authority: &Authority,
     declaration: (Option<String>, Option<i64>),
-    established: Established,
+    mut established: Established,
 ) -> Result<Done, Error> {
     let published = publish::Published::of(&established.facts, authority.spec.root.is_some())?;
     let mut seen = false;
+    let mut taken = None;
     if !paused(&authority.metadata) {
-        publish::apply(context, name, &published).await?;
+        taken = publish::apply(context, name, &published).await?;
     }
     context.published.publish(name, &established.facts.issuer, &published.jwks);
+    // Nobody tells us when a ConfigMap that is not ours goes.
+    let again = taken.as_ref().and_then(|_| context.edge.now().checked_add(TAKEN_AGAIN).ok());
     if !paused(&authority.metadata) {
-        seen = shown(&context.ledger, &established.facts, context.edge.now()).await?;
+        seen = taken.is_none() && shown(&context.ledger, &established.facts, context.edge.now()).await?;
         for because in &established.news {
             match because.reason {
                 Reason::KeyRevoked => context.events.tell(authority, because).await,
@@ -168,10 +175,11 @@ async fn show<L: Ledger>(
             }
         }
         if !seen {
+            established.trouble = taken.or(established.trouble);
             status::write(context, authority, &established).await?;
         }
     }
-    let next = established.next_look;
+    let next = again.into_iter().chain(established.next_look).min();
     context.set_signing(name, Some(declaration), Some(established.signer.map(Arc::new)));
     Ok(match next {
         // When its overlap ends is known now.

@@ -8,7 +8,11 @@ use kube::Api;
 use super::{Error, store::KEY_SET};
 use crate::{
     cluster::{Context, config_maps, labels},
-    domain::{license::Key, rotation},
+    domain::{
+        license::Key,
+        reason::{Because, Reason},
+        rotation,
+    },
     keys::key_set::{self, Request},
     ledger::AuthorityFacts,
 };
@@ -39,20 +43,28 @@ impl Published {
     }
 }
 
-/// Makes the ConfigMap say what it should, and nothing else.
+/// Makes the ConfigMap say what it should, and nothing else; or says why it does not.
 pub(super) async fn apply<L>(
     context: &Context<L>,
     authority: &str,
     published: &Published,
-) -> Result<(), Error> {
+) -> Result<Option<Because>, Error> {
     let key = Key::new(&context.namespace, labels::published_of(authority));
     let (labels, data) = (labels::of_authority(authority), &published.data);
     if context.index.config_map(&key).is_some_and(|seen| seen.digest == config_maps::digest(&labels, data)) {
-        return Ok(());
+        return Ok(None);
     }
     let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
     let written = config_maps::apply(&api, &key, &labels, data).await;
     let written = written.map_err(|source| Error::Cluster { doing: "publishing the keys", source })?;
+    let Some(written) = written else {
+        return Ok(Some(Because::new(
+            Reason::ConfigMapNameTaken,
+            format!(
+                "ConfigMap {key} is not ours and is left alone: delete it, and the keys are published there"
+            ),
+        )));
+    };
     context.index.note_config_map(config_maps::slim(written));
-    Ok(())
+    Ok(None)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kube::core::DeserializeGuard;
+use kube::{Resource as _, core::DeserializeGuard};
 
 use crate::{
     cluster::{
@@ -25,7 +25,7 @@ pub(super) struct Gathered {
     /// Seats of the namespace that cannot be read, with their names.
     pub(super) unreadable_seats: BTreeMap<Uid, String>,
     pub(super) authority: Option<Arc<DeserializeGuard<Authority>>>,
-    /// `None` until the Authority was looked at once.
+    /// `None` until this very Authority was looked at once.
     pub(super) signing: Option<Signing>,
     pub(super) namespace_labels: BTreeMap<String, String>,
     /// Whether the Secrets of the License's namespace may be touched.
@@ -55,6 +55,9 @@ pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
     let license = context.index.license(key);
     let readable = license.as_ref().and_then(|license| license.0.as_ref().ok());
     let authority = readable.and_then(|license| context.index.authority_of(key, license));
+    let found = authority.as_deref().and_then(|name| context.index.authority(name));
+    let uid = found.as_ref().and_then(|found| found.meta().uid.as_deref());
+    let signing = authority.as_deref().zip(uid).and_then(|(name, uid)| context.signing_of(name, uid));
     let edition = readable.and_then(|license| license.spec.edition_ref.as_ref());
     Gathered {
         key: key.clone(),
@@ -64,8 +67,8 @@ pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
         assignments: context.index.assignments_of(key),
         unreadable_assignments: context.index.has_unreadable_assignments(&key.namespace),
         unreadable_seats: context.index.unreadable_seats(&key.namespace),
-        authority: authority.as_deref().and_then(|name| context.index.authority(name)),
-        signing: authority.as_deref().and_then(|name| context.signing(name)),
+        signing,
+        authority: found,
         namespace_labels: context.index.namespace_labels(&key.namespace),
         access: context.access(&key.namespace),
         usher: context.namespace.clone(),

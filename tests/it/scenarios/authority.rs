@@ -207,6 +207,27 @@ async fn what_is_published_of_the_keys_is_restored_when_it_is_edited_or_deleted(
 }
 
 #[tokio::test]
+async fn a_config_map_that_is_not_ours_is_never_touched() {
+    let place = Place::new(shared()).await;
+    let theirs: ConfigMap = serde_json::from_value(
+        json!({"metadata": {"name": "usher-authority-foreign"}, "data": {"jwks.json": "theirs"}}),
+    )
+    .unwrap();
+    let before = place.published.create(&PostParams::default(), &theirs).await.unwrap();
+    place.apply_authority(&authority("foreign", &json!({}))).await;
+    let (_, status) = authority_says(&place, "foreign", "ConfigMapNameTaken").await;
+    let message = &ready(&status.conditions).unwrap().message;
+    assert!(message.contains("usher-authority-foreign is not ours and is left alone"));
+    place.apply(&under("foreign")).await;
+    place.license_says("cad", "Issued").await;
+    assert_eq!(place.published.get("usher-authority-foreign").await.unwrap(), before);
+    place.published.delete("usher-authority-foreign", &DeleteParams::default()).await.unwrap();
+    authority_says(&place, "foreign", "Published").await;
+    let ours = place.published.get("usher-authority-foreign").await.unwrap();
+    assert_eq!(ours.metadata.labels.unwrap()["usher.dev/authority"], "foreign");
+}
+
+#[tokio::test]
 async fn when_an_authority_goes_nothing_is_taken_away_and_it_comes_back_with_its_keys() {
     let place = Place::new(shared()).await;
     place.apply_authority(&authority("leaving", &json!({}))).await;
