@@ -20,6 +20,7 @@ pub mod metrics;
 mod namespace;
 mod operator;
 mod queue;
+mod refusal;
 pub mod rights;
 mod secrets;
 mod status;

@@ -4,6 +4,7 @@
 //! 2. A new Secret is created: where one has the name already, the API server refuses, whatever the timing.
 //! 3. Ours is repaired by applying; entries that somebody added are taken out; one made immutable is made anew.
 //! 4. A Secret that says what it should is not written.
+//! 5. One that is being deleted is nobody's to write. It is gone when the API server says so, not when it was told to go.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::{
         api::{API_VERSION, MANAGER},
         index::{Index, Slim},
         labels,
+        refusal::refusal,
     },
     domain::license::{Key, Uid},
     ledger::{Document, audit::hex},
@@ -126,34 +128,41 @@ pub(super) fn slim(secret: Secret) -> Slim<Secret> {
     kept.retain(|name, _| ours.contains(&name.as_str()));
     let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     let digest = digest(&kept, &data.unwrap_or_default(), owner.map(|owner| owner.uid.as_str()));
-    Slim::new(&metadata, digest)
+    Slim::new(&metadata, labels::license_of(&metadata), digest)
 }
 
-/// How writing a Secret went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// It says what it should.
-    Ours,
-    /// A Secret that is not ours has the name.
-    Foreign,
+/// Why a Secret does not say what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Withheld {
+    /// One that is not ours has the name.
+    Taken,
+    /// It cannot be written, and this is what stands against it.
+    Refused(String),
 }
 
-/// Makes the Secret say what it should.
+/// Makes the Secret say what it should, or says why it does not.
 pub(super) async fn ensure(
     client: &Client,
     index: &Index,
     desired: &Desired,
-) -> Result<Written, kube::Error> {
+) -> Result<Option<Withheld>, kube::Error> {
+    match write(client, index, desired).await {
+        Err(error) => refusal(&error).map(|said| Some(Withheld::Refused(said))).ok_or(error),
+        written => written,
+    }
+}
+
+async fn write(client: &Client, index: &Index, desired: &Desired) -> Result<Option<Withheld>, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &desired.key.namespace);
     match index.secret(&desired.key) {
-        Some(seen) if seen.digest == desired.digest => return Ok(Written::Ours),
+        Some(seen) if seen.digest == desired.digest => return Ok(None),
         Some(seen) => match apply(&api, desired, Some(&seen.uid)).await {
             Ok(secret) => {
                 let slim = slim(secret);
                 let repaired = slim.digest() == desired.digest;
                 index.note_secret(slim);
                 if repaired {
-                    return Ok(Written::Ours);
+                    return Ok(None);
                 }
             }
             // It is gone, or another one, or cannot be changed: see for ourselves.
@@ -169,10 +178,14 @@ pub(super) async fn ensure(
 }
 
 /// Creating, not applying: where a Secret has the name already, nothing is merged into it.
-async fn create(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Written, kube::Error> {
+async fn create(
+    api: &Api<Secret>,
+    index: &Index,
+    desired: &Desired,
+) -> Result<Option<Withheld>, kube::Error> {
     let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     index.note_secret(slim(api.create(&params, &desired.object()).await?));
-    Ok(Written::Ours)
+    Ok(None)
 }
 
 async fn apply(api: &Api<Secret>, desired: &Desired, uid: Option<&str>) -> Result<Secret, kube::Error> {
@@ -181,21 +194,23 @@ async fn apply(api: &Api<Secret>, desired: &Desired, uid: Option<&str>) -> Resul
 }
 
 /// The Secret that has the name is not as it should be: if it is ours, whatever people did to it is undone.
-async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Written, kube::Error> {
+async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Option<Withheld>, kube::Error> {
     let name = &desired.key.name;
     let Some(found) = api.get_opt(name).await? else { return create(api, index, desired).await };
     if !is_ours(&found) {
-        return Ok(Written::Foreign);
+        return Ok(Some(Withheld::Taken));
+    }
+    let leaves = || Some(Withheld::Refused("it is being deleted, and its finalizers hold it".to_owned()));
+    if found.metadata.deletion_timestamp.is_some() {
+        return Ok(leaves());
     }
     match undo(api, desired, &found).await {
         Ok(secret) => {
             index.note_secret(slim(secret));
-            Ok(Written::Ours)
+            Ok(None)
         }
-        // Somebody made it immutable.
-        Err(kube::Error::Api(status)) if status.code == 422 => {
-            delete(api, &found).await?;
-            create(api, index, desired).await
+        Err(kube::Error::Api(status)) if status.code == 422 && found.immutable == Some(true) => {
+            if delete(api, &found).await? { create(api, index, desired).await } else { Ok(leaves()) }
         }
         Err(error) => Err(error),
     }
@@ -219,27 +234,28 @@ fn is_ours(secret: &Secret) -> bool {
             || secret.owner_references().iter().any(|owner| owner.api_version.starts_with("usher.dev/")))
 }
 
-/// Removes the Secret if it holds the document of `subject`.
-pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<(), kube::Error> {
+/// Removes the Secret if it holds the document of `subject`. Returns whether it is gone.
+pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<bool, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
-    let Some(secret) = api.get_opt(&key.name).await? else { return Ok(()) };
+    let Some(secret) = api.get_opt(&key.name).await? else { return Ok(true) };
     let of_subject = secret.labels().get(labels::SUBJECT) == Some(&subject.0)
         || secret.owner_references().iter().any(|owner| owner.uid == subject.0);
     if !is_ours(&secret) || !of_subject {
-        return Ok(());
+        return Ok(true);
     }
     delete(&api, &secret).await
 }
 
-async fn delete(api: &Api<Secret>, secret: &Secret) -> Result<(), kube::Error> {
+/// Whether it is gone: one with finalizers stays until these are taken out.
+async fn delete(api: &Api<Secret>, secret: &Secret) -> Result<bool, kube::Error> {
     let only_this_one = DeleteParams {
         preconditions: Some(Preconditions { uid: secret.metadata.uid.clone(), resource_version: None }),
         ..DeleteParams::default()
     };
     match api.delete(&secret.name_any(), &only_this_one).await {
-        Ok(_) => Ok(()),
+        Ok(deleted) => Ok(deleted.right().is_some()),
         // A conflict, though, may be another Secret or somebody in the way: the next look sees which.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
         Err(error) => Err(error),
     }
 }

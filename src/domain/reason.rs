@@ -121,6 +121,10 @@ reasons! {
     KeyRotated,
     /// A signing key was revoked: documents under it are made anew.
     KeyRevoked,
+    /// A Secret or a status cannot be written, or a Secret not removed: a quota, a policy, a size, a finalizer.
+    SecretRefused,
+    /// A ConfigMap of the name under which an Authority's keys are published is not ours.
+    ConfigMapNameTaken,
 }
 
 impl std::fmt::Display for Reason {

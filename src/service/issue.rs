@@ -88,6 +88,28 @@ pub fn issue_if_due(
     Ok(Some((document, due)))
 }
 
+/// Whether the document about `subject` goes on granting in the signer's name what it should not any more. What comes
+/// instead grants nothing, so it needs no leave.
+#[must_use]
+pub fn is_to_end(
+    license: &License,
+    subject: Subject<'_>,
+    signer: &Signer,
+    current: Option<&Document>,
+    now: Timestamp,
+) -> bool {
+    state(license, subject, now) != State::Active
+        && current.and_then(grants_as).is_some_and(|issuer| issuer == signer.issuer.as_str())
+}
+
+/// In whose name a document grants something; `None` if it grants nothing.
+#[must_use]
+pub fn grants_as(document: &Document) -> Option<String> {
+    let document = wire::License::parse(document.jws.as_bytes()).ok()?;
+    let unverified_claims = document.unverified_claims();
+    (unverified_claims.state == wire::State::Active).then(|| unverified_claims.iss.clone())
+}
+
 /// Everything that a document says, but its instants and its serial.
 fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: Timestamp) -> wire::Claims {
     let state = state(license, subject, now);

@@ -12,15 +12,15 @@
 //! status, then the License's.
 //!
 //! However many Seats a License has, one look removes, binds, signs and shows a part of them, and what is left is the next
-//! look's, behind everybody else in the queue. The License is told its counts when all is done.
+//! look's, behind everybody else in the queue. The License is told its counts when all is done. What cannot be written
+//! stops nothing else; see [`troubles`] for what becomes of it.
 
 mod apply;
 mod effective;
 mod gather;
 mod status;
+mod troubles;
 mod validate;
-
-use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tracing::{debug, error, info};
@@ -36,10 +36,11 @@ use crate::{
     ledger::{CommitError, Ledger, Unavailable},
     service::{
         hold_license::hold_license,
-        reconcile_license::{AT_MOST, ReconcileError, Wanted, reconcile_license, settle},
+        reconcile_license::{AT_MOST, Outcome, ReconcileError, Wanted, reconcile_license, settle},
     },
 };
 
+use troubles::Troubles;
 use validate::Validated;
 
 /// Why a look failed. It is tried again.
@@ -86,21 +87,24 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Gone => None,
         Validated::Wanted(wanted) => Some(wanted),
     };
+    let mut troubles = Troubles::default();
     let now = context.edge.now();
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
         (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
-        (Access::Refused, Some(validated)) => return held(context, &gathered, validated, now).await,
+        (Access::Refused, Some(validated)) => {
+            return held(context, &gathered, validated, troubles, now).await;
+        }
         (Access::Unknown | Access::Refused, None) => {
-            apply::orphans(context, &gathered, now).await?;
-            return Ok(Done::Rest);
+            apply::orphans(context, &gathered, &mut troubles, now).await;
+            return troubles.end(now, None);
         }
     }
     if let Some(missing) = validated.as_ref().map(|valid| &valid.seats.missing).filter(|m| !m.is_empty()) {
         if ends(context, key).await? {
             return Ok(Done::Rest);
         }
-        if apply::make_seats(context, key, missing).await? {
+        if apply::make_seats(context, key, missing, &mut troubles).await {
             return Ok(Done::Again);
         }
     }
@@ -108,11 +112,11 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         license: &validated.license,
         seats: &validated.seats.seats,
         unreadable: &gathered.unreadable_seats,
-        signer: validated.signer.as_deref().ok(),
+        signer: validated.keys.as_deref(),
+        may_grant: validated.signer.is_ok(),
     });
     let entropy = context.edge.entropy();
-    let mut outcome = reconcile_license(&context.ledger, key, wanted, AT_MOST, now, entropy).await?;
-    outcome.removals.truncate(AT_MOST);
+    let outcome = reconcile_license(&context.ledger, key, wanted, AT_MOST, now, entropy).await?;
     if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
         info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
     }
@@ -127,46 +131,58 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         apply::tell_losers(context, &gathered, &validated.license, &outcome).await;
     }
     if !outcome.removals.is_empty() {
-        // What lies in a namespace that goes, goes with it.
-        if gathered.access == Access::Open && !ends(context, key).await? {
-            apply::removals(context, key, &outcome).await?;
-        }
-        settle(&context.ledger, key, &outcome.removals, context.edge.now()).await?;
-        // Names have come free, and the last of a former License can be forgotten.
-        return Ok(Done::Again);
-    }
-    let Some(validated) = validated else {
-        if apply::remove_seats(context, &key.namespace, &validate::made_for_nobody(&gathered)).await?
-            || outcome.more
-        {
+        let gone = if gathered.access == Access::Open && !ends(context, key).await? {
+            apply::removals(context, key, &outcome, &mut troubles).await
+        } else {
+            // What lies in a namespace that goes, goes with it.
+            outcome.removals.iter().take(AT_MOST).cloned().collect()
+        };
+        settle(&context.ledger, key, &gone, context.edge.now()).await?;
+        if !gone.is_empty() {
+            // Names have come free, and the last of a former License can be forgotten.
             return Ok(Done::Again);
         }
-        apply::orphans(context, &gathered, now).await?;
-        return Ok(Done::Rest);
+    }
+    let Some(validated) = validated else {
+        let unwanted = validate::made_for_nobody(&gathered);
+        if apply::remove_seats(context, &key.namespace, &unwanted, &mut troubles).await || outcome.more {
+            return Ok(Done::Again);
+        }
+        apply::orphans(context, &gathered, &mut troubles, now).await;
+        return troubles.end(now, None);
     };
     // What was signed before and is missing was removed by hand, or goes with its namespace.
     if outcome.signed == 0 && apply::is_missing(context, &validated, &outcome) && ends(context, key).await? {
         return Ok(Done::Rest);
     }
-    // Nobody gains while there is a loss to show.
-    if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted).await?
-        || apply::losses(context, &gathered, &validated, &outcome, now).await?
-    {
+    if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted, &mut troubles).await {
         return Ok(Done::Again);
     }
-    let foreign = apply::secrets(context, &validated, &outcome).await?;
-    if apply::gains(context, &gathered, &validated, &outcome, &foreign, now).await? || outcome.more {
-        return Ok(Done::Again);
-    }
-    apply::assignments(context, &gathered, &validated, &outcome, now).await?;
-    apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
+    show(context, &gathered, &validated, &outcome, troubles, now).await
+}
 
-    Ok(match (foreign.is_empty(), outcome.next_look) {
-        // Nobody tells us when a Secret that is not ours goes.
-        (false, _) => Done::At(apply::look_again_for_foreign(now)),
-        (true, Some(at)) => Done::At(at),
-        (true, None) => Done::Rest,
-    })
+/// Removals are made: losses, then Secrets, then gains, then what speaks of all of them.
+async fn show<L>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    validated: &validate::Valid,
+    outcome: &Outcome,
+    mut troubles: Troubles,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    // Nobody gains while there is a loss to show.
+    if apply::losses(context, gathered, validated, outcome, &mut troubles, now).await {
+        return Ok(Done::Again);
+    }
+    if gathered.access == Access::Open {
+        apply::secrets(context, validated, outcome, &mut troubles).await;
+    }
+    if apply::gains(context, gathered, validated, outcome, &mut troubles, now).await || outcome.more {
+        return Ok(Done::Again);
+    }
+    apply::assignments(context, gathered, validated, outcome, &mut troubles, now).await;
+    apply::license(context, gathered, validated, outcome, &mut troubles, now).await;
+    troubles.end(now, outcome.next_look)
 }
 
 async fn ends<L>(context: &Context<L>, key: &Key) -> Result<bool, Error> {
@@ -179,16 +195,9 @@ async fn held<L: Ledger>(
     context: &Context<L>,
     gathered: &gather::Gathered,
     validated: &validate::Valid,
+    troubles: Troubles,
     now: Timestamp,
 ) -> Result<Done, Error> {
     let outcome = hold_license(&context.ledger, &validated.license, &validated.seats.seats, now).await?;
-    let foreign = BTreeSet::new();
-    if apply::losses(context, gathered, validated, &outcome, now).await?
-        || apply::gains(context, gathered, validated, &outcome, &foreign, now).await?
-    {
-        return Ok(Done::Again);
-    }
-    apply::assignments(context, gathered, validated, &outcome, now).await?;
-    apply::license(context, gathered, validated, &outcome, &foreign, now).await?;
-    Ok(outcome.next_look.map_or(Done::Rest, Done::At))
+    show(context, gathered, validated, &outcome, troubles, now).await
 }

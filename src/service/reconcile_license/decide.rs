@@ -14,7 +14,7 @@ use crate::{
     },
     ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
     service::{
-        issue::{Subject, issue_if_due},
+        issue::{Subject, is_to_end, issue_if_due},
         reconcile_license::{Known, Outcome, Wanted, seat_secret},
     },
 };
@@ -28,8 +28,8 @@ pub(super) fn decide(
     entropy: [u8; 32],
 ) -> Result<(Change, Outcome), serde_json::Error> {
     let (license, refused) = as_first_seen(wanted.license, known.facts);
-    let signer = wanted.signer.filter(|_| refused.is_none());
-    let wanted = Wanted { license: &license, signer, ..wanted };
+    let signer = wanted.signer.filter(|_| wanted.may_grant && refused.is_none());
+    let wanted = Wanted { license: &license, may_grant: signer.is_some(), ..wanted };
     let mut seated = seat(wanted, known, at_most, now);
     let bound = in_order(wanted.seats, &seated.allocation.bound);
     let carried = features::carried(&license, &bound);
@@ -117,7 +117,7 @@ struct Seated {
 }
 
 fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) -> Seated {
-    let Wanted { license, seats, unreadable, signer } = wanted;
+    let Wanted { license, seats, unreadable, may_grant, .. } = wanted;
     let (mut held, mut kept) = (Vec::new(), Vec::new());
     for binding in known.facts.into_iter().flat_map(|facts| &facts.bindings) {
         match unreadable.get(&binding.seat) {
@@ -131,7 +131,7 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     let cooled = cooled.into_iter().map(|freed| freed.holder.clone()).collect();
     let rules = Rules {
         limit: license.limit(),
-        grants: license.phase(now).grants() && signer.is_some(),
+        grants: license.phase(now).grants() && may_grant,
         groups: &license.groups,
         max_per_user: license.max_per_user,
     };
@@ -223,7 +223,7 @@ fn documents(
     now: Timestamp,
     change: &mut Change,
 ) -> Result<(BTreeMap<Uid, Document>, Vec<Uid>), serde_json::Error> {
-    let Wanted { license, unreadable, signer, .. } = wanted;
+    let Wanted { license, unreadable, signer, may_grant, .. } = wanted;
     let mut documents = documents_by_subject(facts);
     let current: HashSet<&Uid> = subjects.iter().map(|subject| subject.uid(license)).collect();
     let stays = |uid: &Uid| unreadable.contains_key(uid) || current.contains(uid);
@@ -237,6 +237,9 @@ fn documents(
             continue;
         }
         let current = documents.get(subject.uid(license));
+        if !may_grant && !is_to_end(license, *subject, signer, current, now) {
+            continue;
+        }
         if let Some((document, _)) = issue_if_due(license, *subject, signer, current, now, &change.entropy)? {
             documents.insert(document.subject.clone(), document.clone());
             change.issue.push(document);

@@ -8,7 +8,8 @@
 //! What is bound was bound by the commit; the outcome tells the cluster what to show. A License that is gone, or
 //! was made again under its old name, is emptied by the same look. However large a License is, one look changes a bounded
 //! part of it, says that there is more, and shows nothing yet of those whose turn has not come. If documents cannot be signed, nothing
-//! is taken away: whoever holds keeps, documents stay as they are, and nobody is bound anew.
+//! is taken away: whoever holds keeps, documents stay as they are, and nobody is bound anew. If only nothing may be
+//! granted, what a suspension or the end of validity calls for is signed, for it grants nothing.
 
 mod decide;
 
@@ -38,8 +39,10 @@ pub struct Wanted<'a> {
     pub seats: &'a [Seat],
     /// Seats that cannot be read, here or under other Licenses, with their names: what they hold they keep.
     pub unreadable: &'a BTreeMap<Uid, String>,
-    /// Who signs; absent while its Authority cannot.
+    /// Whose keys sign; absent while there are none.
     pub signer: Option<&'a Signer>,
+    /// Whether they may grant. What grants nothing any more is signed all the same: instead of what they granted.
+    pub may_grant: bool,
 }
 
 /// What the cluster is to show.

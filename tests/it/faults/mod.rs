@@ -14,6 +14,7 @@ mod hands;
 mod kill;
 mod missed;
 mod place;
+mod refused;
 mod replies;
 mod two;
 mod watches;

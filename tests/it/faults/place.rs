@@ -105,11 +105,12 @@ impl<'a> Place<'a> {
         self.license(3).await;
         self.are_bound(&["cy", "dan", "eve"]).await;
         self.delete_license().await;
-        self.license(2).await;
+        // Before the License is there again: else whoever holds a seat by the former Seat keeps it by the new one.
         self.delete_seat("dan").await;
         let mut last = ground::seat("dan");
         last["spec"]["priority"] = json!(-1);
         self.apply(&last).await;
+        self.license(2).await;
     }
 
     /// Waits until exactly these Seats say that they are bound.

@@ -5,7 +5,7 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -29,6 +29,8 @@ use tower::{BoxError, Layer as _, Service, retry::RetryLayer};
 pub struct Call {
     /// `patch seats/status`, `delete secrets`, `watch licenses`, …
     pub what: String,
+    /// Of the object, where the request names one.
+    pub name: String,
 }
 
 impl Call {
@@ -51,7 +53,8 @@ impl Call {
             Method::DELETE => "delete",
             _ => "patch",
         };
-        Self { what: format!("{verb} {what}") }
+        let name = parts.get(1).copied().unwrap_or("").to_owned();
+        Self { what: format!("{verb} {what}"), name }
     }
 
     /// Whether it changes something.
@@ -139,7 +142,9 @@ impl Control {
 
     /// What met a fault.
     pub fn hit(&self) -> Vec<String> {
-        self.calls.lock().unwrap().keys().filter(|(_, hit)| *hit).map(|(call, _)| call.what.clone()).collect()
+        let calls = self.calls.lock().unwrap();
+        let hit = calls.keys().filter(|(_, hit)| *hit).map(|(call, _)| call.what.clone());
+        hit.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

@@ -170,6 +170,7 @@ impl World {
             seats: &seats,
             unreadable: &BTreeMap::new(),
             signer: Some(&self.signer),
+            may_grant: true,
         };
         let outcome = reconcile_license(&self.ledger, &key, Some(wanted), self.at_most, now(), [entropy; 32])
             .await

@@ -12,6 +12,7 @@ mod hostile;
 mod large;
 mod least;
 mod policy;
+mod refused;
 mod repair;
 mod requests;
 mod rights;

@@ -1,5 +1,6 @@
 //! Suspended, paused, deleted, not there yet: what does not hang on the clock.
 
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use usher::cluster::api::SeatState;
 use usher_license::State;
@@ -162,4 +163,67 @@ async fn what_a_document_does_not_say_gives_no_new_document() {
         let renamed = wait_for(&place.secrets, name, "names the new customer", renamed).await;
         assert_ne!(claims(&renamed).jti, claims(before).jti);
     }
+}
+
+#[tokio::test]
+async fn a_paused_seat_says_that_it_lost_its_seat_and_nothing_else() {
+    let place = Place::new(shared()).await;
+    place.apply(&license(1)).await;
+    let paused = with(seat("ann"), &json!({"metadata": {"annotations": {"usher.dev/paused": "true"}}}));
+    place.apply(&seat("ann")).await;
+    place.seat("ann", SeatState::Bound).await;
+    place.apply(&paused).await;
+    place.apply(&seat("bob")).await;
+    place.waits_at("bob", 1).await;
+    let first = json!({"spec": {"priority": 9}});
+    place.apply(&with(seat("bob"), &first)).await;
+    place.apply(&license(0)).await;
+    place.seat("ann", SeatState::Waiting).await;
+    place.no_secret("ann-seat").await;
+    place.apply(&license(1)).await;
+    place.seat("bob", SeatState::Bound).await;
+    place.apply(&license(2)).await;
+    place.counts("cad", 2, 0).await;
+    let ann = place.seats.get("ann").await.unwrap();
+    assert_eq!(ann.status.unwrap().state, Some(SeatState::Waiting), "it is paused");
+}
+
+#[tokio::test]
+async fn a_suspension_reaches_documents_though_their_authority_does_not_sign_here_any_more() {
+    let place = Place::new(shared()).await;
+    let authority = |from: &str| {
+        json!({
+            "kind": "Authority", "metadata": {"name": "fickle"},
+            "spec": {"issuer": "https://usher.acme.example/a/fickle", "allowedNamespaces": {"from": from}},
+        })
+    };
+    let under = |suspended: bool| {
+        let spec = json!({"authorityRef": {"name": "fickle"}, "suspended": suspended});
+        with(license(2), &json!({"spec": spec}))
+    };
+    place.apply_authority(&authority("All")).await;
+    place.apply(&under(false)).await;
+    place.apply(&seat("ann")).await;
+    place.seat("ann", SeatState::Bound).await;
+    place.license_says("cad", "Issued").await;
+    place.apply_authority(&authority("None")).await;
+    place.license_says("cad", "AuthorityNotAllowed").await;
+    place.apply(&under(true)).await;
+    for name in ["cad-license", "ann-seat"] {
+        let ended = |secret: &Secret| {
+            let claims = claims(secret);
+            claims.state == State::Suspended && claims.features.is_empty()
+        };
+        wait_for(&place.secrets, name, "is suspended", ended).await;
+    }
+    let message = place.seat_says("ann", "Suspended").await;
+    assert!(message.ends_with("its document grants nothing until it is resumed"), "{message}");
+    // To resume is to grant.
+    place.apply(&under(false)).await;
+    place.seat("ann", SeatState::Bound).await;
+    assert_eq!(claims(&place.secret("ann-seat").await).state, State::Suspended);
+    place.apply_authority(&authority("All")).await;
+    place.license_says("cad", "Issued").await;
+    let granted = |secret: &Secret| claims(secret).state == State::Active;
+    wait_for(&place.secrets, "ann-seat", "is active again", granted).await;
 }

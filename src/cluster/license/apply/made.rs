@@ -1,43 +1,54 @@
 //! The Seats that Usher makes for the users of UserAssignments.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use serde_json::{Value, json};
 
-use super::{AT_ONCE, failed};
+use super::{AT_ONCE, Outcomes};
 use crate::{
     cluster::{
         Context,
         api::{API_VERSION, MANAGER, Seat},
         labels,
-        license::{Error, validate::Made},
+        license::{troubles::Troubles, validate::Made},
     },
     domain::license::{Key, Uid},
     service::reconcile_license::AT_MOST,
 };
 
-/// Makes or mends these. Returns whether there was anything to do: then the look begins again.
+/// Makes or mends these. Returns whether anything was: then the look begins again.
 pub(in crate::cluster::license) async fn make_seats<L>(
     context: &Context<L>,
     license: &Key,
     missing: &[Made],
-) -> Result<bool, Error> {
+    troubles: &mut Troubles,
+) -> bool {
     let api: Api<Seat> = Api::namespaced(context.client.clone(), &license.namespace);
     let params = PatchParams::apply(MANAGER).force();
     // In order, a part each time: whoever is listed first has the older Seat.
-    stream::iter(missing.iter().take(AT_MOST))
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |made| {
-            let seat = api.patch(&made.name, &params, &Patch::Apply(object(license, made))).await?;
-            context.index.note_seat(seat);
-            Ok(())
-        })
-        .await
-        .map_err(failed("making a Seat"))?;
-    Ok(!missing.is_empty())
+    for part in missing.chunks(AT_MOST) {
+        let failures = Outcomes::none();
+        stream::iter(part)
+            .for_each_concurrent(AT_ONCE, async |made| {
+                match api.patch(&made.name, &params, &Patch::Apply(object(license, made))).await {
+                    Ok(seat) => context.index.note_seat(seat),
+                    Err(error) => failures.add(error),
+                }
+            })
+            .await;
+        let failures = failures.all();
+        let any = failures.len() < part.len();
+        for error in failures {
+            troubles.note("making a Seat", error);
+        }
+        if any {
+            return true;
+        }
+    }
+    false
 }
 
 fn object(license: &Key, made: &Made) -> Value {
@@ -55,28 +66,43 @@ fn object(license: &Key, made: &Made) -> Value {
     })
 }
 
-/// Removes these, and no namesakes of theirs. Returns whether there are more than one look may remove.
+/// Removes these, and no namesakes of theirs: a part, and another one where nothing of a part could be. Returns whether
+/// there is more.
 pub(in crate::cluster::license) async fn remove_seats<L>(
     context: &Context<L>,
     namespace: &str,
     unwanted: &[(String, Uid)],
-) -> Result<bool, Error> {
+    troubles: &mut Troubles,
+) -> bool {
     let api: Api<Seat> = Api::namespaced(context.client.clone(), namespace);
-    stream::iter(unwanted.iter().take(AT_MOST))
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |(name, uid)| {
-            let only_this_one = DeleteParams {
-                preconditions: Some(Preconditions { uid: Some(uid.0.clone()), resource_version: None }),
-                ..DeleteParams::default()
-            };
-            match api.delete(name, &only_this_one).await {
-                Ok(_) => Ok(()),
-                // It is gone, or another one has its name: its event brings us back.
-                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
-                Err(error) => Err(error),
-            }
-        })
-        .await
-        .map_err(failed("removing a Seat"))?;
-    Ok(unwanted.len() > AT_MOST)
+    let mut left = unwanted.len();
+    for part in unwanted.chunks(AT_MOST) {
+        let failures = Outcomes::none();
+        stream::iter(part)
+            .for_each_concurrent(AT_ONCE, async |(name, uid)| {
+                let only_this_one = DeleteParams {
+                    preconditions: Some(Preconditions { uid: Some(uid.0.clone()), resource_version: None }),
+                    ..DeleteParams::default()
+                };
+                match api.delete(name, &only_this_one).await {
+                    Ok(_) => {}
+                    // It is gone, or another one has its name: its event brings us back.
+                    Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                    Err(error) => failures.add(error),
+                }
+            })
+            .await;
+        let failures = failures.all();
+        left -= part.len();
+        let any = failures.len() < part.len();
+        for error in failures {
+            // It may say `Bound` for as long as it is there.
+            troubles.note("removing a Seat", error);
+            troubles.hold_back(None);
+        }
+        if any {
+            return left > 0;
+        }
+    }
+    false
 }

@@ -3,19 +3,18 @@
 mod made;
 mod statuses;
 
-use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
+use futures::{StreamExt as _, stream};
 
 use crate::{
     cluster::{
         Context,
-        license::{Error, validate},
-        secrets::{self, Desired, Owner, Written},
+        license::{Error, status, troubles::Troubles, validate},
+        secrets::{self, Desired, Owner, Withheld},
     },
     domain::license::{Key, Uid},
-    service::reconcile_license::{Outcome, seat_secret},
+    service::reconcile_license::{AT_MOST, Outcome, Removal, seat_secret},
 };
 
 pub(super) use made::{make_seats, remove_seats};
@@ -23,27 +22,60 @@ pub(super) use statuses::{assignments, gains, license, losses, orphans, stalled,
 
 /// How many requests of one look are under way at once.
 const AT_ONCE: usize = 4;
-/// How long until a name that somebody else has is tried again.
-const FOREIGN_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-pub(super) fn look_again_for_foreign(now: Timestamp) -> Timestamp {
-    now.checked_add(FOREIGN_AGAIN).unwrap_or(Timestamp::MAX)
+/// What came of requests that were under way at once.
+struct Outcomes<T>(Mutex<Vec<T>>);
+
+impl<T> Outcomes<T> {
+    fn none() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn add(&self, outcome: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+    }
+
+    fn all(self) -> Vec<T> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn failed(doing: &'static str) -> impl Fn(kube::Error) -> Error {
     move |source| Error::Cluster { doing, source }
 }
 
-/// Removes the Secrets of those who lost.
-pub(super) async fn removals<L>(context: &Context<L>, key: &Key, outcome: &Outcome) -> Result<(), Error> {
-    stream::iter(&outcome.removals)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |removal| {
-            let secret = Key::new(&key.namespace, &removal.name);
-            secrets::remove(&context.client, &secret, &removal.subject).await
-        })
-        .await
-        .map_err(failed("removing a Secret"))
+/// Removes the Secrets of those who lost: a part, and another one where nothing of a part could be. Returns those that are gone.
+pub(super) async fn removals<L>(
+    context: &Context<L>,
+    key: &Key,
+    outcome: &Outcome,
+    troubles: &mut Troubles,
+) -> Vec<Removal> {
+    let mut gone = Vec::new();
+    for part in outcome.removals.chunks(AT_MOST) {
+        let removed = Outcomes::none();
+        stream::iter(part)
+            .for_each_concurrent(AT_ONCE, async |removal| {
+                let secret = Key::new(&key.namespace, &removal.name);
+                removed.add((removal, secrets::remove(&context.client, &secret, &removal.subject).await));
+            })
+            .await;
+        for (removal, removed) in removed.all() {
+            let held = match removed {
+                Ok(true) => {
+                    gone.push(removal.clone());
+                    continue;
+                }
+                Ok(false) => Some("its finalizers hold it".to_owned()),
+                Err(error) => troubles.note("removing a Secret", error),
+            };
+            troubles.hold_back(held.map(|said| status::not_removed(&removal.name, &said)));
+        }
+        if !gone.is_empty() {
+            break;
+        }
+    }
+    gone
 }
 
 /// Whether one of the Secrets is not there, as far as we know.
@@ -70,27 +102,38 @@ fn wanted<'a>(
         .map(|(owner, name)| (owner, Key::new(&license.key.namespace, name)))
 }
 
-/// Writes the Secrets. Returns those whose Secret is not ours to write.
+/// Writes the Secrets; of Seats only those that are there already, while nobody new may be shown.
 pub(super) async fn secrets<L>(
     context: &Context<L>,
     validated: &validate::Valid,
     outcome: &Outcome,
-) -> Result<BTreeSet<Uid>, Error> {
+    troubles: &mut Troubles,
+) {
+    let license = &validated.license;
     let desired: Vec<(Uid, Desired)> = wanted(validated, outcome)
         .filter_map(|(owner, key)| {
             let document = outcome.documents.get(owner.uid)?;
-            let desired = Desired::new(key, &validated.license.key.name, &owner, document);
-            Some((owner.uid.clone(), desired))
+            let may_show =
+                !troubles.holds_back() || *owner.uid == license.uid || context.index.secret(&key).is_some();
+            may_show.then(|| (owner.uid.clone(), Desired::new(key, &license.key.name, &owner, document)))
         })
         .collect();
-    let foreign: Vec<Option<Uid>> = stream::iter(desired)
+    let written: Vec<(Uid, Result<Option<Withheld>, kube::Error>)> = stream::iter(desired)
         .map(async |(subject, desired)| {
-            let written = secrets::ensure(&context.client, &context.index, &desired).await?;
-            Ok((written == Written::Foreign).then_some(subject))
+            (subject, secrets::ensure(&context.client, &context.index, &desired).await)
         })
         .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
-        .map_err(failed("writing a Secret"))?;
-    Ok(foreign.into_iter().flatten().chain(outcome.taken.iter().cloned()).collect())
+        .collect()
+        .await;
+    troubles.withheld.extend(outcome.taken.iter().map(|subject| (subject.clone(), Withheld::Taken)));
+    for (subject, written) in written {
+        match written {
+            Ok(None) => {}
+            Ok(Some(withheld)) => drop(troubles.withheld.insert(subject, withheld)),
+            Err(error) => {
+                troubles.note("writing a Secret", error);
+                troubles.unsure.insert(subject);
+            }
+        }
+    }
 }

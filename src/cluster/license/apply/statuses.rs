@@ -1,8 +1,8 @@
 //! What objects say of themselves, and the events that go with it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{AT_ONCE, failed};
+use super::{AT_ONCE, Outcomes, failed};
 use crate::{
     cluster::{
         self, Context,
@@ -19,6 +19,7 @@ use crate::{
             Error,
             gather::Gathered,
             status::{self, Before, Stands},
+            troubles::Troubles,
             validate,
         },
         status::write,
@@ -31,15 +32,32 @@ use crate::{
     service::reconcile_license::{AT_MOST, Outcome},
 };
 
-/// Says so of the Seats that do not hold a place. Returns whether there are more than one look may write.
+const WRITING_A_SEAT: &str = "writing the status of a Seat";
+const WRITING_AN_ASSIGNMENT: &str = "writing the status of a UserAssignment";
+
+/// Says so of the Seats that do not hold a place. While one of them goes on saying that it does, nobody new is shown.
+/// Returns whether there are more than one look may write.
 pub(in crate::cluster::license) async fn losses<L>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
+    troubles: &mut Troubles,
     now: Timestamp,
-) -> Result<bool, Error> {
-    seats(context, gathered, validated, outcome, &BTreeSet::new(), now, false).await
+) -> bool {
+    let due = due(gathered, validated, outcome, troubles, now, |standing, _, _| *standing != Standing::Bound);
+    let (failed, more) = seats(context, &due).await;
+    for (object, error) in failed {
+        let says_bound = says_bound(object.status.as_ref());
+        match troubles.note(WRITING_A_SEAT, error) {
+            Some(said) if says_bound => {
+                troubles.hold_back(Some(status::still_says_bound(&object.name_any(), &said)));
+            }
+            Some(_) => {}
+            None => troubles.hold_back(None),
+        }
+    }
+    more
 }
 
 /// Says so of the Seats that hold a place. Returns whether there are more than one look may write.
@@ -48,41 +66,73 @@ pub(in crate::cluster::license) async fn gains<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<Uid>,
+    troubles: &mut Troubles,
     now: Timestamp,
-) -> Result<bool, Error> {
-    seats(context, gathered, validated, outcome, foreign, now, true).await
+) -> bool {
+    let due = due(gathered, validated, outcome, troubles, now, |standing, uid, object| {
+        let may_be_shown = !troubles.holds_back() || says_bound(object.status.as_ref());
+        *standing == Standing::Bound && may_be_shown && !troubles.unsure.contains(uid)
+    });
+    let (failed, more) = seats(context, &due).await;
+    for (_, error) in failed {
+        troubles.note(WRITING_A_SEAT, error);
+    }
+    more
 }
 
-async fn seats<L>(
-    context: &Context<L>,
-    gathered: &Gathered,
+/// The chosen Seats that do not say what they should, and what that is. Of a Seat whose turn has not come nothing is said.
+fn due<'a>(
+    gathered: &'a Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<Uid>,
+    troubles: &Troubles,
     now: Timestamp,
-    bound: bool,
-) -> Result<bool, Error> {
+    chosen: impl Fn(&Standing, &Uid, &api::Seat) -> bool,
+) -> Vec<(&'a api::Seat, SeatStatus)> {
     let objects = objects(gathered);
     let due = validated.seats.seats.iter().filter_map(|seat| {
-        // Of a Seat whose turn has not come nothing is said.
         let standing = outcome.standings.get(&seat.uid)?;
         let object = *objects.get(seat.uid.0.as_str())?;
-        if (*standing == Standing::Bound) != bound {
+        if !chosen(standing, &seat.uid, object) {
             return None;
         }
         let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
-        let status = status::of_seat(validated, seat, outcome, foreign, &before, now);
+        let status = status::of_seat(validated, seat, outcome, troubles, &before, now);
         is_due(object, &status).then_some((object, status))
     });
-    let mut due: Vec<(&api::Seat, SeatStatus)> = due.collect();
-    let more = due.len() > AT_MOST;
-    due.truncate(AT_MOST);
-    stream::iter(due)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |(object, status)| write_seat(context, object, status).await)
-        .await?;
-    Ok(more)
+    due.collect()
+}
+
+/// Writes a part of these; another one where nothing of a part could be written. Returns what failed, and whether there is more.
+async fn seats<'a, L>(
+    context: &Context<L>,
+    due: &[(&'a api::Seat, SeatStatus)],
+) -> (Vec<(&'a api::Seat, kube::Error)>, bool) {
+    let (mut failed, mut left) = (Vec::new(), due.len());
+    for part in due.chunks(AT_MOST) {
+        let failures = Outcomes::none();
+        stream::iter(part)
+            .for_each_concurrent(AT_ONCE, async |(object, status)| {
+                if let Err(error) = write_seat(context, object, status.clone()).await {
+                    failures.add((*object, error));
+                }
+            })
+            .await;
+        let failures = failures.all();
+        left -= part.len();
+        let came_to_something = failures.len() < part.len();
+        failed.extend(failures);
+        if came_to_something {
+            return (failed, left > 0);
+        }
+    }
+    (failed, false)
+}
+
+/// Whether whoever looks at the Seat sees a seat taken.
+fn says_bound(status: Option<&SeatStatus>) -> bool {
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == Type::Bound && condition.status == "True")
 }
 
 /// The Seats by their UIDs.
@@ -100,13 +150,18 @@ pub(in crate::cluster::license) async fn license<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<Uid>,
+    troubles: &mut Troubles,
     now: Timestamp,
-) -> Result<(), Error> {
-    let Some(object) = gathered.readable() else { return Ok(()) };
+) {
+    let Some(object) = gathered.readable() else { return };
+    if troubles.unsure.contains(&validated.license.uid) {
+        return;
+    }
     let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
-    let status = status::of_license(validated, outcome, foreign, &before, now);
-    write_license(context, object, status).await
+    let status = status::of_license(validated, outcome, troubles, &before, now);
+    if let Err(error) = write_license(context, object, status).await {
+        troubles.note("writing the status of a License", error);
+    }
 }
 
 /// The License cannot be read: it says so, and nothing else of its status changes.
@@ -145,8 +200,9 @@ pub(in crate::cluster::license) async fn assignments<L>(
     gathered: &Gathered,
     validated: &validate::Valid,
     outcome: &Outcome,
+    troubles: &mut Troubles,
     now: Timestamp,
-) -> Result<(), Error> {
+) {
     let stands = Stands::new(validated, outcome);
     let readable = gathered.readable_assignments();
     let objects: HashMap<&str, &api::UserAssignment> =
@@ -156,45 +212,49 @@ pub(in crate::cluster::license) async fn assignments<L>(
         let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
         let status =
             status::of_assignment(validated, assignment, &object.spec, outcome, &stands, &before, now);
-        write_assignment(context, object, status).await?;
+        if let Err(error) = write_assignment(context, object, status).await {
+            troubles.note(WRITING_AN_ASSIGNMENT, error);
+        }
     }
-    Ok(())
 }
 
 /// The Seats and UserAssignments that name a License that is not there.
 pub(in crate::cluster::license) async fn orphans<L>(
     context: &Context<L>,
     gathered: &Gathered,
+    troubles: &mut Troubles,
     now: Timestamp,
-) -> Result<(), Error> {
+) {
     let name = &gathered.key.name;
     let by_hand = gathered.readable_seats().filter(|seat| !validate::is_made(seat));
     for seat in by_hand.filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
         let before = before(seat, seat.status.as_ref().map(|status| status.conditions.as_slice()));
-        write_seat(context, seat, status::of_orphan(name, &before, now)).await?;
+        if let Err(error) = write_seat(context, seat, status::of_orphan(name, &before, now)).await {
+            troubles.note(WRITING_A_SEAT, error);
+        }
     }
     for object in
         gathered.readable_assignments().filter(|object| object.metadata.deletion_timestamp.is_none())
     {
         let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
         let status = status::of_orphaned_assignment(name, &object.spec, &before, now);
-        write_assignment(context, object, status).await?;
+        if let Err(error) = write_assignment(context, object, status).await {
+            troubles.note(WRITING_AN_ASSIGNMENT, error);
+        }
     }
-    Ok(())
 }
 
 async fn write_assignment<L>(
     context: &Context<L>,
     object: &api::UserAssignment,
     status: UserAssignmentStatus,
-) -> Result<(), Error> {
+) -> Result<(), kube::Error> {
     if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
         return Ok(());
     }
     let api: Api<api::UserAssignment> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = write(&api, object, &status).await;
-    if let Some(written) = written.map_err(failed("writing the status of a UserAssignment"))? {
+    if let Some(written) = write(&api, object, &status).await? {
         context.index.note_assignment(written);
         let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         context.events.of_change(object, Type::Ready, former, &status.conditions).await;
@@ -202,18 +262,23 @@ async fn write_assignment<L>(
     Ok(())
 }
 
+/// Whoever lost a seat says so even when paused: somebody else is about to say that they have it.
 fn is_due(object: &api::Seat, status: &SeatStatus) -> bool {
-    object.status.as_ref() != Some(status) && !paused(&object.metadata)
+    let loses = says_bound(object.status.as_ref()) && !says_bound(Some(status));
+    object.status.as_ref() != Some(status) && (loses || !paused(&object.metadata))
 }
 
-async fn write_seat<L>(context: &Context<L>, object: &api::Seat, status: SeatStatus) -> Result<(), Error> {
+async fn write_seat<L>(
+    context: &Context<L>,
+    object: &api::Seat,
+    status: SeatStatus,
+) -> Result<(), kube::Error> {
     if !is_due(object, &status) {
         return Ok(());
     }
     let api: Api<api::Seat> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = write(&api, object, &status).await;
-    if let Some(written) = written.map_err(failed("writing the status of a Seat"))? {
+    if let Some(written) = write(&api, object, &status).await? {
         context.index.note_seat(written);
         let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         context.events.of_change(object, Type::Bound, former, &status.conditions).await;
@@ -225,14 +290,13 @@ async fn write_license<L>(
     context: &Context<L>,
     object: &api::License,
     status: LicenseStatus,
-) -> Result<(), Error> {
+) -> Result<(), kube::Error> {
     if object.status.as_ref() == Some(&status) {
         return Ok(());
     }
     let api: Api<api::License> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let written = write(&api, object, &status).await;
-    if let Some(written) = written.map_err(failed("writing the status of a License"))? {
+    if let Some(written) = write(&api, object, &status).await? {
         context.index.note_license(written);
         let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         context.events.of_change(object, Type::Ready, former, &status.conditions).await;

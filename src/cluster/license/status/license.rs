@@ -1,18 +1,16 @@
 //! What a License says of itself.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
-use super::{Before, secret_taken};
+use super::{Before, no_secret};
 use crate::{
     cluster::{
         api::{Conditions, LicenseStatus, SeatCounts, SecretName, Type, seconds},
-        license::validate,
+        license::{troubles::Troubles, validate},
     },
     domain::{
         allocation::Standing,
-        license::{License, Phase, Uid},
+        license::{License, Phase},
         reason::{Because, Reason},
         terms::{Enforcement, Provisioning},
     },
@@ -22,18 +20,19 @@ use crate::{
 pub(in crate::cluster::license) fn of_license(
     validated: &validate::Valid,
     outcome: &Outcome,
-    foreign: &BTreeSet<Uid>,
+    troubles: &Troubles,
     before: &Before<'_>,
     now: Timestamp,
 ) -> LicenseStatus {
     let license = &validated.license;
     let counts = counts(license, outcome);
     let ready = license_ready(license, outcome, counts);
-    let taken = foreign.contains(&license.uid).then(|| {
-        secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret")
-    });
-    let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref()).or(taken.as_ref());
-    let document = outcome.documents.get(&license.uid).filter(|_| taken.is_none());
+    let next = "set spec.secret.name to another name, or delete that Secret";
+    let withheld = troubles.withheld.get(&license.uid);
+    let withheld = withheld.map(|withheld| no_secret(withheld, license.secret.as_str(), next));
+    let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref());
+    let stalled = stalled.or(withheld.as_ref()).or(troubles.held_back.as_ref());
+    let document = outcome.documents.get(&license.uid).filter(|_| withheld.is_none());
     let conditions = Conditions::after(before.conditions, before.generation, now);
     let conditions = match stalled {
         // The Authority sees to that itself: nobody needs to edit the License.

@@ -7,7 +7,7 @@ mod seat;
 mod tests;
 
 use crate::{
-    cluster::api::Condition,
+    cluster::{api::Condition, secrets::Withheld},
     domain::reason::{Because, Reason},
 };
 
@@ -21,11 +21,38 @@ pub(super) struct Before<'a> {
     pub(super) generation: i64,
 }
 
-fn secret_taken(name: &str, next: &str) -> Because {
+/// Why the Secret `name` does not hold its document; `next` is what to do where somebody else has the name.
+fn no_secret(withheld: &Withheld, name: &str, next: &str) -> Because {
+    match withheld {
+        Withheld::Taken => Because::new(
+            Reason::SecretNameTaken,
+            format!(
+                "Secret {name} is not ours, or belongs to another License or Seat, and is left alone: {next}"
+            ),
+        ),
+        Withheld::Refused(said) => Because::new(
+            Reason::SecretRefused,
+            format!("Secret {name} cannot be written and is tried again every 30 s: {said}"),
+        ),
+    }
+}
+
+/// Why nobody new is shown: the Secret `name` shows that a former holder has a seat.
+pub(super) fn not_removed(name: &str, said: &str) -> Because {
     Because::new(
-        Reason::SecretNameTaken,
+        Reason::SecretRefused,
         format!(
-            "Secret {name} is not ours, or belongs to another License or Seat, and is left alone: {next}"
+            "Secret {name} of a former holder cannot be removed, and until it is gone no new holder is shown: {said}"
+        ),
+    )
+}
+
+/// Why nobody new is shown: the status of the Seat `name` says that it holds a seat.
+pub(super) fn still_says_bound(name: &str, said: &str) -> Because {
+    Because::new(
+        Reason::SecretRefused,
+        format!(
+            "Seat {name} lost its seat and cannot be told, and until it is no new holder is shown: {said}"
         ),
     )
 }

@@ -1,22 +1,23 @@
 //! What a Seat says of itself.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
-use super::{Before, license_stalled, secret_taken};
+use super::{Before, license_stalled, no_secret};
 use crate::{
     cluster::{
         api::{Conditions, SeatState, SeatStatus, SecretName, Type, WaitingStatus, seconds},
-        license::validate,
+        license::{troubles::Troubles, validate},
     },
     domain::{
         allocation::{Standing, Why},
-        license::{License, Phase, Seat, Uid},
+        license::{License, Phase, Seat},
         reason::{Because, Reason},
         text::Label,
     },
-    service::reconcile_license::{Outcome, seat_secret},
+    service::{
+        issue::grants_as,
+        reconcile_license::{Outcome, seat_secret},
+    },
 };
 
 /// Positions are told to the first so many.
@@ -26,7 +27,7 @@ pub(in crate::cluster::license) fn of_seat(
     validated: &validate::Valid,
     seat: &Seat,
     outcome: &Outcome,
-    foreign: &BTreeSet<Uid>,
+    troubles: &Troubles,
     before: &Before<'_>,
     now: Timestamp,
 ) -> SeatStatus {
@@ -34,12 +35,13 @@ pub(in crate::cluster::license) fn of_seat(
     let nowhere = Standing::Waiting { position: 0, why: Why::NoFreeSeat };
     let standing = outcome.standings.get(&seat.uid).unwrap_or(&nowhere);
     let secret = seat_secret(&seat.name);
-    let taken = (*standing == Standing::Bound && foreign.contains(&seat.uid)).then(|| {
-        secret_taken(&secret, "delete that Secret, or delete this Seat and make one of another name")
-    });
-    let document = outcome.documents.get(&seat.uid).filter(|_| taken.is_none());
-    let because = because(validated, seat, standing, outcome, phase);
-    let stalled = if needs_an_edit(because.reason) { Some(because.clone()) } else { taken };
+    let next = "delete that Secret, or delete this Seat and make one of another name";
+    let withheld = troubles.withheld.get(&seat.uid).filter(|_| *standing == Standing::Bound);
+    let withheld = withheld.map(|withheld| no_secret(withheld, &secret, next));
+    let document = outcome.documents.get(&seat.uid).filter(|_| withheld.is_none());
+    let because = goes_on_granting(validated, seat, standing, outcome, phase)
+        .unwrap_or_else(|| because(validated, seat, standing, outcome, phase));
+    let stalled = if needs_an_edit(because.reason) { Some(because.clone()) } else { withheld };
     SeatStatus {
         observed_generation: before.generation,
         state: Some(state(seat, standing, phase)),
@@ -80,6 +82,28 @@ fn state(seat: &Seat, standing: &Standing, phase: Phase) -> SeatState {
         (Standing::Waiting { .. } | Standing::Resting(_) | Standing::Barred { .. }, _) => SeatState::Waiting,
         (Standing::Duplicate { .. }, _) => SeatState::Duplicate,
     }
+}
+
+/// It is to be granted nothing any more, and nobody can sign that.
+fn goes_on_granting(
+    validated: &validate::Valid,
+    seat: &Seat,
+    standing: &Standing,
+    outcome: &Outcome,
+    phase: Phase,
+) -> Option<Because> {
+    let because = validated.signer.as_ref().err().or(outcome.refused.as_ref())?;
+    let ended = matches!(state(seat, standing, phase), SeatState::Suspended | SeatState::Expired);
+    let document = outcome.documents.get(&seat.uid).filter(|_| ended)?;
+    grants_as(document)?;
+    Some(Because::new(
+        Reason::LicenseStalled,
+        format!(
+            "is to be granted nothing, but its document could not be changed and is good until {}: {}",
+            seconds(document.expires_at),
+            because.message
+        ),
+    ))
 }
 
 fn because(

@@ -1,13 +1,13 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
 use crate::{
     cluster::{
         api::{SeatState, Type},
-        license::validate::{Seats, Valid},
+        license::{
+            troubles::Troubles,
+            validate::{Seats, Valid},
+        },
     },
     domain::{
         allocation::{Standing, Why, tests::seat},
@@ -18,18 +18,24 @@ use crate::{
         },
         terms::Enforcement,
     },
-    keys::{KeyPair, Signer},
-    service::reconcile_license::Outcome,
+    keys::{KeyPair, Signer, key_set::Request},
+    service::{
+        issue::{Subject, issue_if_due},
+        reconcile_license::Outcome,
+    },
 };
 
 fn signer() -> Arc<Signer> {
-    let issuer = "https://usher.acme.example/a/default".parse().unwrap();
-    Arc::new(Signer::new(issuer, KeyPair::from_seed(&[2; 32]), String::new(), None))
+    let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+    let issuer: crate::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
+    let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
+    let keys_jws = request.sign(&root, 0).unwrap();
+    Arc::new(Signer::new(issuer, signing, keys_jws, None))
 }
 
 fn valid(license: License, seats: Vec<Seat>) -> Valid {
     let seats = Seats { seats, ..Seats::default() };
-    Valid { license, effective: None, seats, assignments: Vec::new(), signer: Ok(signer()) }
+    Valid { license, effective: None, seats, assignments: Vec::new(), signer: Ok(signer()), keys: None }
 }
 
 fn nothing() -> Before<'static> {
@@ -48,7 +54,7 @@ fn told(valid: &Valid, standing: Standing, phase: Phase) -> (String, String) {
 }
 
 fn of(valid: &Valid, outcome: &Outcome) -> (String, String) {
-    let status = of_seat(valid, &valid.seats.seats[0], outcome, &BTreeSet::new(), &nothing(), at(0));
+    let status = of_seat(valid, &valid.seats.seats[0], outcome, &Troubles::default(), &nothing(), at(0));
     assert_eq!(status.observed_generation, 7);
     let is = |type_| status.conditions.iter().find(|c| c.type_ == type_);
     let text = |type_| is(type_).map_or("-", |c| c.status.as_str());
@@ -159,7 +165,7 @@ fn a_seat_beyond_the_number_says_so_and_so_does_its_license() {
     };
     assert_eq!(of(&one, &outcome).0, "Bound ready=True bound=True stalled=- OverLimit");
     let over = |one: &Valid, outcome: &Outcome| {
-        let status = of_license(one, outcome, &BTreeSet::new(), &nothing(), at(0));
+        let status = of_license(one, outcome, &Troubles::default(), &nothing(), at(0));
         status.conditions.into_iter().find(|c| c.type_ == Type::OverLimit).map(|c| c.message)
     };
     assert_eq!(
@@ -180,7 +186,7 @@ fn positions_are_told_to_the_first_hundred() {
             standings: [(Uid("uid-ann".into()), Standing::Waiting { position, why: Why::NoFreeSeat })].into(),
             ..Outcome::default()
         };
-        let status = of_seat(&one, &one.seats.seats[0], &outcome, &BTreeSet::new(), &nothing(), at(0));
+        let status = of_seat(&one, &one.seats.seats[0], &outcome, &Troubles::default(), &nothing(), at(0));
         assert_eq!(status.waiting.map(|waiting| waiting.position), shown);
     }
 }
@@ -240,4 +246,53 @@ fn the_waiting_seat_of_a_gone_license_is_told_what_to_do() {
     assert_eq!(status.state, Some(SeatState::Waiting));
     let stalled = status.conditions.iter().find(|c| c.type_ == Type::Stalled).unwrap();
     assert_eq!(stalled.reason, "LicenseNotFound");
+}
+
+#[test]
+fn a_secret_that_cannot_be_written_is_said_in_the_words_of_who_refused() {
+    let one = valid(license(1), vec![seat("ann", "ann", 0, 0)]);
+    let outcome =
+        Outcome { standings: [(Uid("uid-ann".into()), Standing::Bound)].into(), ..Outcome::default() };
+    let mut troubles = Troubles::default();
+    for uid in ["uid-ann", "license-1"] {
+        troubles.withheld.insert(Uid(uid.into()), Withheld::Refused("exceeded quota: few".into()));
+    }
+    let status = of_seat(&one, &one.seats.seats[0], &outcome, &troubles, &nothing(), at(0));
+    let said = status.conditions.iter().find(|c| c.type_ == Type::Stalled).unwrap();
+    let sentence = "Secret ann-seat cannot be written and is tried again every 30 s: exceeded quota: few";
+    assert_eq!((said.reason.as_str(), said.message.as_str()), ("SecretRefused", sentence));
+    assert_eq!((status.state, status.secret), (Some(SeatState::Bound), None));
+    let status = of_license(&one, &outcome, &troubles, &nothing(), at(0));
+    assert_eq!(status.conditions[0].reason, "SecretRefused");
+
+    let mut troubles = Troubles::default();
+    troubles.hold_back(Some(not_removed("bob-seat", "its finalizers hold it")));
+    let status = of_license(&one, &outcome, &troubles, &nothing(), at(0));
+    assert_eq!(
+        status.conditions[0].message,
+        "Secret bob-seat of a former holder cannot be removed, and until it is gone no new holder is shown: its finalizers hold it"
+    );
+}
+
+#[test]
+fn who_is_to_be_granted_nothing_and_goes_on_being_granted_it_is_told_the_truth() {
+    let mut one = valid(license(1), vec![seat("ann", "ann", 0, 0)]);
+    one.license.suspended = true;
+    let seated = Subject::Seat(&one.seats.seats[0], &[]);
+    let active = license(1);
+    let (document, _) = issue_if_due(&active, seated, &signer(), None, at(0), &[0; 32]).unwrap().unwrap();
+    let outcome = Outcome {
+        phase: Some(Phase::Suspended),
+        standings: [(Uid("uid-ann".into()), Standing::Bound)].into(),
+        documents: [(document.subject.clone(), document)].into(),
+        ..Outcome::default()
+    };
+    assert_eq!(of(&one, &outcome).0, "Suspended ready=True bound=True stalled=- Suspended");
+    one.signer = Err(Because::new(Reason::AuthorityNotFound, "there is no Authority default"));
+    let (line, message) = of(&one, &outcome);
+    assert_eq!(line, "Suspended ready=False bound=True stalled=True LicenseStalled");
+    assert_eq!(
+        message,
+        "is to be granted nothing, but its document could not be changed and is good until 1970-01-05T00:00:00Z: there is no Authority default"
+    );
 }

@@ -42,6 +42,8 @@ pub(super) struct Valid {
     pub(super) seats: Seats,
     pub(super) assignments: Vec<Assignment>,
     pub(super) signer: Result<Arc<Signer>, Because>,
+    /// The keys that its documents were signed with, whether they may sign or not.
+    pub(super) keys: Option<Arc<Signer>>,
 }
 
 pub(super) fn validate(gathered: &Gathered) -> Validated {
@@ -67,6 +69,7 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
         Err(because) => return Validated::Unreadable(because),
     };
     let Some(signer) = signer::signer(gathered, &license) else { return Validated::Wait };
+    let keys = gathered.signing.as_ref().and_then(|signing| signing.as_ref().ok()).cloned();
     let living = gathered.readable_assignments().filter(|a| a.metadata.deletion_timestamp.is_none());
     let assignments: Vec<Assignment> = living.filter_map(seats::assignment).collect();
     let edition = edition(gathered);
@@ -74,7 +77,7 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     let effective = effective::effective(&object.spec.shared, edition.map(|edition| &edition.spec.shared));
     let effective = resolved.then_some(effective);
     let seats = seats::seats(gathered, &license, &assignments, resolved);
-    Validated::Wanted(Box::new(Valid { license, effective, seats, assignments, signer }))
+    Validated::Wanted(Box::new(Valid { license, effective, seats, assignments, signer, keys }))
 }
 
 fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License, Because> {

@@ -14,8 +14,12 @@ use crate::{
 const EXP: i64 = 900;
 
 fn signer() -> Signer {
+    signer_of("https://usher.acme.example/a/default")
+}
+
+fn signer_of(issuer: &str) -> Signer {
     let (root, signing) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
-    let issuer: crate::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
+    let issuer: crate::domain::text::Issuer = issuer.parse().unwrap();
     let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
     let keys_jws = request.sign(&root, 0).unwrap();
     Signer::new(issuer, signing, keys_jws, None)
@@ -61,7 +65,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
 /// Decides at the second 100.
 fn look(license: &License, seats: &[Seat], facts: Option<&Facts>) -> (Change, Outcome) {
     let (signer, unreadable) = (signer(), BTreeMap::new());
-    let wanted = Wanted { license, seats, unreadable: &unreadable, signer: Some(&signer) };
+    let wanted = Wanted { license, seats, unreadable: &unreadable, signer: Some(&signer), may_grant: true };
     decide(wanted, Known { facts, elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
 }
 
@@ -78,12 +82,47 @@ fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
     let license = license(1);
     let facts = Facts { documents: vec![document("license-1")], ..facts(&license, &[]) };
     let unreadable = BTreeMap::new();
-    let wanted = Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None };
+    let wanted =
+        Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None, may_grant: false };
     let known = Known { facts: Some(&facts), elsewhere: None };
     let (change, outcome) = decide(wanted, known, usize::MAX, at(20), [0; 32]).unwrap();
     assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
     assert_eq!(outcome.documents.len(), 1, "what there is stays");
     assert!(change.issue.is_empty() && change.withdraw.is_empty());
+}
+
+#[test]
+fn an_authority_that_may_not_grant_any_more_ends_what_it_granted_and_signs_nothing_else() {
+    let mut license = license(3);
+    let people = ["ann", "bob"].map(seat_of);
+    let issued = look(&license, &people[..1], None).0.issue;
+    let facts = Facts { documents: issued, ..facts(&license, &["ann"]) };
+    let unreadable = BTreeMap::new();
+    let decide_at = |license: &License, signer: &Signer, facts: &Facts, second: i64| {
+        let wanted = Wanted {
+            license,
+            seats: &people,
+            unreadable: &unreadable,
+            signer: Some(signer),
+            may_grant: false,
+        };
+        decide(wanted, Known { facts: Some(facts), elsewhere: None }, usize::MAX, at(second), [1; 32])
+            .unwrap()
+    };
+    let (change, outcome) = decide_at(&license, &signer(), &facts, 50_000_000);
+    assert!(change.issue.is_empty() && change.bind.is_empty(), "no renewal, nobody new: {change:?}");
+    assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
+
+    license.suspended = true;
+    let (change, outcome) = decide_at(&license, &signer(), &facts, 200);
+    let ended: Vec<&str> = change.issue.iter().map(|document| document.subject.0.as_str()).collect();
+    assert_eq!(ended, ["license-1", "uid-ann"], "bob has nothing that could end");
+    assert!(change.issue.iter().all(|d| claims(d).state == usher_license::State::Suspended));
+    let ended = Facts { documents: outcome.documents.into_values().collect(), ..facts.clone() };
+    assert!(decide_at(&license, &signer(), &ended, 50_000_000).0.issue.is_empty(), "it is not renewed");
+
+    let other = signer_of("https://usher.acme.example/a/other");
+    assert!(decide_at(&license, &other, &facts, 200).0.issue.is_empty(), "it never granted anything here");
 }
 
 #[test]
@@ -197,7 +236,8 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
     let people: Vec<Seat> = names.iter().map(|name| seat_of(name)).collect();
     let (unreadable, none) = (BTreeMap::new(), facts(&license, &[]));
     let unsigned = |license: &License, facts: &Facts| {
-        let wanted = Wanted { license, seats: &people, unreadable: &unreadable, signer: None };
+        let wanted =
+            Wanted { license, seats: &people, unreadable: &unreadable, signer: None, may_grant: false };
         decide(wanted, Known { facts: Some(facts), elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
     };
     let (change, _) = look(&license, &people, Some(&none));
@@ -225,7 +265,13 @@ fn one_look_binds_and_signs_a_part_and_says_nothing_of_those_whose_turn_has_not_
     let license = license(5);
     let people = ["ann", "bob", "cy", "dee", "eve"].map(seat_of);
     let (signer, unreadable) = (signer(), BTreeMap::new());
-    let wanted = Wanted { license: &license, seats: &people, unreadable: &unreadable, signer: Some(&signer) };
+    let wanted = Wanted {
+        license: &license,
+        seats: &people,
+        unreadable: &unreadable,
+        signer: Some(&signer),
+        may_grant: true,
+    };
     let look = |facts: Option<&Facts>| {
         decide(wanted, Known { facts, elsewhere: None }, 2, at(100), [0; 32]).unwrap()
     };
