@@ -138,7 +138,7 @@ async fn the_chart_installs_into_a_restricted_namespace_and_is_upgraded_and_keep
     let notes = release(&["install", "usher", CHART, "-n", "usher-system", "--set", "namespaces={design}"]);
     for command in [
         "kubectl rollout status deployment/usher -n usher-system",
-        "kubectl apply -f authority.yaml",
+        "kubectl apply -f examples/authority.yaml",
         "kubectl create rolebinding usher-documents -n NAMESPACE --clusterrole=usher-documents --serviceaccount=usher-system:usher",
     ] {
         assert!(notes.contains(command), "{notes}");
