@@ -10,6 +10,7 @@
 //! | [`features`] | which features a seat carries |
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
+//! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`] | the closed list of reasons that people are given |
 
 pub mod allocation;
@@ -23,3 +24,4 @@ pub mod reissue;
 pub mod rotation;
 pub mod terms;
 pub mod text;
+pub mod witness;

@@ -19,6 +19,7 @@ use crate::domain::{
     allocation::Binding,
     license::{Key, Uid},
     terms::Provisioning,
+    witness::{Head, Loss, Witness},
 };
 
 pub use authorities::{Authorities, AuthorityFacts, KeepError, Owner, Reissuing};
@@ -31,6 +32,8 @@ pub struct Facts {
     pub license: Uid,
     /// Its version: a [`Change`] names the one that it was decided upon.
     pub version: i64,
+    /// In which incarnation of the ledger these were last known to be true.
+    pub incarnation: i64,
     /// The limit as last reconciled.
     pub seats: u32,
     /// What else it says, as last reconciled.
@@ -145,6 +148,8 @@ pub struct Change {
     pub settle: Vec<String>,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
+    /// The facts were lost or old, and with this change are true again: documents are not new but found again.
+    pub recover: bool,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -172,6 +177,7 @@ impl Change {
             release: Vec::new(),
             settle: Vec::new(),
             forget: false,
+            recover: false,
             at,
             entropy,
         }
@@ -184,6 +190,7 @@ impl Change {
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
+            && !self.recover
             && free.is_empty()
             && cool.is_empty()
             && cooled.is_empty()
@@ -203,6 +210,9 @@ pub enum CommitError {
     /// Somebody else changed the same thing first: look again.
     #[error("the facts have changed since they were read")]
     Conflict,
+    /// Somebody else has taken the lead: this handle commits nothing any more.
+    #[error("another one leads now, and nothing was committed")]
+    Deposed,
     /// The change would bind more holders than the limit allows, one holder twice, or one under too many Licenses.
     #[error("the change would break a limit: {0}")]
     Limit(String),
@@ -312,7 +322,28 @@ pub struct Held {
 }
 
 /// The port to the facts.
+///
+/// A handle that leads commits; all others are refused with [`CommitError::Deposed`] from the moment on at which somebody
+/// takes the lead. Only a ledger that nobody ever led takes changes from everybody.
 pub trait Ledger: Audit + Authorities {
+    /// Takes the lead: from now on this handle commits, and no other one does. Returns the epoch, which only rises.
+    fn lead(&self) -> impl Future<Output = Result<i64, Unavailable>> + Send;
+
+    /// Whether a commit of this handle was refused because another one leads.
+    fn deposed(&self) -> bool;
+
+    /// How far this ledger has come.
+    fn head(&self) -> impl Future<Output = Result<Head, Unavailable>> + Send;
+
+    /// Begins a new incarnation of a ledger that was lost or restored. What it knows of Licenses is of a former
+    /// incarnation from now on, until a [`Change`] that recovers says that it is true.
+    fn recover(
+        &self,
+        loss: Loss,
+        witness: Option<&Witness>,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
     /// The names of all Licenses of which anything is known.
     fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
 
