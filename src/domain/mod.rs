@@ -10,6 +10,7 @@
 //! | [`features`] | which features a seat carries |
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
+//! | [`leadership`] | which of several replicas leads |
 //! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`] | the closed list of reasons that people are given |
 
@@ -18,6 +19,7 @@ pub mod assignment;
 pub mod document;
 pub mod duration;
 pub mod features;
+pub mod leadership;
 pub mod license;
 pub mod reason;
 pub mod reissue;

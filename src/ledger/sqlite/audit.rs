@@ -149,6 +149,10 @@ impl Audit for Sqlite {
             let swept = sqlx::query(sweep).bind(limit).execute(&mut *transaction).await.map_err(failed)?;
             removed += swept.rows_affected();
         }
+        if removed == 0 {
+            // Nothing changed, so nothing is committed, nor counted.
+            return Ok(0);
+        }
         transaction.commit().await.map_err(failed)?;
         Ok(removed)
     }

@@ -12,11 +12,7 @@ use crate::{
     ledger::{
         Authorities, AuthorityFacts, CommitError, KeepError, Owner, Reissuing, Unavailable,
         audit::{self, Entry},
-        sqlite::{
-            Sqlite,
-            commit::chain,
-            damaged, instant, while_doing,
-        },
+        sqlite::{Sqlite, commit::chain, damaged, instant, while_doing},
     },
 };
 
@@ -214,12 +210,14 @@ pub(super) async fn had_signed(
     kid: &str,
     exp: Timestamp,
 ) -> Result<(), CommitError> {
-    sqlx::query("UPDATE keys SET last_exp = CASE WHEN last_exp > $2 THEN last_exp ELSE $2 END WHERE kid = $1")
-        .bind(kid)
-        .bind(exp.as_second())
-        .execute(connection)
-        .await
-        .map_err(while_doing("noting what a key has signed"))?;
+    sqlx::query(
+        "UPDATE keys SET last_exp = CASE WHEN last_exp > $2 THEN last_exp ELSE $2 END WHERE kid = $1",
+    )
+    .bind(kid)
+    .bind(exp.as_second())
+    .execute(connection)
+    .await
+    .map_err(while_doing("noting what a key has signed"))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 
 mod audit;
 mod authorities;
+pub mod backup;
 mod beside;
 mod commit;
 mod files;

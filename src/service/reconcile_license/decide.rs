@@ -93,7 +93,8 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
     (license, refused)
 }
 
-fn terms(license: &License) -> Terms {
+/// What the ledger keeps of the License to enforce it.
+pub fn terms(license: &License) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,

@@ -1,9 +1,9 @@
 //! A small world without Kubernetes: the real decisions on a real ledger, shown to maps in memory, with a crash after
-//! any effect. Thousands of crashes, where [`super::crash`] tries some sixty.
+//! any effect. Thousands of crashes, where [`super::crash`] tries some sixty; and the ledger lost at any moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
@@ -13,10 +13,14 @@ use usher::{
         allocation::Standing,
         license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
         terms::{Enforcement, Offline, Terms},
+        witness::Loss,
     },
     keys::{KeyPair, Signer, key_set::Request},
     ledger::{Facts, Ledger as _, sqlite::Sqlite},
-    service::reconcile_license::{Outcome, Wanted, reconcile_license, seat_secret, settle},
+    service::{
+        reconcile_license::{Outcome, Wanted, reconcile_license, seat_secret, settle},
+        recover_license::{Found, Remains, recover_license},
+    },
 };
 
 /// What happens. A look may crash after so many effects.
@@ -30,6 +34,8 @@ enum Happens {
     /// The garbage collector removes Secrets whose owner is gone.
     Collect,
     Look(Option<u8>),
+    /// The ledger is gone, and a new one begins.
+    Lose,
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -47,7 +53,12 @@ fn happens() -> impl Strategy<Value = Happens> {
 struct Crash;
 
 struct World {
+    directory: PathBuf,
     ledger: Sqlite,
+    /// How often the ledger was lost.
+    lost: u32,
+    /// There was something to recover.
+    recoverable: bool,
     signer: Signer,
     license: License,
     seats: BTreeMap<String, Seat>,
@@ -77,6 +88,9 @@ impl World {
         let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
         let keys = request.sign(&root, 1).unwrap();
         Self {
+            directory: directory.to_owned(),
+            lost: 0,
+            recoverable: false,
             ledger: Sqlite::open(&directory.join("ledger.db")).await.unwrap(),
             signer: Signer::new(issuer, signing, keys, None),
             license: License {
@@ -140,7 +154,7 @@ impl World {
                     self.seats.values().map(|seat| &seat.uid).chain([&self.license.uid]).collect();
                 self.secrets.retain(|_, (subject, _)| living.contains(subject));
             }
-            Happens::Look(_) => {}
+            Happens::Look(_) | Happens::Lose => {}
         }
         self.cap = self.cap.max(usize::try_from(self.license.seats).unwrap());
     }
@@ -161,10 +175,45 @@ impl World {
         }
     }
 
+    async fn lose(&mut self) {
+        self.lost += 1;
+        self.recoverable = true;
+        let path = self.directory.join(format!("ledger-{}.db", self.lost));
+        self.ledger = Sqlite::open(&path).await.unwrap();
+        self.ledger.recover(Loss::Missing, None, now()).await.unwrap();
+    }
+
+    /// What the ledger knows is made true again, if it knows less than there is.
+    async fn recover(&mut self, seats: &[Seat]) {
+        // A License that was made again when the ledger had just been lost may be older, by another clock.
+        if !self.recoverable || self.facts().await.iter().any(|facts| facts.license == self.license.uid) {
+            return;
+        }
+        let found: Vec<Found> = self
+            .secrets
+            .iter()
+            .map(|(name, (subject, jws))| {
+                let (name, subject, jws) = (name.clone(), subject.clone(), jws.clone());
+                Found { name, subject, jws, keys_jws: self.signer.keys_jws.clone() }
+            })
+            .collect();
+        let remains = Remains {
+            license: &self.license,
+            seats,
+            unreadable: &BTreeMap::new(),
+            elsewhere: &BTreeMap::new(),
+            signer: &self.signer,
+            found: &found,
+            facts: None,
+        };
+        recover_license(&self.ledger, remains, now(), [9; 32]).await.unwrap();
+    }
+
     /// A look, in the order of `cluster::license`. Whether it is at rest.
     async fn look(&mut self, left: &mut Option<u8>, entropy: u8) -> Result<bool, Crash> {
         let key = self.license.key.clone();
         let seats: Vec<Seat> = self.seats.values().cloned().collect();
+        self.recover(&seats).await;
         let wanted = Wanted {
             license: &self.license,
             seats: &seats,
@@ -204,6 +253,13 @@ impl World {
     fn show(&mut self, seats: &[Seat], outcome: &Outcome, left: &mut Option<u8>) -> Result<bool, Crash> {
         let holds = |seat: &&Seat| outcome.standings.get(&seat.uid) == Some(&Standing::Bound);
         let told = |seat: &&Seat| outcome.standings.contains_key(&seat.uid);
+        for seat in seats.iter().filter(|seat| told(seat) && !holds(seat)) {
+            let name = seat_secret(&seat.name);
+            if self.secrets.get(&name).is_some_and(|(subject, _)| *subject == seat.uid) {
+                self.secrets.remove(&name);
+                self.effect(left)?;
+            }
+        }
         let lost = seats.iter().filter(|seat| told(seat) && !holds(seat) && self.bound.contains(&seat.uid));
         let lost: Vec<&Seat> = lost.collect();
         for seat in lost.iter().take(self.at_most) {
@@ -284,12 +340,19 @@ async fn live(story: &[Happens], at_most: usize, crashes: bool) -> (BTreeSet<Str
     let mut world = World::new(directory.path(), at_most).await;
     for (entropy, what) in (0..200).zip(story) {
         world.happens(what);
+        if matches!(what, Happens::Lose) {
+            world.lose().await;
+        }
         if let Happens::Look(crash) = what {
             let mut left = crash.filter(|_| crashes);
             let _ = world.look(&mut left, entropy).await;
         }
     }
     world.rests().await;
+    if world.lost > 0 {
+        // What belonged to whoever is gone, nobody knows any more but the garbage collector.
+        world.happens(&Happens::Collect);
+    }
     world.end().await
 }
 
@@ -305,5 +368,33 @@ proptest! {
             (live(&story, at_most, true).await, live(&story, at_most, false).await)
         });
         prop_assert_eq!(crashed, quiet);
+    }
+
+    #[test]
+    fn a_ledger_that_is_lost_at_any_moment_sells_nothing_twice_and_comes_to_rest(
+        story in prop::collection::vec(prop_oneof![6 => happens(), 1 => Just(Happens::Lose)], 1..40),
+        at_most in 1usize..5,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(live(&story, at_most, true));
+    }
+
+    #[test]
+    fn a_ledger_that_is_lost_at_rest_changes_nothing(
+        story in prop::collection::vec(happens(), 1..40), at_most in 1usize..5,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            let mut world = World::new(directory.path(), at_most).await;
+            story.iter().for_each(|what| world.happens(what));
+            world.rests().await;
+            world.happens(&Happens::Collect);
+            let before = (world.end().await, world.secrets.clone());
+            world.lose().await;
+            world.rests().await;
+            prop_assert_eq!((world.end().await, world.secrets.clone()), before);
+            Ok::<(), TestCaseError>(())
+        })?;
     }
 }
