@@ -17,6 +17,8 @@ pub const USHER: &str = "usher";
 pub const LICENSE: &str = "usher.dev/license";
 /// On a Secret: the UID of the License or Seat.
 pub const SUBJECT: &str = "usher.dev/subject";
+/// On a copy of a License's Secret: the License's namespace.
+pub const LICENSE_NAMESPACE: &str = "usher.dev/license-namespace";
 /// On a Secret or ConfigMap: the Authority.
 pub const AUTHORITY: &str = "usher.dev/authority";
 
@@ -45,6 +47,12 @@ pub fn of_document(license: &str, subject: &Uid) -> BTreeMap<String, String> {
 #[must_use]
 pub fn of_license(license: &str) -> BTreeMap<String, String> {
     labels([(LICENSE, license)])
+}
+
+/// The labels of a copy of a License's Secret.
+#[must_use]
+pub fn of_copy(license: &Key, uid: &Uid) -> BTreeMap<String, String> {
+    labels([(LICENSE, license.name.as_str()), (LICENSE_NAMESPACE, &license.namespace), (SUBJECT, &uid.0)])
 }
 
 /// The labels of what belongs to an Authority.
@@ -76,7 +84,8 @@ fn labelled(meta: &ObjectMeta) -> Option<Task> {
         return Some(Task::Authority(authority.clone()));
     }
     let license = labels.get(LICENSE)?;
-    Some(Task::License(Key::new(meta.namespace.clone()?, license)))
+    let namespace = labels.get(LICENSE_NAMESPACE).or(meta.namespace.as_ref())?;
+    Some(Task::License(Key::new(namespace, license)))
 }
 
 /// The Authority for which somebody brought a key set.

@@ -21,6 +21,7 @@ mod run;
 mod secret;
 mod sign_keys;
 mod source;
+mod uninstall;
 mod verify;
 
 use std::{io::Write as _, process::ExitCode};
@@ -88,6 +89,8 @@ enum Command {
     SignKeys(sign_keys::Args),
     /// Take a signing key that is in wrong hands out of use.
     RevokeKey(revoke_key::Args),
+    /// Lift the finalizers, so that nothing waits for Usher when it is gone.
+    Uninstall(uninstall::Args),
     /// Print a script that completes the command line.
     Completion(completion::Args),
 }
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::SignKeys(args) => sign_keys::run(&args),
         Command::RevokeKey(args) => revoke_key::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     done.unwrap_or_else(|failure| {

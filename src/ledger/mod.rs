@@ -9,7 +9,10 @@ pub mod audit;
 mod authorities;
 #[cfg(test)]
 pub mod conformance;
+mod copies;
 pub mod sqlite;
+
+pub use copies::{Copies, CopyClaim};
 
 use std::{collections::BTreeMap, future::Future, path::Path};
 
@@ -41,8 +44,10 @@ pub struct Facts {
     pub cooling: Vec<Freed>,
     /// The current documents.
     pub documents: Vec<Document>,
-    /// The Secrets that are, or were, this License's.
+    /// The Secrets that are, or were, this License's, in its own namespace.
     pub secrets: Vec<SecretClaim>,
+    /// Copies of its Secret, in other namespaces.
+    pub copies: Vec<CopyClaim>,
 }
 
 /// What the ledger keeps of a License to enforce it.
@@ -143,6 +148,8 @@ pub struct Change {
     pub release: Vec<String>,
     /// Secrets that are known to be gone.
     pub settle: Vec<String>,
+    /// What is done about copies.
+    pub copies: Copies,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
     /// When.
@@ -171,6 +178,7 @@ impl Change {
             claim: Vec::new(),
             release: Vec::new(),
             settle: Vec::new(),
+            copies: Copies::default(),
             forget: false,
             at,
             entropy,
@@ -180,7 +188,8 @@ impl Change {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, .. } = self;
+        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, copies, .. } =
+            self;
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
@@ -194,6 +203,7 @@ impl Change {
             && claim.is_empty()
             && release.is_empty()
             && settle.is_empty()
+            && copies.is_empty()
     }
 }
 
@@ -329,6 +339,6 @@ pub trait Ledger: Audit + Authorities {
     ) -> impl Future<Output = Result<BTreeMap<String, u32>, Unavailable>> + Send;
 
     /// Commits one change and its audit entries. Returns the names of the wanted Secrets that belong to somebody
-    /// else; the rest of the change is committed.
+    /// else, those of copies as `namespace/name`; the rest of the change is committed.
     fn commit(&self, change: &Change) -> impl Future<Output = Result<Vec<String>, CommitError>> + Send;
 }

@@ -1,6 +1,7 @@
 //! The use cases, one verb a file: gather, ask the domain, commit, answer.
 
 mod adopt_keys;
+pub mod copy_license;
 pub mod edge;
 pub mod establish_authority;
 pub mod forget_person;

@@ -15,6 +15,7 @@
 //! look's, behind everybody else in the queue. The License is told its counts when all is done.
 
 mod apply;
+mod copies;
 mod effective;
 mod gather;
 mod status;
@@ -32,15 +33,18 @@ use crate::{
         namespace,
         queue::{Done, Task},
     },
-    domain::license::Key,
-    ledger::{CommitError, Ledger, Unavailable},
+    domain::{license::Key, reason::Reason},
+    ledger::{CommitError, Facts, Ledger, Unavailable},
     service::{
         hold_license::hold_license,
         reconcile_license::{AT_MOST, ReconcileError, Wanted, reconcile_license, settle},
     },
 };
 
+use copies::Copied;
 use validate::Validated;
+
+pub(crate) use copies::FINALIZER;
 
 /// Why a look failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +79,12 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
     let gathered = gather::gather(context, key);
-    let known = gathered.license.is_some() || !context.ledger.facts(key).await?.is_empty();
-    context.want(key, &known.then(|| key.namespace.clone()).into_iter().collect());
+    let facts = if gathered.license.is_none() || copies::has_finalizer(&gathered) {
+        context.ledger.facts(key).await?
+    } else {
+        Vec::new()
+    };
+    context.want(key, &needed(&gathered, &facts));
     let validated = match validate::validate(&gathered) {
         Validated::Wait => return Ok(Done::Rest),
         Validated::Unreadable(because) => {
@@ -87,6 +95,9 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Wanted(wanted) => Some(wanted),
     };
     let now = context.edge.now();
+    if validated.is_none() {
+        copies::withdraw(context, &gathered, &facts, now).await?;
+    }
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
         (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
@@ -159,14 +170,33 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         return Ok(Done::Again);
     }
     apply::assignments(context, &gathered, &validated, &outcome, now).await?;
-    apply::license(context, &gathered, &validated, &outcome, &foreign, now).await?;
+    let uid = &validated.license.uid;
+    let copied = copies::show(context, &gathered, uid, outcome.documents.get(uid), now).await?;
+    let hindered = match &copied {
+        Copied::Pending => return Ok(Done::Rest),
+        Copied::Hindered(because) => Some(because),
+        Copied::Done => None,
+    };
+    apply::license(context, &gathered, &validated, &outcome, &foreign, hindered, now).await?;
 
-    Ok(match (foreign.is_empty(), outcome.next_look) {
+    let taken = !foreign.is_empty() || hindered.is_some_and(|b| b.reason == Reason::SecretNameTaken);
+    Ok(match (!taken, outcome.next_look) {
         // Nobody tells us when a Secret that is not ours goes.
         (false, _) => Done::At(apply::look_again_for_foreign(now)),
         (true, Some(at)) => Done::At(at),
         (true, None) => Done::Rest,
     })
+}
+
+/// The namespaces with whose Secrets this look may have to do.
+fn needed(gathered: &gather::Gathered, facts: &[Facts]) -> BTreeSet<String> {
+    let known = gathered.license.is_some() || !facts.is_empty();
+    let own = known.then(|| gathered.key.namespace.clone());
+    let held = facts.iter().flat_map(|facts| &facts.copies).map(|claim| claim.secret.namespace.clone());
+    own.into_iter()
+        .chain(held)
+        .chain(copies::wanted(gathered).into_iter().map(|copy| copy.namespace))
+        .collect()
 }
 
 async fn ends<L>(context: &Context<L>, key: &Key) -> Result<bool, Error> {
@@ -189,6 +219,6 @@ async fn held<L: Ledger>(
         return Ok(Done::Again);
     }
     apply::assignments(context, gathered, validated, &outcome, now).await?;
-    apply::license(context, gathered, validated, &outcome, &foreign, now).await?;
+    apply::license(context, gathered, validated, &outcome, &foreign, None, now).await?;
     Ok(outcome.next_look.map_or(Done::Rest, Done::At))
 }

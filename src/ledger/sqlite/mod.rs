@@ -8,6 +8,7 @@
 mod audit;
 mod authorities;
 mod beside;
+mod claims;
 mod commit;
 mod files;
 
@@ -30,7 +31,9 @@ use crate::{
         allocation::Binding,
         license::{Key, Uid},
     },
-    ledger::{Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable},
+    ledger::{
+        Change, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
+    },
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
@@ -206,18 +209,31 @@ impl Sqlite {
             .try_map(|row: SqliteRow| document(&row))
             .fetch_all(&mut *connection)
             .await?;
-        let secrets =
-            sqlx::query("SELECT name, subject, removing FROM secrets WHERE license = $1 ORDER BY name")
-                .bind(&license)
-                .try_map(|row: SqliteRow| {
-                    Ok(SecretClaim {
-                        name: row.try_get(0)?,
-                        subject: Uid(row.try_get(1)?),
-                        removing: row.try_get(2)?,
-                    })
-                })
-                .fetch_all(&mut *connection)
-                .await?;
+        let secrets = sqlx::query(
+            "SELECT s.name, s.subject, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
+             WHERE s.license = $1 AND s.namespace = l.namespace ORDER BY s.name",
+        )
+        .bind(&license)
+        .try_map(|row: SqliteRow| {
+            Ok(SecretClaim {
+                name: row.try_get(0)?,
+                subject: Uid(row.try_get(1)?),
+                removing: row.try_get(2)?,
+            })
+        })
+        .fetch_all(&mut *connection)
+        .await?;
+        let copies = sqlx::query(
+            "SELECT s.namespace, s.name, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
+             WHERE s.license = $1 AND s.namespace <> l.namespace ORDER BY s.namespace, s.name",
+        )
+        .bind(&license)
+        .try_map(|row: SqliteRow| {
+            let secret = Key { namespace: row.try_get(0)?, name: row.try_get(1)? };
+            Ok(CopyClaim { secret, removing: row.try_get(2)? })
+        })
+        .fetch_all(&mut *connection)
+        .await?;
         Ok(Facts {
             license: Uid(license),
             version: row.try_get("version")?,
@@ -227,6 +243,7 @@ impl Sqlite {
             cooling,
             documents,
             secrets,
+            copies,
         })
     }
 }

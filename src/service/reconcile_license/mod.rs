@@ -222,7 +222,7 @@ fn emptied(key: &Key, facts: &Facts, at_most: usize, now: Timestamp, entropy: [u
         free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),
         withdraw: facts.documents.iter().take(at_most).map(|document| document.subject.clone()).collect(),
         release: claimed.take(at_most).map(|claim| claim.name.clone()).collect(),
-        forget: facts.secrets.is_empty() && !more,
+        forget: facts.secrets.is_empty() && facts.copies.is_empty() && !more,
         ..Change::new(key.clone(), facts.license.clone(), Some(facts.version), now, entropy)
     };
     (change, more)

@@ -7,6 +7,7 @@ mod audit;
 mod authority;
 mod clock;
 mod contract;
+mod copies;
 mod documents;
 mod hostile;
 mod large;

@@ -101,11 +101,12 @@ pub(in crate::cluster::license) async fn license<L>(
     validated: &validate::Valid,
     outcome: &Outcome,
     foreign: &BTreeSet<Uid>,
+    hindered: Option<&Because>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some(object) = gathered.readable() else { return Ok(()) };
     let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
-    let status = status::of_license(validated, outcome, foreign, &before, now);
+    let status = status::of_license(validated, outcome, foreign, hindered, &before, now);
     write_license(context, object, status).await
 }
 

@@ -23,6 +23,7 @@ pub(in crate::cluster::license) fn of_license(
     validated: &validate::Valid,
     outcome: &Outcome,
     foreign: &BTreeSet<Uid>,
+    hindered: Option<&Because>,
     before: &Before<'_>,
     now: Timestamp,
 ) -> LicenseStatus {
@@ -32,7 +33,8 @@ pub(in crate::cluster::license) fn of_license(
     let taken = foreign.contains(&license.uid).then(|| {
         secret_taken(license.secret.as_str(), "set spec.secret.name to another name, or delete that Secret")
     });
-    let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref()).or(taken.as_ref());
+    let stalled =
+        validated.signer.as_ref().err().or(outcome.refused.as_ref()).or(taken.as_ref()).or(hindered);
     let document = outcome.documents.get(&license.uid).filter(|_| taken.is_none());
     let conditions = Conditions::after(before.conditions, before.generation, now);
     let conditions = match stalled {

@@ -159,7 +159,7 @@ fn a_seat_beyond_the_number_says_so_and_so_does_its_license() {
     };
     assert_eq!(of(&one, &outcome).0, "Bound ready=True bound=True stalled=- OverLimit");
     let over = |one: &Valid, outcome: &Outcome| {
-        let status = of_license(one, outcome, &BTreeSet::new(), &nothing(), at(0));
+        let status = of_license(one, outcome, &BTreeSet::new(), None, &nothing(), at(0));
         status.conditions.into_iter().find(|c| c.type_ == Type::OverLimit).map(|c| c.message)
     };
     assert_eq!(

@@ -55,6 +55,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         cooling: Vec::new(),
         documents: holders.iter().map(|name| document(&format!("uid-{name}"))).collect(),
         secrets: Vec::new(),
+        copies: Vec::new(),
     }
 }
 
