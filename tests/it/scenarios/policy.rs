@@ -20,11 +20,12 @@ impl<'a> Person<'a> {
         Self { ground: shared(), place, name: format!("{name}.{}", place.namespace) }
     }
 
-    /// Gets a ClusterRole in this namespace.
-    fn with_role(self, role: &str) -> Self {
+    /// Gets a ClusterRole in this namespace, each of which lets list Licenses; waits until it does.
+    async fn with_role(self, role: &str) -> Self {
         let (user, binding) = (format!("--user={}", self.name), format!("{}-{role}", self.name));
         let role = format!("--clusterrole={role}");
         self.ground.kubectl(&["create", "rolebinding", &binding, "-n", &self.place.namespace, &role, &user]);
+        until("the role is at work", async || self.may("list", "licenses").await.then_some(())).await;
         self
     }
 
@@ -80,7 +81,7 @@ impl<'a> Person<'a> {
 #[tokio::test]
 async fn who_may_license_but_not_use_the_authority_gets_nothing_signed_and_a_sentence_why() {
     let place = Place::new(shared()).await;
-    let lin = Person::new(&place, "lin").with_role("usher-licensor");
+    let lin = Person::new(&place, "lin").with_role("usher-licensor").await;
     // A policy is at work a moment after it was applied.
     let refused = until("the policy is at work", async || match lin.apply(&license(1)) {
         Err(said) if said.contains("usher-use") => Some(said),
@@ -112,7 +113,7 @@ async fn who_may_license_but_not_use_the_authority_gets_nothing_signed_and_a_sen
     assert!(refused.contains("may not use Authority other: ask"), "{refused}");
 
     // Who decides how many seats there are decides what is signed; who puts a label on does not.
-    let mo = Person::new(&place, "mo").with_role("usher-licensor");
+    let mo = Person::new(&place, "mo").with_role("usher-licensor").await;
     let object = ["license", "cad", "-n", &place.namespace, "--as", &mo.name];
     let more = [&["patch"], &object[..], &["--type=merge", "-p", r#"{"spec": {"seats": 1000}}"#]].concat();
     let (ok, refused) = shared().try_kubectl(&more, "");
@@ -127,7 +128,7 @@ async fn nobody_but_usher_writes_status() {
     place.apply(&license(1)).await;
     place.license_says("cad", "Issued").await;
     // `admin` does not have our resources; this one has everything.
-    let boss = Person::new(&place, "boss").with_role("cluster-admin");
+    let boss = Person::new(&place, "boss").with_role("cluster-admin").await;
     assert!(boss.may("patch", "licenses/status").await);
     let forged = [
         "patch",
@@ -155,9 +156,9 @@ async fn nobody_but_usher_writes_status() {
 async fn each_role_may_what_it_is_for_and_nothing_else() {
     const WRITE: [&str; 4] = ["create", "update", "patch", "delete"];
     let place = Place::new(shared()).await;
-    let licensor = Person::new(&place, "lin").with_role("usher-licensor");
-    let assigner = Person::new(&place, "asa").with_role("usher-assigner");
-    let viewer = Person::new(&place, "vic").with_role("usher-viewer");
+    let licensor = Person::new(&place, "lin").with_role("usher-licensor").await;
+    let assigner = Person::new(&place, "asa").with_role("usher-assigner").await;
+    let viewer = Person::new(&place, "vic").with_role("usher-viewer").await;
     let anybody = Person::new(&place, "nan");
     let intent = ["licenses", "editions", "seats", "userassignments"];
     for resource in intent {
@@ -184,9 +185,11 @@ async fn each_role_may_what_it_is_for_and_nothing_else() {
     assert!(viewer.apply(&seat("bob")).unwrap_err().contains("cannot patch resource \"seats\""));
 
     // Whoever views the namespace views this, too; whoever edits in it does not grant.
-    let (reader, editor) =
-        (Person::new(&place, "rea").with_role("view"), Person::new(&place, "edd").with_role("edit"));
-    until("the role is aggregated", async || reader.may("list", "seats").await.then_some(())).await;
+    let (reader, editor) = (
+        Person::new(&place, "rea").with_role("view").await,
+        Person::new(&place, "edd").with_role("edit").await,
+    );
+    assert!(reader.may("list", "seats").await);
     assert!(editor.may("list", "seats").await);
     for resource in intent {
         assert!(!editor.may("create", resource).await, "{resource}");
