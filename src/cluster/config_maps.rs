@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     cluster::{api::MANAGER, index::Slim, labels},
+    domain::hex,
     domain::license::Key,
-    ledger::audit::hex,
 };
 
 /// A digest of what we care about in a ConfigMap.

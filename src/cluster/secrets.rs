@@ -15,6 +15,7 @@ use kube::{
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
     cluster::{
@@ -23,8 +24,12 @@ use crate::{
         labels,
         refusal::refusal,
     },
-    domain::license::{Key, Uid},
-    ledger::{Document, audit::hex},
+    domain::{
+        hex,
+        license::{Key, License, Uid},
+    },
+    ledger::Document,
+    service::activation_keys::Entries,
 };
 
 /// The type of a document's Secret.
@@ -36,6 +41,19 @@ pub(super) struct Owner<'a> {
     pub(super) kind: &'static str,
     pub(super) name: &'a str,
     pub(super) uid: &'a Uid,
+}
+
+impl Owner<'_> {
+    fn reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: API_VERSION.into(),
+            kind: self.kind.into(),
+            name: self.name.into(),
+            uid: self.uid.0.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(false),
+        }
+    }
 }
 
 /// A Secret as it should be.
@@ -64,15 +82,24 @@ impl Desired {
         .into_iter()
         .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
         .collect();
-        let owner = OwnerReference {
-            api_version: API_VERSION.into(),
-            kind: owner.kind.into(),
-            name: owner.name.into(),
-            uid: owner.uid.0.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(false),
-        };
-        let digest = digest(&labels, &data, Some(&owner.uid));
+        Self::of(key, labels, data, owner.reference())
+    }
+
+    /// The Secret for the activation keys of `license`.
+    pub(super) fn with_keys(license: &License, entries: &Entries) -> Self {
+        let data = entries.iter().map(|(name, key)| (name.clone(), ByteString(key.as_bytes().to_vec())));
+        let owner = Owner { kind: "License", name: &license.key.name, uid: &license.uid };
+        let key = Key::new(&license.key.namespace, license.keys_secret());
+        Self::of(key, labels_of_keys(license), data.collect(), owner.reference())
+    }
+
+    fn of(
+        key: Key,
+        labels: BTreeMap<String, String>,
+        data: BTreeMap<String, ByteString>,
+        owner: OwnerReference,
+    ) -> Self {
+        let digest = digest(&labels, &hashes(&data), Some(&owner.uid));
         Self { key, labels, data, owner, digest }
     }
 
@@ -103,18 +130,33 @@ impl Desired {
     }
 }
 
+fn labels_of_keys(license: &License) -> BTreeMap<String, String> {
+    labels::of_document(&license.key.name, &license.keys_subject())
+}
+
+/// What the index has of the Secret with these activation keys; nothing while one of them is not made.
+pub(super) fn digest_of_keys(license: &License, hashes: &BTreeMap<String, Option<String>>) -> Option<String> {
+    let made = hashes.iter().map(|(name, hash)| Some((name.clone(), hash.clone()?)));
+    Some(digest(&labels_of_keys(license), &made.collect::<Option<_>>()?, Some(&license.uid.0)))
+}
+
+/// The hash of each entry.
+fn hashes(data: &BTreeMap<String, ByteString>) -> BTreeMap<String, String> {
+    data.iter().map(|(name, value)| (name.clone(), hex(&Sha256::digest(&value.0)))).collect()
+}
+
+/// The digest of a Secret whose entries have these hashes.
 fn digest(
     labels: &BTreeMap<String, String>,
-    data: &BTreeMap<String, ByteString>,
+    entries: &BTreeMap<String, String>,
     owner: Option<&str>,
 ) -> String {
     let mut digest = Sha256::new();
     for (name, value) in labels {
         digest.update(format!("{name}={value}\n"));
     }
-    for (name, value) in data {
-        digest.update(format!("{name} {}\n", value.0.len()));
-        digest.update(&value.0);
+    for (name, hash) in entries {
+        digest.update(format!("{name} {hash}\n"));
     }
     digest.update(owner.unwrap_or_default());
     hex(&digest.finalize())
@@ -127,7 +169,7 @@ pub(super) fn slim(secret: Secret) -> Slim<Secret> {
     let mut kept = metadata.labels.clone().unwrap_or_default();
     kept.retain(|name, _| ours.contains(&name.as_str()));
     let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    let digest = digest(&kept, &data.unwrap_or_default(), owner.map(|owner| owner.uid.as_str()));
+    let digest = digest(&kept, &hashes(&data.unwrap_or_default()), owner.map(|owner| owner.uid.as_str()));
     Slim::new(&metadata, labels::license_of(&metadata), digest)
 }
 
@@ -138,6 +180,16 @@ pub(super) enum Withheld {
     Taken,
     /// It cannot be written, and this is what stands against it.
     Refused(String),
+}
+
+/// What the Secret `key` holds: nothing if there is none, `None` if it is not ours.
+pub(super) async fn entries(client: &Client, key: &Key) -> Result<Option<Entries>, kube::Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
+    let Some(found) = api.get_opt(&key.name).await? else { return Ok(Some(Entries::new())) };
+    let texts = found.data.iter().flatten().filter_map(|(name, value)| {
+        Some((name.clone(), Zeroizing::new(String::from_utf8(value.0.clone()).ok()?)))
+    });
+    Ok(is_ours(&found).then(|| texts.collect()))
 }
 
 /// Makes the Secret say what it should, or says why it does not.

@@ -27,7 +27,7 @@ impl DurationText {
 }
 
 /// How long a document is good before it must be renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Ttl {
     /// So many seconds.
     Seconds(i64),

@@ -7,15 +7,17 @@
 //! ```
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    contract::ActivationKey,
     reason::Because,
-    terms::{Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
+    terms::{Admission, Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
     text::{Customer, DeviceId, DeviceName, Email, FeatureName, Issuer, Label, Product, Subject},
 };
 
 /// The UID that the API server gave an object: it tells an object from its namesakes, before and after.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Uid(pub String);
 
@@ -26,7 +28,7 @@ impl std::fmt::Display for Uid {
 }
 
 /// Namespace and name of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// The namespace.
     pub namespace: String,
@@ -111,7 +113,7 @@ pub struct Seat {
 }
 
 /// A part of the contract: so many seats for some of the users.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Its name.
     pub name: Label,
@@ -124,7 +126,7 @@ pub struct Group {
 }
 
 /// When a freed seat may be given to somebody else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reassign {
     /// After so many seconds.
     After(i64),
@@ -133,7 +135,7 @@ pub enum Reassign {
 }
 
 /// From when to when a License is good; an absent end is open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validity {
     /// The first instant.
     pub from: Option<Timestamp>,
@@ -155,7 +157,7 @@ impl Validity {
 }
 
 /// What a customer is entitled to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct License {
     /// Its namespace and name.
     pub key: Key,
@@ -189,6 +191,10 @@ pub struct License {
     pub validity: Validity,
     /// Whether the License rests.
     pub suspended: bool,
+    /// Which devices may activate.
+    pub admission: Admission,
+    /// By which devices may activate.
+    pub activation_keys: Vec<ActivationKey>,
     /// The Secret for the License's own document.
     pub secret: Label,
 }
@@ -283,6 +289,8 @@ pub(crate) mod tests {
             offline: Offline::Allowed,
             validity: Validity::default(),
             suspended: false,
+            admission: Admission::Open,
+            activation_keys: Vec::new(),
             secret: "cad-license".parse().unwrap(),
         }
     }

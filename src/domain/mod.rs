@@ -5,6 +5,7 @@
 //! | [`text`], [`duration`] | what people write, parsed once |
 //! | [`license`] | what is licensed to whom, and in which phase a License is |
 //! | [`terms`] | what a License, its Edition and Usher's own defaults come to |
+//! | [`contract`] | what the runtime goes by |
 //! | [`assignment`] | whom assignments name, and the Seats that stand for them |
 //! | [`allocation`] | who holds a seat and who waits |
 //! | [`features`] | which features a seat carries |
@@ -14,6 +15,7 @@
 
 pub mod allocation;
 pub mod assignment;
+pub mod contract;
 pub mod document;
 pub mod duration;
 pub mod features;
@@ -23,3 +25,13 @@ pub mod reissue;
 pub mod rotation;
 pub mod terms;
 pub mod text;
+
+/// Bytes as people read them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+        text
+    })
+}

@@ -6,6 +6,8 @@
 //!
 //! An absent limit means that there is none.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{duration::Ttl, text::FeatureName};
 
 /// Declares words that users write, in one place for the domain, serde and the schema.
@@ -136,7 +138,7 @@ words! {
 }
 
 /// A feature of the product that the License grants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feature {
     /// Its name.
     pub name: FeatureName,
@@ -149,7 +151,7 @@ pub struct Feature {
 }
 
 /// How long documents are good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Until the client must have asked again.
     pub ttl: Ttl,
@@ -165,7 +167,7 @@ impl Default for Lease {
 }
 
 /// The limits of sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// So many at once for one user.
     pub per_user: Option<u32>,
@@ -182,7 +184,7 @@ impl Default for Sessions {
 }
 
 /// What becomes of clones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clones {
     /// Of an installation whose nonce was used twice.
     pub policy: ClonePolicy,
@@ -198,7 +200,7 @@ impl Default for Clones {
 }
 
 /// What License and Edition come to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Named or floating.
     pub provisioning: Provisioning,
@@ -216,4 +218,6 @@ pub struct Terms {
     pub features: Vec<Feature>,
     /// What becomes of clones.
     pub clones: Clones,
+    /// How often a holder's activations may go from one device to another, and in how many seconds.
+    pub device_transfers: Option<(u32, i64)>,
 }

@@ -13,6 +13,7 @@ mod audit;
 pub mod key_set;
 mod published;
 pub mod tls;
+pub mod token;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    domain::rotation::Key,
+    domain::{hex, rotation::Key},
     ledger::{AuthorityFacts, Change},
 };
 
@@ -75,6 +75,13 @@ pub enum Entry {
         key: String,
         /// `exp`
         until: i64,
+    },
+    /// An activation key was made; the former one of its name, if there was one, ended.
+    ActivationKey {
+        /// The License's namespace and name.
+        license: String,
+        /// The key's name.
+        key: String,
     },
     /// A License is gone.
     Forget {
@@ -214,9 +221,13 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
         key: document.key_id.clone(),
         until: document.expires_at.as_second(),
     });
+    let keys = change
+        .keys
+        .iter()
+        .map(|(name, _)| Entry::ActivationKey { license: license.clone(), key: name.clone() });
     let gone =
         change.forget.then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
-    limit.into_iter().chain(freed).chain(moved).chain(bound).chain(issued).chain(gone).collect()
+    limit.into_iter().chain(freed).chain(moved).chain(bound).chain(issued).chain(keys).chain(gone).collect()
 }
 
 /// What became of an Authority.
@@ -240,10 +251,6 @@ pub(super) fn of_authority(before: Option<&AuthorityFacts>, after: &AuthorityFac
     let signed = after.keys_jws.is_some() && before.is_none_or(|before| before.keys_jws != after.keys_jws);
     let set = signed.then(|| Entry::KeySet { authority: authority.clone(), serial: after.serial });
     established.into_iter().chain(keys).chain(set).collect()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

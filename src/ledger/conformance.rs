@@ -4,6 +4,8 @@
 mod audit;
 #[cfg(test)]
 mod authorities;
+#[cfg(test)]
+mod keys;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -11,7 +13,8 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
-        license::{Key, Uid},
+        contract::Contract,
+        license::{Key, Uid, tests::license},
         terms::Provisioning,
     },
     ledger::{Bind, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, audit::Link},
@@ -41,6 +44,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, audit::whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
     run(&open, audit::nothing_is_pruned_that_no_checkpoint_seals).await;
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
+    run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     authorities::check(&open).await;
 }
 
@@ -241,7 +245,13 @@ async fn one_person_has_no_more_licenses_of_a_product_than_allowed<L: Ledger>(le
 async fn what_a_license_says_is_kept_as_it_was_last_told<L: Ledger>(ledger: Shared<L>) {
     ledger.commit(&change(None)).await.unwrap();
     assert_eq!(facts(&*ledger).await.terms, Terms::default());
-    let terms = Terms { product: "cad".into(), provisioning: Provisioning::Floating, max_per_user: Some(2) };
+    let contract = Contract { license: license(1), issuer: "https://usher.acme.example".parse().ok() };
+    let terms = Terms {
+        product: "cad".into(),
+        provisioning: Provisioning::Floating,
+        max_per_user: Some(2),
+        contract: Some(contract),
+    };
     let mut told = change(Some(1));
     told.terms = Some(terms.clone());
     ledger.commit(&told).await.unwrap();

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     allocation::Binding,
+    contract::Contract,
     license::{Key, Uid},
     terms::Provisioning,
 };
@@ -43,6 +44,8 @@ pub struct Facts {
     pub documents: Vec<Document>,
     /// The Secrets that are, or were, this License's.
     pub secrets: Vec<SecretClaim>,
+    /// Its activation keys that were made: the hash of each, by its name.
+    pub keys: BTreeMap<String, String>,
 }
 
 /// What the ledger keeps of a License to enforce it.
@@ -54,6 +57,8 @@ pub struct Terms {
     pub provisioning: Provisioning,
     /// How many Licenses of the product one person may hold seats of, in the namespace.
     pub max_per_user: Option<u32>,
+    /// What the runtime goes by; nothing until the first look of an Usher that has a runtime.
+    pub contract: Option<Contract>,
 }
 
 /// A seat that was freed.
@@ -143,6 +148,8 @@ pub struct Change {
     pub release: Vec<String>,
     /// Secrets that are known to be gone.
     pub settle: Vec<String>,
+    /// Activation keys that were made, each instead of the former one of its name: name, hash. Those whose names the terms do not have end with these.
+    pub keys: Vec<(String, String)>,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
     /// When.
@@ -171,6 +178,7 @@ impl Change {
             claim: Vec::new(),
             release: Vec::new(),
             settle: Vec::new(),
+            keys: Vec::new(),
             forget: false,
             at,
             entropy,
@@ -180,7 +188,8 @@ impl Change {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, .. } = self;
+        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, keys, .. } =
+            self;
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
@@ -194,6 +203,7 @@ impl Change {
             && claim.is_empty()
             && release.is_empty()
             && settle.is_empty()
+            && keys.is_empty()
     }
 }
 

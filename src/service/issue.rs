@@ -8,12 +8,13 @@ use crate::{
     domain::{
         document::{self, Current, Due, State},
         duration::Ttl,
+        hex,
         license::{Holder, License, Seat, Uid},
         reason::Reason,
         terms::Feature,
     },
     keys::Signer,
-    ledger::{Document, audit::hex},
+    ledger::Document,
 };
 
 /// About what a document is.

@@ -1,5 +1,6 @@
 //! The use cases, one verb a file: gather, ask the domain, commit, answer.
 
+pub mod activation_keys;
 mod adopt_keys;
 pub mod edge;
 pub mod establish_authority;

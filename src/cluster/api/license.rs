@@ -83,6 +83,11 @@ pub struct LicenseSpec {
     /// Which devices may activate: any (`Open`), or those `Listed` by a Seat or a bulk call. Open if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
+    /// By which devices may activate, by name; at most 16. The keys themselves are in the Secret `<license>-activation-keys`, an entry a name. One whose
+    /// name is taken out is good for nothing any more; an entry that is removed is made anew, and the former key ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub activation_keys: Vec<ActivationKeySpec>,
     /// `Forbidden`: documents are accepted for their lease and no longer, whatever `offlineGrace` says. Allowed if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<Offline>,
@@ -130,6 +135,21 @@ pub struct MatchSpec {
     /// Members of any of these groups at their identity provider.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub provider_groups: Vec<ProviderGroup>,
+}
+
+/// A key by which devices may activate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[schemars(inline)]
+pub struct ActivationKeySpec {
+    /// Its name, and that of its entry in the Secret.
+    pub name: Label,
+    /// The first instant at which nobody activates by it any more, RFC 3339. Never if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
+    pub expires: Option<jiff::Timestamp>,
+    /// How many devices may activate by it, each counted once. Any number if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Count<1>>,
 }
 
 /// More than the seats, said as such.

@@ -25,8 +25,8 @@ pub(crate) use condition::seconds;
 pub use condition::{Condition, Conditions, Type};
 pub use edition::{Edition, EditionSpec};
 pub use license::{
-    GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts, SecretName,
-    SecretSpec, ValiditySpec,
+    ActivationKeySpec, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts,
+    SecretName, SecretSpec, ValiditySpec,
 };
 pub(crate) use rotation::schedule;
 pub use rotation::{EveryText, OverlapText, RotationSpec};
@@ -34,7 +34,7 @@ pub use seat::{
     DeviceSpec, HolderSpec, IdentitySpec, Seat, SeatSpec, SeatState, SeatStatus, UserSpec, WaitingStatus,
 };
 pub use shared::{
-    ClonesSpec, FeatureSpec, LeaseSpec, QuotaSpec, RecoveriesSpec, Reference, SessionsSpec, SharedSpec,
+    ClonesSpec, FeatureSpec, LeaseSpec, QuotaSpec, Reference, SessionsSpec, SharedSpec, WindowedSpec,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

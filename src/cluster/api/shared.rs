@@ -45,6 +45,9 @@ pub struct SharedSpec {
     /// What becomes of an installation that was copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clones: Option<ClonesSpec>,
+    /// How often an installation that is deactivated may be followed by one on another device. Any number of times if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_transfers: Option<WindowedSpec>,
 }
 
 /// Another object, by name.
@@ -125,13 +128,13 @@ pub struct ClonesSpec {
     pub policy: Option<ClonePolicy>,
     /// How often an installation that lost its state may activate again. Three times in 720h if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recoveries: Option<RecoveriesSpec>,
+    pub recoveries: Option<WindowedSpec>,
 }
 
-/// So many recoveries in each window.
+/// So many in each window.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[schemars(inline)]
-pub struct RecoveriesSpec {
+pub struct WindowedSpec {
     /// How many.
     pub limit: Count<0>,
     /// The window: a Go duration from 1h to 8760h.

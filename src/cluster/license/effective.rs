@@ -5,8 +5,8 @@
 
 use crate::{
     cluster::api::{
-        ClonesSpec, Count, FeatureSpec, GraceText, LeaseSpec, RecoveriesSpec, RecoveryWindow, SessionTtl,
-        SessionsSpec, SharedSpec, TtlText,
+        ClonesSpec, Count, FeatureSpec, GraceText, LeaseSpec, RecoveryWindow, SessionTtl, SessionsSpec,
+        SharedSpec, TtlText, WindowedSpec,
     },
     domain::terms::{ActivationTime, ClonePolicy, Clones, Feature, Lease, Provisioning, Sessions, Terms},
 };
@@ -44,9 +44,10 @@ pub(super) fn effective(license: &SharedSpec, edition: Option<&SharedSpec>) -> S
             policy: clones.policy.or(edition_clones.policy).or(Some(ClonePolicy::Refuse)),
             recoveries: clones.recoveries.or(edition_clones.recoveries).or_else(|| {
                 let per = RecoveryWindow::try_from("720h".to_owned()).ok()?;
-                Some(RecoveriesSpec { limit: Count(3), per })
+                Some(WindowedSpec { limit: Count(3), per })
             }),
         }),
+        device_transfers: license.device_transfers.clone().or_else(|| edition.device_transfers.clone()),
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn terms(spec: &SharedSpec) -> Terms {
     let lease = spec.lease.clone().unwrap_or_default();
     let sessions = spec.sessions.clone().unwrap_or_default();
     let clones = spec.clones.clone().unwrap_or_default();
-    let recoveries = clones.recoveries.and_then(|r| Some((r.limit.0, r.per.seconds()?)));
+    let windowed = |spec: WindowedSpec| Some((spec.limit.0, spec.per.seconds()?));
     Terms {
         provisioning: spec.provisioning.unwrap_or_default(),
         client: spec.client,
@@ -86,8 +87,9 @@ pub(super) fn terms(spec: &SharedSpec) -> Terms {
         features: spec.features.iter().map(feature).collect(),
         clones: Clones {
             policy: clones.policy.unwrap_or_default(),
-            recoveries: recoveries.unwrap_or(default.clones.recoveries),
+            recoveries: clones.recoveries.and_then(windowed).unwrap_or(default.clones.recoveries),
         },
+        device_transfers: spec.device_transfers.clone().and_then(windowed),
     }
 }
 
@@ -132,6 +134,7 @@ mod tests {
             "authorityRef": {"name": "default"}, "provisioning": "Floating", "client": "Users", "devicesPerSeat": 2,
             "lease": {"ttl": "2h", "offlineGrace": "3h"}, "sessions": {"perUser": 1, "total": 40, "ttl": "1m"},
             "clones": {"policy": "Quarantine", "recoveries": {"limit": 1, "per": "1h"}}, "activation": "OnCreation",
+            "deviceTransfers": {"limit": 2, "per": "720h"},
         }));
         let merged = serde_json::to_value(effective(&license, Some(&edition))).unwrap();
         assert_eq!(
@@ -140,6 +143,7 @@ mod tests {
                 "authorityRef": {"name": "default"}, "provisioning": "Floating", "client": "Devices", "devicesPerSeat": 2,
                 "lease": {"ttl": "1h", "offlineGrace": "3h"}, "sessions": {"perUser": 2, "total": 40, "ttl": "1m"},
                 "clones": {"policy": "Replace", "recoveries": {"limit": 1, "per": "1h"}}, "activation": "OnCreation",
+                "deviceTransfers": {"limit": 2, "per": "720h"},
             })
         );
     }

@@ -52,6 +52,8 @@ enum Error {
     Read(#[from] Unavailable),
     #[error("settling removed Secrets failed")]
     Settle(#[from] CommitError),
+    #[error("keeping the activation keys failed")]
+    Keys(#[source] CommitError),
     #[error("{doing} failed")]
     Cluster { doing: &'static str, source: kube::Error },
 }
@@ -62,7 +64,8 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
         Ok(done) => done,
         Err(
             Error::Decide(ReconcileError::Commit(CommitError::Conflict))
-            | Error::Settle(CommitError::Conflict),
+            | Error::Settle(CommitError::Conflict)
+            | Error::Keys(CommitError::Conflict),
         ) => {
             debug!("somebody else was faster; looking again");
             Done::Again
@@ -162,7 +165,7 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
 }
 
 /// Removals are made: losses, then Secrets, then gains, then what speaks of all of them.
-async fn show<L>(
+async fn show<L: Ledger>(
     context: &Context<L>,
     gathered: &gather::Gathered,
     validated: &validate::Valid,
@@ -176,6 +179,7 @@ async fn show<L>(
     }
     if gathered.access == Access::Open {
         apply::secrets(context, validated, outcome, &mut troubles).await;
+        apply::activation_keys(context, validated, outcome, &mut troubles).await?;
     }
     if apply::gains(context, gathered, validated, outcome, &mut troubles, now).await || outcome.more {
         return Ok(Done::Again);

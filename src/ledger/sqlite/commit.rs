@@ -6,7 +6,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use crate::ledger::{
     Change, CommitError, Unavailable,
     audit::{self, Entry, Link},
-    sqlite::authorities,
+    sqlite::{authorities, keys},
 };
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -29,12 +29,14 @@ pub(super) async fn license(pool: &SqlitePool, change: &Change) -> Result<Vec<St
     advance(connection, change).await?;
     terms(connection, change).await?;
     cooling(connection, change).await?;
+    keys::made(connection, change).await?;
     let holders = bindings(connection, change).await?;
     check_limit(connection, change).await?;
     check_max_per_user(connection, change).await?;
     documents(connection, change).await?;
     let refused = secrets(connection, change).await?;
     if change.forget {
+        keys::forget(connection, &change.license).await?;
         sqlx::query("DELETE FROM licenses WHERE uid = $1")
             .bind(&change.license.0)
             .execute(&mut *connection)
@@ -75,11 +77,16 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
 /// What the License says beside its seats.
 async fn terms(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
     let Some(terms) = &change.terms else { return Ok(()) };
-    sqlx::query("UPDATE licenses SET product = $2, provisioning = $3, max_per_user = $4 WHERE uid = $1")
+    keys::end(connection, change, terms).await?;
+    let contract = terms.contract.as_ref().map(serde_json::to_string).transpose();
+    sqlx::query(
+        "UPDATE licenses SET product = $2, provisioning = $3, max_per_user = $4, contract = $5 WHERE uid = $1",
+    )
         .bind(&change.license.0)
         .bind(&terms.product)
         .bind(terms.provisioning.as_str())
         .bind(terms.max_per_user)
+        .bind(contract.map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?)
         .execute(connection)
         .await
         .map_err(failed)?;

@@ -10,6 +10,7 @@ mod authorities;
 mod beside;
 mod commit;
 mod files;
+mod keys;
 
 use std::{
     collections::BTreeMap,
@@ -166,6 +167,10 @@ fn terms(row: &SqliteRow) -> Result<Terms, sqlx::Error> {
         product: row.try_get("product")?,
         provisioning: row.try_get::<String, _>("provisioning")?.parse().map_err(damaged)?,
         max_per_user: row.try_get::<Option<i64>, _>("max_per_user")?.map(count).transpose()?,
+        // One that another version wrote and we cannot read is told anew with the next look.
+        contract: row
+            .try_get::<Option<&str>, _>("contract")?
+            .and_then(|json| serde_json::from_str(json).ok()),
     })
 }
 
@@ -218,6 +223,10 @@ impl Sqlite {
                 })
                 .fetch_all(&mut *connection)
                 .await?;
+        let keys = sqlx::query_as("SELECT name, hash FROM activation_keys WHERE license = $1")
+            .bind(&license)
+            .fetch_all(&mut *connection)
+            .await?;
         Ok(Facts {
             license: Uid(license),
             version: row.try_get("version")?,
@@ -227,6 +236,7 @@ impl Sqlite {
             cooling,
             documents,
             secrets,
+            keys: keys.into_iter().collect(),
         })
     }
 }

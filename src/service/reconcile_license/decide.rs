@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     domain::{
         allocation::{Allocation, Binding, Cooling, Held, Rules, allocate},
+        contract::Contract,
         features,
         license::{License, Reassign, Seat, Uid},
         reason::{Because, Reason},
         terms::Provisioning,
     },
+    keys::Signer,
     ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
     service::{
         issue::{Subject, is_to_end, issue_if_due},
@@ -40,7 +42,8 @@ pub(super) fn decide(
     let version = known.facts.map(|facts| facts.version);
     let mut change = Change::new(license.key.clone(), license.uid.clone(), version, now, entropy);
     change.seats = Some(license.limit()).filter(|limit| known.facts.map(|facts| facts.seats) != Some(*limit));
-    change.terms = Some(terms(&license)).filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
+    change.terms =
+        Some(terms(&license, signer)).filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
     seated.tell(wanted.seats, &mut change);
     let (mut documents, later) = documents(wanted, known.facts, &subjects, at_most, now, &mut change)?;
     let taken;
@@ -68,6 +71,7 @@ pub(super) fn decide(
         bound: seated.allocation.take.into_iter().collect(),
         freed: seated.allocation.free,
         signed: change.issue.len(),
+        keys: keys(&license, known.facts),
         more,
         next_look,
         ..Outcome::default()
@@ -93,11 +97,15 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
     (license, refused)
 }
 
-fn terms(license: &License) -> Terms {
+fn terms(license: &License, signer: Option<&Signer>) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,
         max_per_user: license.max_per_user,
+        contract: Some(Contract {
+            license: license.clone(),
+            issuer: signer.map(|signer| signer.issuer.clone()),
+        }),
     }
 }
 
@@ -249,6 +257,13 @@ fn documents(
     Ok((documents, later))
 }
 
+/// The activation keys that the License declares, each with the hash of the one that was made.
+fn keys(license: &License, facts: Option<&Facts>) -> BTreeMap<String, Option<String>> {
+    let hash = |name: &str| facts.and_then(|facts| facts.keys.get(name)).cloned();
+    let names = license.activation_keys.iter().map(|key| key.name.as_str());
+    names.map(|name| (name.to_owned(), hash(name))).collect()
+}
+
 fn documents_by_subject(facts: Option<&Facts>) -> BTreeMap<Uid, Document> {
     facts
         .into_iter()
@@ -272,12 +287,13 @@ fn secrets(
     let ours = |name: &str, subject: &Uid| claimed.get(name) == Some(&subject);
     let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
     let mut without = BTreeSet::new();
-    for subject in subjects.iter().filter(|subject| documents.contains_key(subject.uid(license))) {
-        let name = match subject {
-            Subject::License => license.secret.to_string(),
-            Subject::Seat(seat, _) => seat_secret(&seat.name),
-        };
-        let uid = subject.uid(license).clone();
+    let documented = subjects.iter().filter(|subject| documents.contains_key(subject.uid(license)));
+    let named = documented.map(|subject| match subject {
+        Subject::License => (license.secret.to_string(), license.uid.clone()),
+        Subject::Seat(seat, _) => (seat_secret(&seat.name), seat.uid.clone()),
+    });
+    let keys = (!license.activation_keys.is_empty()).then(|| (license.keys_secret(), license.keys_subject()));
+    for (name, uid) in named.chain(keys) {
         if wanted.contains_key(&name) && !ours(&name, &uid) {
             without.insert(uid);
         } else {

@@ -70,6 +70,8 @@ pub struct Outcome {
     pub freed: BTreeSet<Uid>,
     /// How many documents were signed just now.
     pub signed: usize,
+    /// The activation keys that there are to be, each with the hash of the one that was made.
+    pub keys: BTreeMap<String, Option<String>>,
     /// There was more to do than one look may: look again at once. Whose turn has not come has no standing and no document here.
     pub more: bool,
     /// When to look again.

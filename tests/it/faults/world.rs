@@ -12,7 +12,7 @@ use usher::{
     domain::{
         allocation::Standing,
         license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
-        terms::{Enforcement, Offline, Terms},
+        terms::{Admission, Enforcement, Offline, Terms},
     },
     keys::{KeyPair, Signer, key_set::Request},
     ledger::{Facts, Ledger as _, sqlite::Sqlite},
@@ -96,6 +96,8 @@ impl World {
                 offline: Offline::Allowed,
                 validity: Validity::default(),
                 suspended: false,
+                admission: Admission::Open,
+                activation_keys: Vec::new(),
                 secret: "cad-license".parse().unwrap(),
             },
             seats: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! What users do, and what they then see.
 
+mod activation_keys;
 mod admission;
 mod allocation;
 mod assignments;

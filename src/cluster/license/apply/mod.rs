@@ -1,5 +1,6 @@
 //! Showing the outcome: requests, and only where something is not yet as it should be.
 
+mod keys;
 mod made;
 mod statuses;
 
@@ -17,6 +18,7 @@ use crate::{
     service::reconcile_license::{AT_MOST, Outcome, Removal, seat_secret},
 };
 
+pub(super) use keys::activation_keys;
 pub(super) use made::{make_seats, remove_seats};
 pub(super) use statuses::{assignments, gains, license, losses, orphans, stalled, tell_losers};
 

@@ -30,8 +30,11 @@ pub(in crate::cluster::license) fn of_license(
     let next = "set spec.secret.name to another name, or delete that Secret";
     let withheld = troubles.withheld.get(&license.uid);
     let withheld = withheld.map(|withheld| no_secret(withheld, license.secret.as_str(), next));
+    let next = "rename the License, or delete that Secret";
+    let no_keys = troubles.withheld.get(&license.keys_subject());
+    let no_keys = no_keys.map(|withheld| no_secret(withheld, &license.keys_secret(), next));
     let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref());
-    let stalled = stalled.or(withheld.as_ref()).or(troubles.held_back.as_ref());
+    let stalled = stalled.or(withheld.as_ref()).or(no_keys.as_ref()).or(troubles.held_back.as_ref());
     let document = outcome.documents.get(&license.uid).filter(|_| withheld.is_none());
     let conditions = Conditions::after(before.conditions, before.generation, now);
     let conditions = match stalled {

@@ -14,6 +14,7 @@ use crate::{
     },
     domain::{
         assignment::Assignment,
+        contract::ActivationKey,
         license::{Group, License, Reassign, Uid, Validity},
         reason::{Because, Reason},
     },
@@ -117,6 +118,8 @@ fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License
             afterwards: validity.afterwards.unwrap_or_default(),
         },
         suspended: spec.suspended,
+        admission: spec.admission.unwrap_or_default(),
+        activation_keys: spec.activation_keys.iter().map(activation_key).collect(),
         secret,
     })
 }
@@ -125,6 +128,10 @@ fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License
 fn edition(gathered: &Gathered) -> Option<&api::Edition> {
     let edition = gathered.edition.as_deref()?.0.as_ref().ok()?;
     edition.metadata.deletion_timestamp.is_none().then_some(edition)
+}
+
+fn activation_key(spec: &api::ActivationKeySpec) -> ActivationKey {
+    ActivationKey { name: spec.name.clone(), expires: spec.expires, uses: spec.uses.map(|uses| uses.0) }
 }
 
 fn group(spec: &api::GroupSpec) -> Group {

@@ -54,11 +54,12 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         license: license.uid.clone(),
         version: 1,
         seats: license.limit(),
-        terms: terms(license),
+        terms: terms(license, Some(&signer())),
         bindings: (1..).zip(holders).map(binding).collect(),
         cooling: Vec::new(),
         documents: holders.iter().map(|name| document(&format!("uid-{name}"))).collect(),
         secrets: Vec::new(),
+        keys: BTreeMap::new(),
     }
 }
 
@@ -181,7 +182,12 @@ fn how_a_license_is_provided_was_fixed_when_it_was_first_seen() {
         refused.message
     );
     assert!(change.free.is_empty() && change.withdraw.is_empty(), "nothing is taken away: {change:?}");
-    assert!(change.issue.is_empty() && change.terms.is_none(), "nothing is signed or forgotten: {change:?}");
+    assert!(change.issue.is_empty(), "nothing is signed: {change:?}");
+    let told = change.terms.unwrap();
+    let contract = told.contract.unwrap();
+    let kept = (told.provisioning, contract.license.terms.provisioning);
+    assert_eq!(kept, (Provisioning::Named, Provisioning::Named), "nothing is forgotten");
+    assert_eq!(contract.issuer, None, "and the runtime grants nothing either");
     let (change, outcome) = look(&license, &[], None);
     assert_eq!((outcome.refused, change.seats), (None, Some(0)), "a new one may be what it likes");
 }
@@ -247,7 +253,8 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
         subject: Uid(format!("uid-{name}")),
         removing: false,
     };
-    let all = Facts { secrets: names.iter().map(claim).collect(), ..facts(&license, &names) };
+    let secrets = names.iter().map(claim).collect();
+    let all = Facts { secrets, terms: terms(&license, None), ..facts(&license, &names) };
     let (change, _) = unsigned(&license, &all);
     assert!(change.is_empty(), "whoever holds keeps");
     license.seats = 0;

@@ -1,0 +1,43 @@
+//! What the runtime goes by: a License as it was last reconciled, and what lets devices activate under it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    license::{License, Uid},
+    text::{Issuer, Label},
+};
+
+/// What the runtime goes by, as last reconciled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The License.
+    pub license: License,
+    /// In whose name documents are signed; nobody's while nothing may be granted.
+    pub issuer: Option<Issuer>,
+}
+
+/// By which devices may activate, as it is declared; what it is lies in a Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationKey {
+    /// Its name.
+    pub name: Label,
+    /// The first instant at which it is good for nothing any more.
+    pub expires: Option<Timestamp>,
+    /// How many devices may activate by it, each counted once.
+    pub uses: Option<u32>,
+}
+
+impl License {
+    /// The Secret for its activation keys.
+    #[must_use]
+    pub fn keys_secret(&self) -> String {
+        format!("{}-activation-keys", self.key.name)
+    }
+
+    /// As what the Secret for its activation keys is known: it is the License's, and not the one for its document.
+    #[must_use]
+    pub fn keys_subject(&self) -> Uid {
+        Uid(format!("{}.keys", self.uid))
+    }
+}
