@@ -11,16 +11,19 @@
 //! | [`features`] | which features a seat carries |
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
-//! | [`reason`] | the closed list of reasons that people are given |
+//! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
+//! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
 
 pub mod allocation;
 pub mod assignment;
+pub mod chain;
 pub mod contract;
 pub mod document;
 pub mod duration;
 pub mod features;
 pub mod license;
 pub mod reason;
+pub mod refusal;
 pub mod reissue;
 pub mod rotation;
 pub mod terms;

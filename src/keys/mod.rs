@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod key_set;
+pub mod nonce;
 mod published;
 pub mod tls;
 pub mod token;

@@ -18,9 +18,10 @@ const MAY_ENTER: [(&str, &[&str]); 7] = [
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
-const HIDDEN_IN: [(&str, &[&str]); 12] = [
+const HIDDEN_IN: [(&str, &[&str]); 13] = [
     ("sqlx", &["ledger"]),
     ("ed25519_dalek", &["keys"]),
+    ("hmac", &["keys"]),
     ("rcgen", &["keys"]),
     ("kube", &["cluster", "cmd"]),
     ("k8s_openapi", &["cluster", "cmd"]),

@@ -2,7 +2,10 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
-use usher::{cluster::api::definitions, domain::reason::Reason};
+use usher::{
+    cluster::api::definitions,
+    domain::{reason::Reason, refusal::Code},
+};
 
 use super::{House, none};
 
@@ -64,6 +67,19 @@ fn unexplained(page: &str, reasons: &[(&str, &str)]) -> Vec<String> {
     broken
 }
 
+/// What of the table in docs/refusals.md is not what `codes` say.
+fn unlisted(page: &str, codes: &[Code]) -> Vec<String> {
+    let row = |code: &Code| format!("| `{code}` | {} | {} |", code.means(), code.next());
+    let wanted: Vec<String> = codes.iter().map(row).collect();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let lacking = wanted.iter().filter(|row| !rows.contains(&row.as_str()));
+    let invented = rows.iter().filter(|row| !wanted.iter().any(|wanted| wanted == *row));
+    lacking
+        .map(|row| format!("docs/refusals.md lacks the row: {row}"))
+        .chain(invented.map(|row| format!("docs/refusals.md: the code does not say: {row}")))
+        .collect()
+}
+
 #[test]
 fn the_committed_resources_are_those_that_the_code_defines() {
     none(&outdated(House::ours(), &definitions()));
@@ -116,4 +132,13 @@ fn a_reason_that_the_page_lacks_changes_or_invents_is_found() {
     assert_eq!(unexplained(page, &reasons).len(), 1, "lacks");
     assert_eq!(unexplained(&page.replace("holds", "has"), &reasons[..1]).len(), 1, "changes");
     assert_eq!(unexplained(page, &[]).len(), 1, "invents");
+}
+
+#[test]
+fn every_refusal_is_listed_in_its_own_words_and_no_other_is() {
+    let page = House::ours().text("docs/refusals.md").unwrap_or_default();
+    none(&unlisted(page, Code::ALL));
+    assert_eq!(unlisted(page, &Code::ALL[1..]).len(), 1, "invents");
+    assert_eq!(unlisted(&page.replacen("Draw a new key", "Take one", 1), Code::ALL).len(), 2, "changes");
+    assert_eq!(unlisted("", Code::ALL).len(), Code::ALL.len(), "lacks");
 }

@@ -1,0 +1,103 @@
+//! Rule 9: the ledger comes back older than its clients.
+
+use super::*;
+
+fn verdict(chain: &Chain, used: Position, key: &str, ground: &Ground) -> Verdict {
+    present(chain, Presented::Genuine(used), &refresh(key), ground)
+}
+
+fn restored(incarnation: u32) -> Ground {
+    Ground { incarnation, ..ground(2) }
+}
+
+#[test]
+fn a_position_above_the_head_proves_a_restore_and_goes_on_in_a_new_incarnation() {
+    let chain = after_calls(3);
+    let Verdict::Go { after, restored } = verdict(&chain, place(1, 10), "k", &ground(2)) else { panic!() };
+    assert!(restored);
+    assert_eq!((after.head, after.floor), (place(2, 11), Some(place(1, 10))));
+    assert_eq!(after.last, LastCall { used: Some(place(1, 10)), call: refresh("k") });
+    assert_eq!(verdict(&after, place(1, 10), "k", &ground(2)), Verdict::Again);
+    assert!(matches!(verdict(&after, place(1, 10), "clone", &ground(2)), Verdict::Fork { .. }));
+    go(&after, after.head, &refresh("l"), &ground(2));
+}
+
+#[test]
+fn a_known_restore_raises_no_further() {
+    let chain = after_calls(3);
+    let after = go(&chain, place(1, 10), &refresh("k"), &restored(2));
+    assert_eq!(after.head, place(2, 11));
+    let after = go(&chain, chain.head, &refresh("k"), &restored(2));
+    assert_eq!((after.head, after.floor), (place(2, 4), Some(place(1, 3))));
+    let next = go(&after, after.head, &refresh("l"), &restored(2));
+    assert_eq!((next.head, next.floor), (place(2, 5), Some(place(1, 3))));
+}
+
+#[test]
+fn a_later_incarnation_than_the_ledger_knows_is_outdone() {
+    let after = go(&after_calls(3), place(5, 2), &refresh("k"), &restored(2));
+    assert_eq!((after.head, after.floor), (place(6, 4), Some(place(5, 2))));
+}
+
+#[test]
+fn of_lost_positions_each_wins_once_and_only_over_lower_ones() {
+    let by_copy = go(&after_calls(3), place(1, 7), &refresh("copy"), &restored(2));
+    let by_latest = verdict(&by_copy, place(1, 10), "latest", &restored(2));
+    let Verdict::Go { after, restored: true } = by_latest else { panic!("{by_latest:?}") };
+    assert_eq!((after.head, after.floor), (place(2, 11), Some(place(1, 10))));
+    let copy = verdict(&after, by_copy.head, "copy 2", &restored(2));
+    assert!(matches!(copy, Verdict::Fork { .. }), "{copy:?}");
+    for used in [place(1, 7), place(1, 9)] {
+        assert_eq!(refused(&verdict(&after, used, "other", &restored(2))), Code::NonceUsed, "{used}");
+    }
+    let spent = verdict(&after, place(1, 10), "other", &restored(2));
+    assert!(matches!(spent, Verdict::Fork { .. }), "{spent:?}");
+}
+
+#[test]
+fn who_used_what_was_lost_is_not_known_but_what_is_long_past_is_a_fork() {
+    let after = go(&after_calls(3), place(1, 30), &refresh("k"), &restored(2));
+    assert_eq!(after.head, place(2, 31));
+    let recent = place(1, 31 - RECENT as u64);
+    assert_eq!(refused(&verdict(&after, recent, "any", &restored(2))), Code::NonceUsed);
+    let past = place(1, 30 - RECENT as u64);
+    assert!(matches!(verdict(&after, past, "any", &restored(2)), Verdict::Fork { .. }));
+    let superseded = end(&after, Why::Superseded).unwrap();
+    assert_eq!(refused(&verdict(&superseded, recent, "any", &restored(2))), Code::ActivationSuperseded);
+}
+
+#[test]
+fn without_a_restore_nothing_is_above_the_floor() {
+    let moved = go(&after_calls(3), place(1, 3), &refresh("k"), &restored(2));
+    let verdict = verdict(&moved, place(1, 3), "clone", &restored(2));
+    assert!(matches!(verdict, Verdict::Fork { .. }), "{verdict:?}");
+}
+
+#[test]
+fn an_activation_that_was_lost_is_rebuilt_from_its_last_document() {
+    let made = call(Operation::Activate, "k");
+    let presented = Presented::Genuine(place(1, 9));
+    let chain = rebuild(presented, ground(2).now, &made, &restored(2)).unwrap();
+    assert_eq!((chain.state, chain.head, chain.floor), (State::Active, place(2, 10), Some(place(1, 9))));
+    assert_eq!(chain.expires_at, restored(2).times.expires_at);
+    assert_eq!(repeated(&chain, &made), Verdict::Again);
+    let unknown = rebuild(presented, ground(2).now, &made, &ground(2)).unwrap();
+    assert_eq!(unknown.head, place(2, 10), "it proves the restore");
+    let higher = go(&chain, place(1, 12), &refresh("latest"), &restored(2));
+    assert_eq!(higher.head, place(2, 13), "the highest wins");
+}
+
+#[test]
+fn nothing_is_rebuilt_without_a_nonce_a_good_document_a_grant_and_a_place() {
+    let (made, presented) = (call(Operation::Activate, "k"), Presented::Genuine(place(1, 9)));
+    let (good, ended) = (ground(2).now, ground(1).now);
+    let no = Refusal::new(Code::SeatsExhausted, "No.");
+    let full = Ground { place: Err(no.clone()), ..restored(2) };
+    let shut = Ground { grants: Err(no.clone()), ..restored(2) };
+    let code = |refusal: Refusal| refusal.code;
+    let rebuild = |presented, good, ground: Ground| rebuild(presented, good, &made, &ground);
+    assert_eq!(rebuild(Presented::NotOurs, good, restored(2)).map_err(code), Err(Code::NonceUnknown));
+    assert_eq!(rebuild(presented, ended, restored(2)).map_err(code), Err(Code::DocumentEnded));
+    assert_eq!(rebuild(presented, good, full), Err(no.clone()));
+    assert_eq!(rebuild(presented, good, shut), Err(no));
+}

@@ -1,0 +1,120 @@
+//! The closed list of refusals of the runtime. A refusal is an answer, not an error: a code that programs go by, what it
+//! means, and what to do next; beside them a sentence for the very case.
+
+/// A refusal: its code, and the sentence for this case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code.
+    pub code: Code,
+    /// What happened here, naming the limit where there is one.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// `code`, said as `detail`.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Code> for Refusal {
+    /// A refusal of which there is no more to say than what its code means.
+    fn from(code: Code) -> Self {
+        Self::new(code, code.means())
+    }
+}
+
+macro_rules! refusals {
+    ($(#[doc = $means:literal] $name:ident = $code:literal, next $next:literal;)*) => {
+        /// Why something is refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $means] $name,)*
+        }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name, which programs go by.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn means(self) -> &'static str {
+                match self {
+                    $(Self::$name => $means.trim_ascii(),)*
+                }
+            }
+
+            /// What to do next, in a sentence.
+            #[must_use]
+            pub const fn next(self) -> &'static str {
+                match self {
+                    $(Self::$name => $next,)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// Usher never issued this nonce for this activation.
+    NonceUnknown = "nonce-unknown", next "Send the last `N-Nonce` that this activation was given. If it is lost, activate again with the credential that made it.";
+    /// The nonce was used already, by another request: something else goes on with this activation's state.
+    NonceUsed = "nonce-used", next "If this is the only copy, activate again on the same device: it takes no second seat. If it is a copy, activate it as a device of its own.";
+    /// The idempotency key was used for another request.
+    IdempotencyKeyUsed = "idempotency-key-used", next "Draw a new key for each request; repeat a request with its key only unchanged.";
+    /// Two copies of this activation were seen, and neither is renewed until somebody decides.
+    ActivationQuarantined = "activation-quarantined", next "Ask an administrator or the holder to resolve the fork, or wait until the last document has ended.";
+    /// The activation has ended.
+    ActivationEnded = "activation-ended", next "Activate again.";
+    /// The device was activated again, and that activation took this one's place.
+    ActivationSuperseded = "activation-superseded", next "Use the newer activation; if this is another machine, activate it as a device of its own.";
+    /// All seats are taken by activations.
+    SeatsExhausted = "seats-exhausted", next "Deactivate an activation, wait until one lapses, or raise the License's `seats`.";
+    /// The seat is active on as many devices as it may be.
+    DevicesExhausted = "devices-exhausted", next "Deactivate one of the seat's devices, or raise `devicesPerSeat`.";
+    /// Seats went from device to device as often as they may for now.
+    TransfersExhausted = "transfers-exhausted", next "Wait until the time that is named, or ask an administrator to raise `deviceTransfers`.";
+    /// The device was activated again as often as it may be for now.
+    RecoveriesExhausted = "recoveries-exhausted", next "Deactivate the activation and activate anew, or wait until the time that is named.";
+    /// The document from which an activation was to be rebuilt is no longer good.
+    DocumentEnded = "document-ended", next "Activate again without the document.";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_word_in_small_letters_with_two_sentences() {
+        assert_eq!(Code::NonceUsed.to_string(), "nonce-used");
+        for code in Code::ALL {
+            let word = code.as_str();
+            assert!(word.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{word}");
+            for sentence in [code.means(), code.next()] {
+                assert!(
+                    sentence.starts_with(char::is_uppercase) && sentence.ends_with('.'),
+                    "{word}: {sentence}"
+                );
+            }
+            assert_eq!(Refusal::from(*code), Refusal::new(*code, code.means()));
+        }
+        let words: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}

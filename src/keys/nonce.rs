@@ -1,0 +1,228 @@
+//! The nonce: a position in an activation's chain, with a tag that only Usher can make.
+//!
+//! ```text
+//!   key id (4) │ incarnation (4) │ sequence (8) │ tag (16)       big-endian; base64url without padding: 43 characters
+//! ```
+//!
+//! The tag is the first 128 bits of an HMAC-SHA-256 (RFC 2104) over a fixed prefix, the position and the activation. The key lies in a
+//! Secret and not in the ledger: whoever reads the ledger, or restores it, can make no nonce, and a nonce stays good over a
+//! restore. 128 bits cannot be guessed over the network; half of the HMAC is what RFC 2104, section 5, calls the least.
+//! The key id is made from the key, and only says which of several keys to try.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::KeyError;
+use crate::domain::chain::{Position, Presented};
+
+/// The length of a nonce, in characters.
+pub const LENGTH: usize = 43;
+
+const ID: usize = 4;
+const POSITION: usize = 12;
+const TAG: usize = 16;
+
+/// A block of SHA-256, in bytes.
+const BLOCK: usize = 64;
+
+/// What the key is used for; the prefix keeps each use apart from the other.
+const NONCE: &[u8] = b"usher nonce 1\0";
+const KEY_ID: &[u8] = b"usher nonce key id\0";
+
+/// A key that makes and knows nonces.
+pub struct NonceKey {
+    id: [u8; ID],
+    secret: Zeroizing<[u8; 32]>,
+    mac: Hmac<Sha256>,
+}
+
+/// The form of a key at rest: a JWK for symmetric keys (RFC 7518, section 6.4).
+#[derive(Serialize, Deserialize)]
+struct SymmetricJwk {
+    kty: String,
+    k: Zeroizing<String>,
+}
+
+impl NonceKey {
+    /// The key that `secret` makes.
+    #[must_use]
+    pub fn from_secret(secret: [u8; 32]) -> Self {
+        let secret = Zeroizing::new(secret);
+        // RFC 2104, section 2: a key that is shorter than a block is filled up with zeros.
+        let mut block = Zeroizing::new([0; BLOCK]);
+        fill(block.as_mut_slice(), secret.iter());
+        let mac = Hmac::<Sha256>::new((&*block).into());
+        let mut id = [0; ID];
+        fill(&mut id, &mac.clone().chain_update(KEY_ID).finalize().into_bytes());
+        Self { id, secret, mac }
+    }
+
+    /// Reads the JWK.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn from_jwk(json: &[u8]) -> Result<Self, KeyError> {
+        let jwk: SymmetricJwk = serde_json::from_slice(json)
+            .map_err(|_| KeyError::Unreadable("it is not JSON with kty and k"))?;
+        if jwk.kty != "oct" {
+            return Err(KeyError::Unreadable("kty must be oct"));
+        }
+        let secret = BASE64_URL_SAFE_NO_PAD.decode(jwk.k.as_bytes()).map(Zeroizing::new);
+        let secret = secret.map_err(|_| KeyError::Unreadable("k is not base64url"))?;
+        let secret = secret.as_slice().try_into().map_err(|_| KeyError::Unreadable("k is not 32 bytes"))?;
+        Ok(Self::from_secret(secret))
+    }
+
+    /// The JWK: a secret.
+    ///
+    /// # Errors
+    /// Never in practice: the form is fixed.
+    pub fn to_jwk(&self) -> Result<Zeroizing<String>, serde_json::Error> {
+        let k = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.secret.as_slice()));
+        serde_json::to_string(&SymmetricJwk { kty: "oct".into(), k }).map(Zeroizing::new)
+    }
+
+    fn tagging(&self, activation: &str, position: &[u8]) -> Hmac<Sha256> {
+        self.mac.clone().chain_update(NONCE).chain_update(position).chain_update(activation)
+    }
+}
+
+impl std::fmt::Debug for NonceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NonceKey({:?})", self.id)
+    }
+}
+
+/// The keys of nonces: the one that makes them, and former ones, whose nonces are still out there.
+#[derive(Debug)]
+pub struct NonceKeys {
+    current: NonceKey,
+    former: Vec<NonceKey>,
+}
+
+impl NonceKeys {
+    /// Puts them together.
+    #[must_use]
+    pub const fn new(current: NonceKey, former: Vec<NonceKey>) -> Self {
+        Self { current, former }
+    }
+
+    /// The nonce for `position` of `activation`: always the same one, as long as the key is.
+    #[must_use]
+    pub fn nonce(&self, activation: &str, position: Position) -> String {
+        let position = bytes(position);
+        let tag = self.current.tagging(activation, &position).finalize().into_bytes();
+        let mut nonce = [0; ID + POSITION + TAG];
+        fill(&mut nonce, self.current.id.iter().chain(&position).chain(tag.iter().take(TAG)));
+        BASE64_URL_SAFE_NO_PAD.encode(nonce)
+    }
+
+    /// What `nonce` is to `activation`. The tag is compared in constant time.
+    #[must_use]
+    pub fn read(&self, activation: &str, nonce: &str) -> Presented {
+        self.genuine(activation, nonce).map_or(Presented::NotOurs, Presented::Genuine)
+    }
+
+    fn genuine(&self, activation: &str, nonce: &str) -> Option<Position> {
+        let mut whole = [0; ID + POSITION + TAG];
+        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(nonce, &mut whole).ok()?;
+        let (id, rest) = whole.get(..length)?.split_first_chunk::<ID>()?;
+        let (place, tag) = rest.split_first_chunk::<POSITION>()?;
+        let tag: &[u8; TAG] = tag.try_into().ok()?;
+        let mut keys = std::iter::once(&self.current).chain(&self.former).filter(|key| key.id == *id);
+        let is_ours = |key: &NonceKey| key.tagging(activation, place).verify_truncated_left(tag).is_ok();
+        if keys.any(is_ours) { position(*place) } else { None }
+    }
+}
+
+fn bytes(Position { incarnation, sequence }: Position) -> [u8; POSITION] {
+    let mut bytes = [0; POSITION];
+    fill(&mut bytes, incarnation.to_be_bytes().iter().chain(&sequence.to_be_bytes()));
+    bytes
+}
+
+fn position(bytes: [u8; POSITION]) -> Option<Position> {
+    let (incarnation, sequence) = bytes.split_first_chunk()?;
+    let sequence = u64::from_be_bytes(*sequence.first_chunk()?);
+    Some(Position { incarnation: u32::from_be_bytes(*incarnation), sequence })
+}
+
+fn fill<'a>(to: &mut [u8], from: impl IntoIterator<Item = &'a u8>) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Position = Position { incarnation: 3, sequence: 258 };
+
+    fn keys() -> NonceKeys {
+        NonceKeys::new(NonceKey::from_secret([7; 32]), Vec::new())
+    }
+
+    #[test]
+    fn a_nonce_is_read_as_the_position_that_it_was_made_for() {
+        let nonce = keys().nonce("a", AT);
+        assert_eq!(nonce.len(), LENGTH);
+        assert_eq!(keys().read("a", &nonce), Presented::Genuine(AT));
+        assert_eq!(nonce, keys().nonce("a", AT), "it is the same each time");
+    }
+
+    /// Computed with another implementation of HMAC: what is out there must stay readable.
+    #[test]
+    fn the_form_of_a_nonce_does_not_change() {
+        assert_eq!(keys().nonce("a", AT), "uEFt9QAAAAMAAAAAAAABAhSuurLXhRIBJoR2h0qKA7Q");
+    }
+
+    #[test]
+    fn a_nonce_is_good_for_its_activation_its_position_and_its_key_only() {
+        let nonce = keys().nonce("a", AT);
+        assert_eq!(keys().read("b", &nonce), Presented::NotOurs);
+        let whole = BASE64_URL_SAFE_NO_PAD.decode(&nonce).unwrap();
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            let other = BASE64_URL_SAFE_NO_PAD.encode(other);
+            assert_eq!(keys().read("a", &other), Presented::NotOurs, "byte {at}");
+        }
+        let others = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
+        assert_eq!(others.read("a", &nonce), Presented::NotOurs);
+    }
+
+    #[test]
+    fn a_nonce_under_a_former_key_is_still_known() {
+        let nonce = keys().nonce("a", AT);
+        let former = vec![NonceKey::from_secret([9; 32]), NonceKey::from_secret([7; 32])];
+        let turned = NonceKeys::new(NonceKey::from_secret([8; 32]), former);
+        assert_eq!(turned.read("a", &nonce), Presented::Genuine(AT));
+        assert_ne!(turned.nonce("a", AT), nonce, "new ones are made under the new key");
+    }
+
+    #[test]
+    fn what_is_no_nonce_is_not_ours() {
+        let nonce = keys().nonce("a", AT);
+        let (half, double, padded) = (&nonce[..40], format!("{nonce}{nonce}"), format!("{nonce}="));
+        for text in ["", "x", "n\u{f6}nce", half, &nonce[..22], &double, &padded, &" ".repeat(LENGTH)] {
+            assert_eq!(keys().read("a", text), Presented::NotOurs, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_survives_being_written_and_read_and_shows_nothing() {
+        let key = NonceKey::from_secret([7; 32]);
+        let read = NonceKey::from_jwk(key.to_jwk().unwrap().as_bytes()).unwrap();
+        assert_eq!(NonceKeys::new(read, Vec::new()).nonce("a", AT), keys().nonce("a", AT));
+        assert_eq!(format!("{key:?}"), format!("NonceKey({:?})", key.id));
+        for text in
+            ["", "{}", r#"{"kty":"OKP","k":""}"#, r#"{"kty":"oct","k":"AA"}"#, r#"{"kty":"oct","k":"="}"#]
+        {
+            assert!(matches!(NonceKey::from_jwk(text.as_bytes()), Err(KeyError::Unreadable(_))), "{text}");
+        }
+    }
+}
