@@ -1,22 +1,28 @@
 //! What every reconcile is given.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use jiff::Timestamp;
 use kube::Client;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     cluster::{
         events::Events,
         index::Index,
+        leader::{Lead, guard},
         metrics::Metrics,
         queue::{Queue, Task},
         rights::{EVERYWHERE, Right, Rights},
     },
-    domain::{license::Key, reason::Because},
+    domain::{
+        license::{Key, Uid},
+        reason::Because,
+        witness::Head,
+    },
     keys::{Published, Signer},
     service::edge::Edge,
 };
@@ -39,8 +45,12 @@ pub(super) enum Access {
 
 /// The parts that reconciles share.
 pub struct Context<L> {
-    /// To the API server.
+    /// To the API server; it writes only while this replica leads.
     pub client: Client,
+    /// The same, for what is written to become the leader.
+    pub(super) unfenced: Client,
+    /// Whether this replica leads.
+    pub(super) lead: watch::Sender<Option<Lead>>,
     /// The facts.
     pub ledger: L,
     /// Clock and randomness.
@@ -59,7 +69,18 @@ pub struct Context<L> {
     pub metrics: Arc<Metrics>,
     pub(super) queue: Mutex<Queue>,
     pub(super) pushed: Notify,
+    /// Told when somebody was bound or freed: the witness is written at once.
+    pub(super) binding_changed: Notify,
     signers: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
+    term: Mutex<Option<Term>>,
+}
+
+/// What holds while this replica leads, and is found out anew when it leads again.
+struct Term {
+    /// The ledger, as it was taken up.
+    head: Head,
+    /// The Licenses of which the ledger is known to tell the truth.
+    known: HashSet<Uid>,
 }
 
 /// Which object it was that was read, by UID and generation.
@@ -76,9 +97,14 @@ impl<L> Context<L> {
         published: Arc<Published>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let lead = watch::Sender::new(None);
+        let unfenced = client;
+        let client = guard(unfenced.clone(), lead.subscribe(), edge.clone());
         Self {
             events: Events::new(client.clone(), edge.clone()),
             client,
+            unfenced,
+            lead,
             ledger,
             edge,
             namespace,
@@ -88,7 +114,36 @@ impl<L> Context<L> {
             metrics,
             queue: Mutex::default(),
             pushed: Notify::new(),
+            binding_changed: Notify::new(),
             signers: Mutex::default(),
+            term: Mutex::default(),
+        }
+    }
+
+    /// The ledger is ours, as far as `head` says. What was known under an earlier lead is forgotten.
+    pub(super) fn begin_term(&self, head: Head) {
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Queue::default();
+        self.signers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let term = Term { head, known: HashSet::new() };
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = Some(term);
+    }
+
+    /// The ledger's incarnation, and when it began.
+    pub(super) fn incarnation(&self) -> (i64, Timestamp) {
+        let term = self.term.lock().unwrap_or_else(PoisonError::into_inner);
+        term.as_ref().map_or((1, Timestamp::UNIX_EPOCH), |term| (term.head.mark.incarnation, term.head.since))
+    }
+
+    /// Whether the ledger is known to tell the truth of this License.
+    pub(super) fn is_true(&self, license: &Uid) -> bool {
+        let term = self.term.lock().unwrap_or_else(PoisonError::into_inner);
+        term.as_ref().is_some_and(|term| term.known.contains(license))
+    }
+
+    /// From now on it is.
+    pub(super) fn note_true(&self, license: &Uid) {
+        if let Some(term) = self.term.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            term.known.insert(license.clone());
         }
     }
 
@@ -201,6 +256,12 @@ mod tests {
             Timestamp::UNIX_EPOCH
         }
         fn wait_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+        fn elapsed(&self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+        fn wait(&self, _: std::time::Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
             Box::pin(std::future::pending())
         }
         fn entropy(&self) -> [u8; 32] {

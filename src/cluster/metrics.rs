@@ -113,6 +113,8 @@ pub struct Metrics {
     checkpoint_at: Gauge,
     unsealed: Counter,
     stands: Stands,
+    leads: Gauge,
+    transitions: Counter,
 }
 
 impl Default for Metrics {
@@ -132,6 +134,8 @@ impl Default for Metrics {
             checkpoint_at: Gauge::default(),
             unsealed: Counter::default(),
             stands: Stands::default(),
+            leads: Gauge::default(),
+            transitions: Counter::default(),
         };
         metrics.expect_every_look();
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,6 +172,12 @@ impl Default for Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         metrics.stands.register(&mut registry);
+        registry.register("is_leader", "1 while this replica leads", metrics.leads.clone());
+        registry.register(
+            "leader_transitions",
+            "How often this replica took the lead or lost it",
+            metrics.transitions.clone(),
+        );
         drop(registry);
         metrics
     }
@@ -218,6 +228,12 @@ impl Metrics {
         // Nobody reads half of it.
         let _registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.stands.set(census);
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        if self.leads.set(i64::from(leads)) != i64::from(leads) {
+            self.transitions.inc();
+        }
     }
 
     /// All of them, as OpenMetrics text.

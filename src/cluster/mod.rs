@@ -1,6 +1,7 @@
 //! Kubernetes: what users declare, and what Usher shows them.
 //!
 //! ```text
+//!   Lease ──► leader: one replica takes up the ledger, and looks; the others follow
 //!   watches ──► index ──► queue ──► license::reconcile, authority::reconcile ──► Secrets, status, events
 //!                            └────► namespace::reconcile: may we? ──► rights ──► a watch more, or less
 //! ```
@@ -15,6 +16,7 @@ mod context;
 mod events;
 mod index;
 pub mod labels;
+mod leader;
 pub mod license;
 pub mod metrics;
 mod namespace;
@@ -25,6 +27,8 @@ pub mod rights;
 mod secrets;
 mod status;
 mod watch;
+pub mod witness;
 
 pub use context::Context;
+pub use leader::take_up::OnLoss;
 pub use operator::{AUDIT_RETENTION, Settings, run};

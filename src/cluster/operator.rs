@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     pin::pin,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 use futures::future::OptionFuture;
@@ -17,20 +18,33 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     cluster::{
-        Context, audit, authority, license, namespace,
+        Context, audit, authority,
+        leader::{
+            Campaign,
+            take_up::{self, OnLoss, take_up},
+        },
+        license, namespace,
         queue::{Done, Task},
         watch,
+        witness::{self, Keeper},
     },
-    ledger::{Ledger, Unavailable},
+    ledger::Ledger,
 };
 
+/// How long until a lead that could not be taken up is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How the operator runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// How many objects are looked at at once.
     pub workers: usize,
     /// How long the audit is kept once it is sealed.
     pub audit_retention: SignedDuration,
+    /// The name of this replica in the Lease. Whoever bore it before must be dead: who has none gets a new one.
+    pub identity: Option<String>,
+    /// What to do when the ledger was lost.
+    pub on_loss: OnLoss,
 }
 
 /// How long the audit is kept if nobody says: two years.
@@ -38,16 +52,16 @@ pub const AUDIT_RETENTION: SignedDuration = SignedDuration::from_hours(17_520);
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 8, audit_retention: AUDIT_RETENTION }
+        Self { workers: 8, audit_retention: AUDIT_RETENTION, identity: None, on_loss: OnLoss::default() }
     }
 }
 
 /// Why the operator cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The ledger.
-    #[error("the ledger cannot be read")]
-    Ledger(#[from] Unavailable),
+    /// The ledger was not the one that it should be, or cannot be read.
+    #[error("the lead cannot be taken up")]
+    TakeUp(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A watch.
     #[error("a watch has died: {0}")]
     Watch(String),
@@ -59,10 +73,21 @@ impl Error {
     }
 }
 
-/// Looks at everything until `stop` says so, then finishes what it began. `ready` is told once every kind was listed.
+/// How leading ended.
+enum End {
+    /// We were told to stop, and finished what was begun.
+    Stopped,
+    /// Nothing could be renewed, or another one has the Lease.
+    Lost,
+    /// The ledger says that another one leads.
+    Deposed,
+}
+
+/// Leads when it is our turn, and looks at everything while we lead; until `stop` says so, then finishes what it began.
+/// `ready` is told once every kind was listed: whoever does not lead is ready to.
 ///
 /// # Errors
-/// When the ledger cannot be read at the start, or a watch has died: what it would have shown is unknown from then on.
+/// When the ledger is not to be worked with, or a watch has died: what it would have shown is unknown from then on.
 pub async fn run<L: Ledger>(
     context: Arc<Context<L>>,
     settings: Settings,
@@ -77,42 +102,145 @@ pub async fn run<L: Ledger>(
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
-    // What changed while nobody looked: Licenses that are gone are in the ledger only, or named by Seats only.
-    let known = context.ledger.licenses().await?.into_iter();
-    let keys = known.chain(context.index.licenses_wanted()).chain(context.index.license_keys());
-    context.push(keys.map(Task::License).collect::<BTreeSet<_>>());
     ready.send_replace(true);
-    info!("every kind is listed: at work");
+    info!("every kind is listed");
+    let mut campaign = campaign(&context, &settings).await;
+    loop {
+        let lead = tokio::select! {
+            lead = campaign.won() => lead,
+            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let ended = tokio::select! {
+            ended = lead_on(&context, &settings, &mut stop) => ended?,
+            () = campaign.ended(lead) => End::Lost,
+            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
+        };
+        context.metrics.leads(false);
+        // Whatever was under way was dropped with its future.
+        match ended {
+            End::Stopped => break,
+            End::Lost => warn!("the lead is lost: nothing is decided or written until it is ours again"),
+            End::Deposed => {
+                warn!(
+                    "the ledger was taken up by another one: nothing is decided or written until it is ours again"
+                );
+                campaign.resign();
+                campaign.ended(lead).await;
+            }
+        }
+    }
+    campaign.release().await;
+    Ok(())
+}
 
-    let mut audit = pin!(audit::keep(&context, settings.audit_retention));
+async fn campaign<L: Ledger>(context: &Arc<Context<L>>, settings: &Settings) -> Campaign {
+    let fresh = || crate::domain::hex(context.edge.entropy().get(..8).unwrap_or_default());
+    let me = settings.identity.clone().unwrap_or_else(|| format!("usher_{}", fresh()));
+    // Where no ledger was ever witnessed, no Lease was ever held.
+    let newcomer = matches!(witness::read(context).await, Ok(None));
+    Campaign::begin(
+        context.unfenced.clone(),
+        &context.namespace,
+        context.edge.clone(),
+        me,
+        newcomer,
+        context.lead.clone(),
+    )
+}
+
+/// From taking up the ledger to the end of the lead, if it ends by itself.
+async fn lead_on<L: Ledger>(
+    context: &Arc<Context<L>>,
+    settings: &Settings,
+    stop: &mut signal::Receiver<bool>,
+) -> Result<End, Error> {
+    let mut keeper = loop {
+        let taken = tokio::select! {
+            taken = take_up(context, settings.on_loss) => taken,
+            _ = stop.wait_for(|stop| *stop) => return Ok(End::Stopped),
+        };
+        match taken {
+            Ok(keeper) => break keeper,
+            Err(take_up::Error::Witness(witness::Error::Cluster { doing, source })) => {
+                warn!(error = %source, "{doing} failed; it is tried again");
+            }
+            Err(take_up::Error::Say(error)) => warn!(%error, "saying that the ledger is missing failed"),
+            Err(error) => return Err(Error::TakeUp(error.into())),
+        }
+        context.edge.wait(AGAIN).await;
+    };
+    everything(context).await?;
+    context.metrics.leads(true);
+    info!("at work");
+    let ended = {
+        let mut follow = pin!(keeper.follow());
+        let mut audit = pin!(audit::keep(context, settings.audit_retention));
+        tokio::select! {
+            never = &mut audit => match never {},
+            ended = work(context, settings.workers, stop) => ended,
+            error = &mut follow => return Err(Error::TakeUp(error.into())),
+        }
+    };
+    finish_witness(&mut keeper, &ended).await;
+    Ok(ended)
+}
+
+/// What was committed last is witnessed before somebody else leads.
+async fn finish_witness<L: Ledger>(keeper: &mut Keeper<L>, ended: &End) {
+    if matches!(ended, End::Stopped)
+        && let Err(error) = keeper.catch_up().await
+    {
+        warn!(%error, "the witness could not be written for the last time");
+    }
+}
+
+/// Asks for a look at all there is. What changed while nobody looked: Licenses that are gone are in the ledger only, or
+/// named by Seats only.
+async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
+    let known = context.ledger.licenses().await.map_err(|error| Error::TakeUp(error.into()))?;
+    let keys = known.into_iter().chain(context.index.licenses_wanted()).chain(context.index.license_keys());
+    let authorities = context.index.authorities().into_iter().map(|authority| authority.name_any());
+    // The answers that were under way when a lead ended were dropped.
+    let namespaces = context.rights.wanted().into_iter().map(Task::Namespace);
+    let tasks = authorities.map(Task::Authority).chain(keys.map(Task::License)).chain(namespaces);
+    context.push(tasks.collect::<BTreeSet<_>>());
+    Ok(())
+}
+
+/// Runs looks until told to stop, and then until the last one has ended; or until the ledger says that another one leads.
+async fn work<L: Ledger>(
+    context: &Arc<Context<L>>,
+    workers: usize,
+    stop: &mut signal::Receiver<bool>,
+) -> End {
     let mut running = JoinSet::new();
     let mut names: HashMap<Id, Task> = HashMap::new();
     loop {
-        look_at_all_if_the_clock_went_back(&context);
+        look_at_all_if_the_clock_went_back(context);
         let stopping = *stop.borrow();
-        while !stopping && running.len() < settings.workers {
-            let Some(task) = next(&context) else { break };
+        while !stopping && running.len() < workers {
+            let Some(task) = next(context) else { break };
             let span = info_span!("look", kind = task.kind(), object = %task);
             let handle = running.spawn(look(context.clone(), task.clone()).instrument(span));
             names.insert(handle.id(), task);
         }
         if stopping && running.is_empty() {
-            break;
+            return End::Stopped;
         }
-        let idle = running.len() < settings.workers && !stopping;
-        let due = idle.then(|| wake_at(&context));
+        let idle = running.len() < workers && !stopping;
+        let due = idle.then(|| wake_at(context));
         let timer: OptionFuture<_> = due.map(|at| context.edge.wait_until(at)).into();
         tokio::select! {
-            Some(ended) = running.join_next_with_id() => finish(&context, &mut names, ended),
+            Some(ended) = running.join_next_with_id() => finish(context, &mut names, ended),
             () = context.pushed.notified(), if idle => {}
             Some(()) = timer => {}
-            never = &mut audit => match never {},
-            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
             _ = stop.changed(), if !stopping => {}
         }
+        if context.ledger.deposed() {
+            return End::Deposed;
+        }
     }
-    drop(watches);
-    Ok(())
 }
 
 fn next<L>(context: &Context<L>) -> Option<Task> {

@@ -107,6 +107,11 @@ impl Rights {
         })
     }
 
+    /// Every namespace that looks need.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        self.with(|all| all.keys().cloned().collect())
+    }
+
     /// Whose looks need this namespace.
     pub(super) fn wanted_by(&self, namespace: &str) -> BTreeSet<Key> {
         self.with(|all| all.get(namespace).map(|namespace| namespace.wanted_by.clone()).unwrap_or_default())

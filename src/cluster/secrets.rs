@@ -2,7 +2,7 @@
 //!
 //! 1. A Secret is ours when it carries our label; the ledger says for whom. One that does not is left alone.
 //! 2. A new Secret is created: where one has the name already, the API server refuses, whatever the timing.
-//! 3. Ours is repaired by applying; entries that somebody added are taken out; one made immutable is made anew.
+//! 3. Ours is repaired by applying to the version that was seen, so that a write that comes late changes nothing; entries that somebody added are taken out; one made immutable is made anew.
 //! 4. A Secret that says what it should is not written.
 //! 5. One that is being deleted is nobody's to write. It is gone when the API server says so, not when it was told to go.
 
@@ -118,11 +118,11 @@ impl Desired {
         }
     }
 
-    fn patch(&self, uid: Option<&str>) -> serde_json::Value {
+    fn patch(&self, uid: Option<&str>, version: Option<&str>) -> serde_json::Value {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
             "metadata": {
-                "name": self.key.name, "namespace": self.key.namespace, "uid": uid,
+                "name": self.key.name, "namespace": self.key.namespace, "uid": uid, "resourceVersion": version,
                 "labels": self.labels, "ownerReferences": [self.owner],
             },
             "data": self.data,
@@ -208,7 +208,7 @@ async fn write(client: &Client, index: &Index, desired: &Desired) -> Result<Opti
     let api: Api<Secret> = Api::namespaced(client.clone(), &desired.key.namespace);
     match index.secret(&desired.key) {
         Some(seen) if seen.digest == desired.digest => return Ok(None),
-        Some(seen) => match apply(&api, desired, Some(&seen.uid)).await {
+        Some(seen) => match apply(&api, desired, Some(&seen.uid), Some(&seen.version)).await {
             Ok(secret) => {
                 let slim = slim(secret);
                 let repaired = slim.digest() == desired.digest;
@@ -240,9 +240,14 @@ async fn create(
     Ok(None)
 }
 
-async fn apply(api: &Api<Secret>, desired: &Desired, uid: Option<&str>) -> Result<Secret, kube::Error> {
-    api.patch(&desired.key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(desired.patch(uid)))
-        .await
+async fn apply(
+    api: &Api<Secret>,
+    desired: &Desired,
+    uid: Option<&str>,
+    version: Option<&str>,
+) -> Result<Secret, kube::Error> {
+    let patch = Patch::Apply(desired.patch(uid, version));
+    api.patch(&desired.key.name, &PatchParams::apply(MANAGER).force(), &patch).await
 }
 
 /// The Secret that has the name is not as it should be: if it is ours, whatever people did to it is undone.
@@ -272,11 +277,14 @@ async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Opt
 async fn undo(api: &Api<Secret>, desired: &Desired, found: &Secret) -> Result<Secret, kube::Error> {
     let added = found.data.iter().flat_map(BTreeMap::keys).filter(|entry| !desired.data.contains_key(*entry));
     let added: BTreeMap<&String, Option<ByteString>> = added.map(|entry| (entry, None)).collect();
+    let mut meta = found.metadata.clone();
     if !added.is_empty() {
-        let patch = json!({"metadata": {"uid": found.metadata.uid}, "data": added});
-        api.patch(&desired.key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let patch = json!({
+            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version}, "data": added,
+        });
+        meta = api.patch(&desired.key.name, &PatchParams::default(), &Patch::Merge(patch)).await?.metadata;
     }
-    apply(api, desired, found.metadata.uid.as_deref()).await
+    apply(api, desired, meta.uid.as_deref(), meta.resource_version.as_deref()).await
 }
 
 /// Ours even if somebody took the label off: our type, and an owner of ours.
@@ -301,7 +309,10 @@ pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<
 /// Whether it is gone: one with finalizers stays until these are taken out.
 async fn delete(api: &Api<Secret>, secret: &Secret) -> Result<bool, kube::Error> {
     let only_this_one = DeleteParams {
-        preconditions: Some(Preconditions { uid: secret.metadata.uid.clone(), resource_version: None }),
+        preconditions: Some(Preconditions {
+            uid: secret.metadata.uid.clone(),
+            resource_version: secret.metadata.resource_version.clone(),
+        }),
         ..DeleteParams::default()
     };
     match api.delete(&secret.name_any(), &only_this_one).await {

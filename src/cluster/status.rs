@@ -1,4 +1,5 @@
-//! Writing a status so that it says what it should and nothing else, and only to the very object that was looked at.
+//! Writing a status so that it says what it should and nothing else, and only to the very object that was looked at, as
+//! it was looked at: a write that comes late, of somebody who leads no longer, finds another version and changes nothing.
 
 use std::fmt::Debug;
 
@@ -22,7 +23,8 @@ pub(super) async fn apply<K: Clone + DeserializeOwned + Debug>(
 ) -> Result<Option<K>, kube::Error> {
     let name = meta.name.as_deref().unwrap_or_default();
     let patch = json!({
-        "apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "uid": meta.uid}, "status": status,
+        "apiVersion": API_VERSION, "kind": kind, "status": status,
+        "metadata": {"name": name, "uid": meta.uid, "resourceVersion": meta.resource_version},
     });
     gone(api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await)
 }
@@ -40,7 +42,10 @@ where
     }
     let found = serde_json::to_value(written.status()).map_err(kube::Error::SerdeError)?;
     let wanted = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
-    let patch = json!({"metadata": {"uid": meta.uid}, "status": without_added(wanted, &found)});
+    let version = &written.meta().resource_version;
+    let patch = json!({
+        "metadata": {"uid": meta.uid, "resourceVersion": version}, "status": without_added(wanted, &found),
+    });
     let name = meta.name.as_deref().unwrap_or_default();
     gone(api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await)
 }

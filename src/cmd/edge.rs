@@ -1,6 +1,11 @@
 //! The real clock and the kernel's randomness: the only place that reads them.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
@@ -19,6 +24,16 @@ impl Edge for Machine {
     fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let wait = until.duration_since(self.now());
         Box::pin(tokio::time::sleep(wait.try_into().unwrap_or_default()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the edge")]
+    fn elapsed(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
+    }
+
+    fn wait(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(pause))
     }
 
     #[expect(

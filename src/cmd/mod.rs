@@ -15,6 +15,7 @@ mod edge;
 mod forget;
 mod inspect;
 mod keygen;
+mod ledger;
 mod refusal;
 mod revoke_key;
 mod run;
@@ -88,6 +89,8 @@ enum Command {
     SignKeys(sign_keys::Args),
     /// Take a signing key that is in wrong hands out of use.
     RevokeKey(revoke_key::Args),
+    /// Back up, restore or rebuild the ledger.
+    Ledger(ledger::Args),
     /// Print a script that completes the command line.
     Completion(completion::Args),
 }
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::SignKeys(args) => sign_keys::run(&args),
         Command::RevokeKey(args) => revoke_key::run(&args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     done.unwrap_or_else(|failure| {

@@ -14,7 +14,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cluster::{self, Context, Settings, ca, metrics::Metrics, rights::Rights},
+    cluster::{self, Context, OnLoss, Settings, ca, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine},
     domain::duration::DurationText,
     http::{self, Operations},
@@ -49,6 +49,12 @@ pub(super) struct Args {
     /// those whose owners made the RoleBinding usher-documents there.
     #[arg(long, env = "USHER_SECRETS_CLUSTER_WIDE")]
     secrets_cluster_wide: bool,
+    /// The name of this replica in the Lease `usher`; in a pod that is the pod's.
+    #[arg(long, env = "HOSTNAME", default_value = "usher")]
+    name: String,
+    /// What to do when the ledger was lost, or is older than the cluster remembers.
+    #[arg(long, env = "USHER_ON_LOSS", value_enum, default_value_t = Loss::Rebuild)]
+    on_loss: Loss,
     /// How many objects are looked at at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
@@ -58,6 +64,14 @@ pub(super) struct Args {
     /// How to write logs. RUST_LOG chooses what is logged; usher=debug tells more.
     #[arg(long, env = "USHER_LOG", value_enum, default_value_t = Log::Human)]
     log: Log,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Loss {
+    /// Recover who holds what from specs and from Secrets whose signatures verify.
+    Rebuild,
+    /// Say so, and do nothing until `usher ledger rebuild`.
+    Refuse,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -116,6 +130,7 @@ async fn operate(args: Args) -> Result<(), Failure> {
 
     let edge: Arc<dyn Edge> = Arc::new(Machine);
     let ledger = Sqlite::open(&args.ledger).await?;
+    let identity = ledger.owner().map(|owner| format!("{}_{owner}", args.name));
     let client = Client::try_from(cmd::cluster().await?)?;
     let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
     let names = tls_names(&args);
@@ -137,8 +152,12 @@ async fn operate(args: Args) -> Result<(), Failure> {
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
 
     let operator = async {
+        let on_loss = match args.on_loss {
+            Loss::Rebuild => OnLoss::Rebuild,
+            Loss::Refuse => OnLoss::Refuse,
+        };
         let (workers, audit_retention) = (usize::from(args.workers), args.audit_retention);
-        let settings = Settings { workers, audit_retention };
+        let settings = Settings { workers, audit_retention, identity, on_loss };
         cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
     };
     let serve = |address, router| {

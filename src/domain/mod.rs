@@ -12,6 +12,8 @@
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
+//! | [`leadership`] | which of several replicas leads |
+//! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
 
 pub mod allocation;
@@ -21,6 +23,7 @@ pub mod contract;
 pub mod document;
 pub mod duration;
 pub mod features;
+pub mod leadership;
 pub mod license;
 pub mod reason;
 pub mod refusal;
@@ -28,6 +31,7 @@ pub mod reissue;
 pub mod rotation;
 pub mod terms;
 pub mod text;
+pub mod witness;
 
 /// Bytes as people read them.
 pub(crate) fn hex(bytes: &[u8]) -> String {

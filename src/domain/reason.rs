@@ -125,6 +125,10 @@ reasons! {
     SecretRefused,
     /// A ConfigMap of the name under which an Authority's keys are published is not ours.
     ConfigMapNameTaken,
+    /// The ledger is gone, or older than what the cluster remembers of it.
+    LedgerMissing,
+    /// The ledger was lost or restored, and was made true again from what is declared and from the Secrets.
+    LedgerRebuilt,
 }
 
 impl std::fmt::Display for Reason {

@@ -15,7 +15,7 @@ use usher_license::{Jwk, Jwks, KeySet, KeySetClaims, PublishedKey, Typ};
 
 use crate::{
     domain::{
-        rotation::Key,
+        rotation::{Key, WITHOUT_END},
         text::{Issuer, KeyId, PublicKey},
     },
     keys::KeyPair,
@@ -152,6 +152,26 @@ pub fn keys_in(keys_jws: &str) -> Vec<RequestedKey> {
 pub fn root_in(keys_jws: &str) -> Option<String> {
     let root: Jwk = serde_json::from_value(unverified_payload(keys_jws)?.get_mut("root")?.take()).ok()?;
     serde_json::to_string(&root).ok()
+}
+
+/// Whether `found` is a key set that the root of `own`, which was verified, has signed for `issuer`.
+#[must_use]
+pub fn is_of_same_root(own: &str, found: &str, issuer: &Issuer) -> bool {
+    let root: Option<Jwk> = root_in(own).and_then(|root| serde_json::from_str(&root).ok());
+    root.is_some_and(|root| KeySet::verify(found.as_bytes(), &root.thumbprint(), issuer.as_str()).is_ok())
+}
+
+/// The JWK set of the keys in `own`, which was verified, and of `signing`.
+///
+/// # Errors
+/// Never in practice: the form is fixed.
+pub fn jwks_in(own: &str, signing: &Jwk) -> Result<String, serde_json::Error> {
+    let vouched = keys_in(own).into_iter().map(|key| PublishedKey { jwk: jwk(&key.x), exp: key.exp });
+    let mut keys: Vec<PublishedKey> = vouched.collect();
+    if keys.iter().all(|key| key.jwk.thumbprint() != signing.thumbprint()) {
+        keys.push(PublishedKey { jwk: *signing, exp: WITHOUT_END });
+    }
+    serde_json::to_string(&Jwks { keys })
 }
 
 /// The JWK set (RFC 7517) that publishes those of `keys` whose documents are to be accepted.

@@ -161,6 +161,21 @@ impl Signer {
         Self { issuer, keys_jws, reissue, signing }
     }
 
+    /// The JWK set of the keys under which a document is this Authority's: those that its root vouches for, and the one
+    /// that signs.
+    ///
+    /// # Errors
+    /// Never in practice: the form is fixed.
+    pub fn own_keys(&self) -> Result<String, serde_json::Error> {
+        key_set::jwks_in(&self.keys_jws, &self.signing.public())
+    }
+
+    /// Whether this is a key set of the same Authority, by its root's signature.
+    #[must_use]
+    pub fn vouches(&self, keys_jws: &str) -> bool {
+        key_set::is_of_same_root(&self.keys_jws, keys_jws, &self.issuer)
+    }
+
     /// `kid`
     #[must_use]
     pub fn key_id(&self) -> Thumbprint {

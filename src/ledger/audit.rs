@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    domain::{hex, rotation::Key},
+    domain::{hex, rotation::Key, witness::Loss},
     ledger::{AuthorityFacts, Change},
 };
 
@@ -139,6 +139,30 @@ pub enum Entry {
         /// How many identities they had.
         identities: usize,
     },
+    /// The ledger was lost or restored, and a new incarnation begins.
+    Recover {
+        /// What became of the former one.
+        loss: Loss,
+        /// The new incarnation.
+        incarnation: i64,
+        /// The last link of the audit that the cluster remembers.
+        witnessed: Option<i64>,
+        /// The hash of that link.
+        hash: Option<String>,
+    },
+    /// A document that was signed before the ledger was lost was found again.
+    Adopt {
+        /// The License's namespace and name.
+        license: String,
+        /// The License or Seat that it is about.
+        subject: String,
+        /// `jti`
+        serial: String,
+        /// `kid`
+        key: String,
+        /// `exp`
+        until: i64,
+    },
 }
 
 /// One link of the chain.
@@ -214,12 +238,15 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
         seat: bind.seat.to_string(),
         holder,
     });
-    let issued = change.issue.iter().map(|document| Entry::Issue {
-        license: license.clone(),
-        subject: document.subject.to_string(),
-        serial: document.serial.clone(),
-        key: document.key_id.clone(),
-        until: document.expires_at.as_second(),
+    let issued = change.issue.iter().map(|document| {
+        let (license, subject) = (license.clone(), document.subject.to_string());
+        let (serial, key) = (document.serial.clone(), document.key_id.clone());
+        let until = document.expires_at.as_second();
+        if change.recover {
+            Entry::Adopt { license, subject, serial, key, until }
+        } else {
+            Entry::Issue { license, subject, serial, key, until }
+        }
     });
     let keys = change
         .keys

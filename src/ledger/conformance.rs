@@ -6,6 +6,8 @@ mod audit;
 mod authorities;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lead;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -20,8 +22,9 @@ use crate::{
     ledger::{Bind, Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, audit::Link},
 };
 
-/// Runs the suite. `open` gives an empty ledger each time, and whatever must live as long as it does.
-pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
+/// Runs the suite. `open` gives an empty ledger each time, and whatever must live as long as it does; `another` gives
+/// another handle on the same one.
+pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another: impl Fn(&L) -> L) {
     run(&open, a_change_is_read_back_as_it_was_committed).await;
     run(&open, of_two_changes_of_one_version_exactly_one_wins).await;
     run(&open, racing_changes_win_once).await;
@@ -46,6 +49,13 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard)) {
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     authorities::check(&open).await;
+    run(&open, async |ledger| {
+        lead::whoever_takes_the_lead_deposes_who_had_it(another(&ledger), ledger).await;
+    })
+    .await;
+    run(&open, lead::every_commit_counts_and_no_refused_one_does).await;
+    run(&open, lead::a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what).await;
+    run(&open, lead::what_was_known_before_is_old_until_it_is_said_to_be_true).await;
 }
 
 async fn run<L: Ledger, Guard, F: Future<Output = ()>>(

@@ -10,8 +10,9 @@ mod authorities;
 #[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
+mod trail;
 
-use std::{collections::BTreeMap, future::Future, path::Path};
+use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 
@@ -20,10 +21,12 @@ use crate::domain::{
     contract::Contract,
     license::{Key, Uid},
     terms::Provisioning,
+    witness::{Head, Loss, Witness},
 };
 
 pub use authorities::{Authorities, AuthorityFacts, KeepError, Owner, Reissuing};
 pub use sqlite::OpenError;
+pub use trail::{Audit, EraseError, Held, Trail, open_beside, open_to_read};
 
 /// What the ledger knows of one License.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Facts {
     pub license: Uid,
     /// Its version: a [`Change`] names the one that it was decided upon.
     pub version: i64,
+    /// In which incarnation of the ledger these were last known to be true.
+    pub incarnation: i64,
     /// The limit as last reconciled.
     pub seats: u32,
     /// What else it says, as last reconciled.
@@ -152,6 +157,8 @@ pub struct Change {
     pub keys: Vec<(String, String)>,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
+    /// The facts were lost or old, and with this change are true again: documents are not new but found again.
+    pub recover: bool,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -180,6 +187,7 @@ impl Change {
             settle: Vec::new(),
             keys: Vec::new(),
             forget: false,
+            recover: false,
             at,
             entropy,
         }
@@ -193,6 +201,7 @@ impl Change {
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
+            && !self.recover
             && free.is_empty()
             && cool.is_empty()
             && cooled.is_empty()
@@ -213,6 +222,9 @@ pub enum CommitError {
     /// Somebody else changed the same thing first: look again.
     #[error("the facts have changed since they were read")]
     Conflict,
+    /// Somebody else has taken the lead: this handle commits nothing any more.
+    #[error("another one leads now, and nothing was committed")]
+    Deposed,
     /// The change would bind more holders than the limit allows, one holder twice, or one under too many Licenses.
     #[error("the change would break a limit: {0}")]
     Limit(String),
@@ -231,98 +243,29 @@ pub struct Unavailable {
     pub source: sqlx::Error,
 }
 
-/// The port to the audit, for whoever only reads it.
-pub trait Trail: Send + Sync + 'static {
-    /// At most `limit` links of the audit chain after `sequence`, in order.
-    fn audit(
-        &self,
-        sequence: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<audit::Link>, Unavailable>> + Send;
-
-    /// The last link.
-    fn last_link(&self) -> impl Future<Output = Result<Option<audit::Link>, Unavailable>> + Send;
-
-    /// At most `limit` checkpoints of links after `sequence`, in order.
-    fn checkpoints(
-        &self,
-        sequence: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<audit::Checkpoint>, Unavailable>> + Send;
-
-    /// The last `limit` checkpoints, in order.
-    fn last_checkpoints(
-        &self,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<audit::Checkpoint>, Unavailable>> + Send;
-
-    /// Whom a reference of the audit means; nobody, once they were erased.
-    fn person(&self, reference: &str) -> impl Future<Output = Result<Option<String>, Unavailable>> + Send;
-}
-
-/// The port to the audit, for whoever keeps it. Other entries are written with what they tell of.
-pub trait Audit: Trail {
-    /// Keeps a checkpoint. `Conflict` when the chain has no such link, or the link has one already.
-    fn seal(&self, checkpoint: &audit::Checkpoint) -> impl Future<Output = Result<(), CommitError>> + Send;
-
-    /// Makes the last checkpoint made before `before` the anchor, unless it is already; never that of the last link,
-    /// which stays. Tells the audit. Returns whether the anchor moved. From then on [`Audit::sweep`] removes what lies before.
-    fn prune(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
-
-    /// Removes at most `limit` links and checkpoints before the anchor. Returns how many.
-    fn sweep(&self, limit: u32) -> impl Future<Output = Result<u64, CommitError>> + Send;
-
-    /// Erases who these identities are, unless one of them holds a seat, and tells the audit, without a name. Returns
-    /// how many of them were known. What is erased is overwritten on the disk.
-    fn erase(
-        &self,
-        identities: &[String],
-        at: Timestamp,
-    ) -> impl Future<Output = Result<usize, EraseError>> + Send;
-}
-
-/// Opens the ledger that another process may own, to read its audit as of one moment.
-///
-/// # Errors
-/// When there is none, it is of another version, or it cannot be opened.
-pub async fn open_to_read(path: &Path) -> Result<impl Trail, OpenError> {
-    sqlite::Sqlite::to_read(path).await
-}
-
-/// Opens the ledger that another process may own, for a short transaction.
-///
-/// # Errors
-/// When there is none, it is of another version, or it cannot be opened.
-pub async fn open_beside(path: &Path) -> Result<impl Audit, OpenError> {
-    sqlite::Sqlite::beside(path).await
-}
-
-/// Why nobody was erased.
-#[derive(Debug, thiserror::Error)]
-pub enum EraseError {
-    /// They hold seats.
-    #[error("they hold a seat")]
-    Holds(Vec<Held>),
-    /// The ledger.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-}
-
-/// A seat that somebody holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The License's namespace and name.
-    pub license: Key,
-    /// The Seat.
-    pub seat: Uid,
-}
-
 /// The port to the facts.
+///
+/// A handle that leads commits; all others are refused with [`CommitError::Deposed`] from the moment on at which somebody
+/// takes the lead. Only a ledger that nobody ever led takes changes from everybody.
 pub trait Ledger: Audit + Authorities {
+    /// Takes the lead: from now on this handle commits, and no other one does. Returns the epoch, which only rises.
+    fn lead(&self) -> impl Future<Output = Result<i64, Unavailable>> + Send;
+
+    /// Whether a commit of this handle was refused because another one leads.
+    fn deposed(&self) -> bool;
+
+    /// How far this ledger has come.
+    fn head(&self) -> impl Future<Output = Result<Head, Unavailable>> + Send;
+
+    /// Begins a new incarnation of a ledger that was lost or restored. What it knows of Licenses is of a former
+    /// incarnation from now on, until a [`Change`] that recovers says that it is true. Of Authorities it knows nothing.
+    fn recover(
+        &self,
+        loss: Loss,
+        witness: Option<&Witness>,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
     /// The names of all Licenses of which anything is known.
     fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
 

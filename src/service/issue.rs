@@ -68,13 +68,7 @@ pub fn issue_if_due(
 
     let times = document::times(license, uid, now);
     claims.jti = serial(entropy, uid);
-    claims.iat = unix(times.issued_at);
-    claims.nbf = unix(times.not_before);
-    claims.exp = unix(times.expires_at);
-    claims.lease = wire::Lease {
-        until: unix(times.lease_until),
-        renew_at: unix(times.renew_at.unwrap_or(times.lease_until)),
-    };
+    (claims.iat, claims.nbf, claims.exp, claims.lease) = times_said(&times);
     let document = Document {
         subject: uid.clone(),
         serial: claims.jti.clone(),
@@ -109,6 +103,59 @@ pub fn grants_as(document: &Document) -> Option<String> {
     let document = wire::License::parse(document.jws.as_bytes()).ok()?;
     let unverified_claims = document.unverified_claims();
     (unverified_claims.state == wire::State::Active).then(|| unverified_claims.iss.clone())
+}
+
+/// The document in `jws` as the ledger would know it, if it is genuine: signed by this Authority, about this very License
+/// and `subject`, for the holder that the Seat names today. Whether it is still good does not matter.
+#[must_use]
+pub fn adopt(
+    license: &License,
+    subject: Subject<'_>,
+    signer: &Signer,
+    jws: &str,
+    keys_jws: &str,
+) -> Option<Document> {
+    let keys = wire::Keys::from_jwks(signer.own_keys().ok()?.as_bytes()).ok()?;
+    let signed = wire::check_signature(jws.as_bytes(), &keys).ok()?;
+    let claims = signed.unproven_claims();
+    let wanted = match subject {
+        Subject::License => None,
+        Subject::Seat(seat, _) => Some(holder(&seat.holder)),
+    };
+    let about = (claims.iss.as_str(), claims.sub.as_str(), claims.aud.as_str(), claims.license.uid.as_str());
+    let is_ours = about
+        == (signer.issuer.as_str(), &subject.sub(license), license.product.as_str(), license.uid.0.as_str())
+        && claims.holder == wanted;
+    if !is_ours {
+        return None;
+    }
+    let uid = subject.uid(license);
+    let issued_at = Timestamp::from_second(i64::try_from(claims.iat).ok()?).ok()?;
+    let times = document::times(license, uid, issued_at);
+    // What it was made of is known if it has the instants that it would be given today.
+    let as_today = times_said(&times) == (claims.iat, claims.nbf, claims.exp, claims.lease);
+    let lease = wire::Lease { until: 0, renew_at: 0 };
+    let said = wire::Claims { jti: String::new(), iat: 0, nbf: 0, exp: 0, lease, ..claims.clone() };
+    Some(Document {
+        subject: uid.clone(),
+        serial: claims.jti.clone(),
+        digest: if as_today { digest(license, &said).ok()? } else { "of former terms".into() },
+        key_id: signed.unproven_kid().to_owned(),
+        jws: jws.to_owned(),
+        keys_jws: if signer.vouches(keys_jws) { keys_jws.to_owned() } else { signer.keys_jws.clone() },
+        issued_at,
+        expires_at: Timestamp::from_second(i64::try_from(claims.exp).ok()?).ok()?,
+        renew_at: times.renew_at.filter(|_| as_today),
+    })
+}
+
+/// `iat`, `nbf`, `exp` and the lease, as a document says them.
+fn times_said(times: &document::Times) -> (u64, u64, u64, wire::Lease) {
+    let lease = wire::Lease {
+        until: unix(times.lease_until),
+        renew_at: unix(times.renew_at.unwrap_or(times.lease_until)),
+    };
+    (unix(times.issued_at), unix(times.not_before), unix(times.expires_at), lease)
 }
 
 /// Everything that a document says, but its instants and its serial.

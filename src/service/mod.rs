@@ -10,4 +10,5 @@ pub mod issue;
 pub mod keep_audit;
 pub mod key_store;
 pub mod reconcile_license;
+pub mod recover_license;
 pub mod verify_audit;

@@ -25,6 +25,8 @@ pub enum Type {
     KeySetSigned,
     /// Documents are being made anew, because their key was revoked.
     Reissuing,
+    /// The ledger is gone; false once it was rebuilt, and absent if it never was.
+    LedgerMissing,
 }
 
 /// One aspect of an object's state.

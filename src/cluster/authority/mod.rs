@@ -4,6 +4,7 @@
 //!   gather → establish (service) → apply: ConfigMap, HTTPS → shown (service) → status → the Licenses under it
 //! ```
 
+mod missing;
 mod publish;
 mod status;
 pub(super) mod store;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use kube::{Resource as _, ResourceExt as _};
 use tracing::{debug, error};
+
+pub(super) use missing::say_missing;
 
 use crate::{
     cluster::{
@@ -51,6 +54,10 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, name: &str) -> Do
         Err(Error::Establish(EstablishError::Conflict) | Error::Keep(KeepError::Conflict)) => {
             debug!("somebody else was faster; looking again");
             Done::Again
+        }
+        Err(Error::Cluster { source: kube::Error::Api(status), doing }) if status.code == 409 => {
+            debug!("{doing}: it was changed meanwhile; looking again");
+            Done::At(context.edge.now())
         }
         Err(failure) => {
             error!(error = &failure as &dyn std::error::Error, "the look failed and is tried again");

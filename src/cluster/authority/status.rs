@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt as _};
 
-use super::Error;
+use super::{Error, missing};
 use crate::{
     cluster::{
         Context,
@@ -33,7 +33,7 @@ pub(super) async fn stalled<L>(
     let former = authority.status.clone().unwrap_or_default();
     let generation = authority.metadata.generation.unwrap_or(0);
     let conditions = Conditions::after(&former.conditions, generation, context.edge.now());
-    let conditions = conditions.ready(because, Some(because)).list();
+    let conditions = with_ledger(conditions.ready(because, Some(because)), missing::rebuilt(context)).list();
     put(context, authority, AuthorityStatus { observed_generation: generation, conditions, ..former }).await
 }
 
@@ -44,7 +44,8 @@ pub(super) async fn write<L>(
     established: &Established,
 ) -> Result<(), Error> {
     let place = format!("{}/{}", context.namespace, labels::published_of(&authority.name_any()));
-    put(context, authority, of(authority, established, &place, context.edge.now())).await
+    let rebuilt = missing::rebuilt(context);
+    put(context, authority, of(authority, established, &place, rebuilt, context.edge.now())).await
 }
 
 async fn put<L>(context: &Context<L>, authority: &Authority, status: AuthorityStatus) -> Result<(), Error> {
@@ -58,13 +59,21 @@ async fn put<L>(context: &Context<L>, authority: &Authority, status: AuthoritySt
     if let Some(written) = written {
         context.index.note_authority(written);
         let former = authority.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.events.of_change(authority, Type::Ready, former, &status.conditions).await;
+        for aspect in [Type::Ready, Type::LedgerMissing] {
+            context.events.of_change(authority, aspect, former, &status.conditions).await;
+        }
     }
     Ok(())
 }
 
 /// Pure.
-fn of(authority: &Authority, established: &Established, place: &str, now: Timestamp) -> AuthorityStatus {
+fn of(
+    authority: &Authority,
+    established: &Established,
+    place: &str,
+    rebuilt: Option<Because>,
+    now: Timestamp,
+) -> AuthorityStatus {
     let Established { facts, signer, trouble, reissuing, rotates_at, .. } = established;
     let generation = authority.metadata.generation.unwrap_or(0);
     let former: &[Condition] = authority.status.as_ref().map_or(&[], |status| status.conditions.as_slice());
@@ -78,7 +87,7 @@ fn of(authority: &Authority, established: &Established, place: &str, now: Timest
         reissuing: progress(*reissuing),
         key_set: Some(i64::try_from(facts.serial).unwrap_or(i64::MAX)),
         conditions: conditions(
-            Conditions::after(former, generation, now),
+            with_ledger(Conditions::after(former, generation, now), rebuilt),
             &ready(&facts.keys, place),
             signer.as_ref().err(),
             trouble.as_ref(),
@@ -95,6 +104,14 @@ fn ready(keys: &[Key], place: &str) -> Because {
         ""
     };
     Because::new(Reason::Published, format!("signs documents; its keys are in ConfigMap {place}{waits}"))
+}
+
+/// Says that the ledger was rebuilt, if it was.
+fn with_ledger(conditions: Conditions<'_>, rebuilt: Option<Because>) -> Conditions<'_> {
+    match rebuilt {
+        Some(rebuilt) => conditions.with(Type::LedgerMissing, false, &rebuilt),
+        None => conditions,
+    }
 }
 
 fn conditions(

@@ -13,6 +13,8 @@ use crate::{cluster::queue::Task, domain::license::Key};
 pub struct Seen {
     /// Of the object.
     pub uid: String,
+    /// Its version.
+    pub version: String,
     /// The digest of what we care about in it.
     pub digest: String,
 }
@@ -48,7 +50,11 @@ impl<K> Slim<K> {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        Seen { uid: self.uid.clone().unwrap_or_default(), digest: self.digest.clone() }
+        Seen {
+            uid: self.uid.clone().unwrap_or_default(),
+            version: self.version.map(|version| version.to_string()).unwrap_or_default(),
+            digest: self.digest.clone(),
+        }
     }
 }
 

@@ -18,6 +18,7 @@
 mod apply;
 mod effective;
 mod gather;
+mod recover;
 mod status;
 mod troubles;
 mod validate;
@@ -40,6 +41,7 @@ use crate::{
     },
 };
 
+use recover::{Recovered, recover};
 use troubles::Troubles;
 use validate::Validated;
 
@@ -48,10 +50,10 @@ use validate::Validated;
 enum Error {
     #[error("deciding failed")]
     Decide(#[from] ReconcileError),
+    #[error("settling removed Secrets, or recovering what was lost, failed")]
+    Settle(#[from] CommitError),
     #[error("reading the facts failed")]
     Read(#[from] Unavailable),
-    #[error("settling removed Secrets failed")]
-    Settle(#[from] CommitError),
     #[error("keeping the activation keys failed")]
     Keys(#[source] CommitError),
     #[error("{doing} failed")]
@@ -69,6 +71,10 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
         ) => {
             debug!("somebody else was faster; looking again");
             Done::Again
+        }
+        Err(Error::Cluster { source: kube::Error::Api(status), doing }) if status.code == 409 => {
+            debug!("{doing}: it was changed meanwhile; looking again");
+            Done::At(context.edge.now())
         }
         Err(failure) => {
             error!(error = &failure as &dyn std::error::Error, "the look failed and is tried again");
@@ -90,6 +96,14 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Gone => None,
         Validated::Wanted(wanted) => Some(wanted),
     };
+    if let Some(validated) = &validated
+        && let Recovered::Not(because) = recover(context, &gathered, validated).await?
+    {
+        if let Some(because) = because {
+            apply::stalled(context, &gathered, &because).await?;
+        }
+        return Ok(Done::Rest);
+    }
     let mut troubles = Troubles::default();
     let now = context.edge.now();
     match (gathered.access, &validated) {
@@ -123,6 +137,9 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
         info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
     }
+    if outcome.bound.len() + outcome.freed.len() > 0 {
+        context.binding_changed.notify_one();
+    }
     context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
 
     if let Some(validated) = &validated {
@@ -151,12 +168,18 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         if apply::remove_seats(context, &key.namespace, &unwanted, &mut troubles).await || outcome.more {
             return Ok(Done::Again);
         }
+        if gathered.access == Access::Open {
+            apply::strays(context, &gathered, &outcome, &mut troubles).await;
+        }
         apply::orphans(context, &gathered, &mut troubles, now).await;
         return troubles.end(now, None);
     };
     // What was signed before and is missing was removed by hand, or goes with its namespace.
     if outcome.signed == 0 && apply::is_missing(context, &validated, &outcome) && ends(context, key).await? {
         return Ok(Done::Rest);
+    }
+    if gathered.access == Access::Open {
+        apply::strays(context, &gathered, &outcome, &mut troubles).await;
     }
     if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted, &mut troubles).await {
         return Ok(Done::Again);

@@ -7,7 +7,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     Sqlite,
-    commit::{BEGIN, chain, conflict_or_failed, failed},
+    commit::{chain, conflict_or_failed, failed},
     while_doing,
 };
 use crate::{
@@ -98,6 +98,7 @@ impl Trail for Sqlite {
 
 impl Audit for Sqlite {
     async fn seal(&self, checkpoint: &Checkpoint) -> Result<(), CommitError> {
+        let mut transaction = self.begin().await?;
         let sealed = sqlx::query(
             "INSERT INTO checkpoints (sequence, hash, at, jws, anchor) SELECT $1, $2, $3, $4, FALSE
              WHERE EXISTS (SELECT 1 FROM audit WHERE sequence = $1 AND hash = $2)",
@@ -106,14 +107,17 @@ impl Audit for Sqlite {
         .bind(&checkpoint.hash)
         .bind(checkpoint.at)
         .bind(&checkpoint.jws)
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await
         .map_err(conflict_or_failed)?;
-        if sealed.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
+        if sealed.rows_affected() != 1 {
+            return Err(CommitError::Conflict);
+        }
+        transaction.commit().await.map_err(failed)
     }
 
     async fn prune(&self, before: Timestamp, at: Timestamp) -> Result<bool, CommitError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let found: Option<(i64, bool)> = sqlx::query_as(
             "SELECT sequence, anchor FROM checkpoints
              WHERE at < $1 AND sequence < (SELECT MAX(sequence) FROM audit) ORDER BY sequence DESC LIMIT 1",
@@ -134,7 +138,7 @@ impl Audit for Sqlite {
     }
 
     async fn sweep(&self, limit: u32) -> Result<u64, CommitError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let mut removed = 0;
         for sweep in [
             "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE sequence <=
@@ -145,12 +149,16 @@ impl Audit for Sqlite {
             let swept = sqlx::query(sweep).bind(limit).execute(&mut *transaction).await.map_err(failed)?;
             removed += swept.rows_affected();
         }
+        if removed == 0 {
+            // Nothing changed, so nothing is committed, nor counted.
+            return Ok(0);
+        }
         transaction.commit().await.map_err(failed)?;
         Ok(removed)
     }
 
     async fn erase(&self, identities: &[String], at: Timestamp) -> Result<usize, EraseError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin_beside().await?;
         let mut held = Vec::new();
         let mut known = 0;
         for identity in identities {

@@ -12,11 +12,7 @@ use crate::{
     ledger::{
         Authorities, AuthorityFacts, CommitError, KeepError, Owner, Reissuing, Unavailable,
         audit::{self, Entry},
-        sqlite::{
-            Sqlite,
-            commit::{BEGIN, chain},
-            damaged, instant, while_doing,
-        },
+        sqlite::{Sqlite, commit::chain, damaged, instant, while_doing},
     },
 };
 
@@ -29,10 +25,15 @@ async fn linked(
     at: Timestamp,
     entries: &[Entry],
 ) -> Result<(), KeepError> {
-    chain(connection, at, entries).await.map_err(|error| match error {
+    chain(connection, at, entries).await.map_err(uncommitted)
+}
+
+/// Whoever leads no longer looks again as after a conflict, and then does not look at all.
+fn uncommitted(error: CommitError) -> KeepError {
+    match error {
         CommitError::Unavailable(unavailable) => unavailable.into(),
-        CommitError::Conflict | CommitError::Limit(_) => KeepError::Conflict,
-    })
+        CommitError::Conflict | CommitError::Deposed | CommitError::Limit(_) => KeepError::Conflict,
+    }
 }
 
 /// Since when a key is in its state.
@@ -203,6 +204,23 @@ async fn change_key(connection: &mut SqliteConnection, former: &Key, key: &Key) 
     if changed.rows_affected() == 1 { Ok(()) } else { Err(KeepError::Conflict) }
 }
 
+/// A document that was signed before the ledger was lost is under a key that may not sign any more.
+pub(super) async fn had_signed(
+    connection: &mut SqliteConnection,
+    kid: &str,
+    exp: Timestamp,
+) -> Result<(), CommitError> {
+    sqlx::query(
+        "UPDATE keys SET last_exp = CASE WHEN last_exp > $2 THEN last_exp ELSE $2 END WHERE kid = $1",
+    )
+    .bind(kid)
+    .bind(exp.as_second())
+    .execute(connection)
+    .await
+    .map_err(while_doing("noting what a key has signed"))?;
+    Ok(())
+}
+
 /// Documents are issued under keys that sign; how long the last of them is good is kept beside the key. A key of which
 /// nobody knows anything is nobody's business here.
 pub(super) async fn signed(
@@ -242,7 +260,7 @@ impl Authorities for Sqlite {
         issuer: &Issuer,
         at: Timestamp,
     ) -> Result<bool, KeepError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin().await.map_err(uncommitted)?;
         let former: Option<String> = sqlx::query_scalar(
             "SELECT uid FROM authorities WHERE gone AND name = $1 AND issuer = $2
              AND NOT EXISTS (SELECT 1 FROM authorities a WHERE NOT a.gone AND (a.issuer = $2 OR a.root = authorities.root))
@@ -277,7 +295,7 @@ impl Authorities for Sqlite {
         after: &AuthorityFacts,
         at: Timestamp,
     ) -> Result<(), KeepError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin().await.map_err(uncommitted)?;
         advance(&mut transaction, before, after).await?;
         for key in &after.keys {
             let former = before.and_then(|before| before.keys.iter().find(|former| former.kid == key.kid));
@@ -319,7 +337,7 @@ impl Authorities for Sqlite {
     }
 
     async fn retain_authorities(&self, known: &[Uid], at: Timestamp) -> Result<(), KeepError> {
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(failed)?;
+        let mut transaction = self.begin().await.map_err(uncommitted)?;
         let recorded: Vec<(String, String, String)> =
             sqlx::query_as("SELECT uid, name, issuer FROM authorities WHERE NOT gone")
                 .fetch_all(&mut *transaction)

@@ -1,15 +1,13 @@
 //! The writing half: each function is one transaction, with its link of the audit chain.
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::SqliteConnection;
 
 use crate::ledger::{
     Change, CommitError, Unavailable,
     audit::{self, Entry, Link},
-    sqlite::{authorities, keys},
+    sqlite::{Sqlite, authorities, keys},
 };
-
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 pub(super) fn failed(source: sqlx::Error) -> CommitError {
     CommitError::Unavailable(Unavailable { doing: "committing a change", source })
@@ -23,8 +21,8 @@ pub(super) fn conflict_or_failed(error: sqlx::Error) -> CommitError {
     }
 }
 
-pub(super) async fn license(pool: &SqlitePool, change: &Change) -> Result<Vec<String>, CommitError> {
-    let mut transaction = pool.begin_with(BEGIN).await.map_err(failed)?;
+pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<String>, CommitError> {
+    let mut transaction = ledger.begin().await?;
     let connection = &mut *transaction;
     advance(connection, change).await?;
     terms(connection, change).await?;
@@ -53,24 +51,30 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
     let seats = change.seats.map(i64::from);
     if let Some(version) = change.expected {
         let advanced = sqlx::query(
-            "UPDATE licenses SET version = version + 1, seats = COALESCE($3, seats) WHERE uid = $1 AND version = $2",
+            "UPDATE licenses SET version = version + 1, seats = COALESCE($3, seats), incarnation =
+             CASE WHEN $4 THEN (SELECT incarnation FROM ledger_meta) ELSE incarnation END
+             WHERE uid = $1 AND version = $2",
         )
         .bind(&change.license.0)
         .bind(version)
         .bind(seats)
+        .bind(change.recover)
         .execute(connection)
         .await
         .map_err(failed)?;
         return if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) };
     }
-    sqlx::query("INSERT INTO licenses (uid, namespace, name, seats, version) VALUES ($1, $2, $3, $4, 1)")
-        .bind(&change.license.0)
-        .bind(&change.key.namespace)
-        .bind(&change.key.name)
-        .bind(seats.unwrap_or(0))
-        .execute(connection)
-        .await
-        .map_err(conflict_or_failed)?;
+    sqlx::query(
+        "INSERT INTO licenses (uid, namespace, name, seats, version, incarnation)
+         SELECT $1, $2, $3, $4, 1, incarnation FROM ledger_meta",
+    )
+    .bind(&change.license.0)
+    .bind(&change.key.namespace)
+    .bind(&change.key.name)
+    .bind(seats.unwrap_or(0))
+    .execute(connection)
+    .await
+    .map_err(conflict_or_failed)?;
     Ok(())
 }
 
@@ -243,7 +247,11 @@ async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result
             .map_err(failed)?;
     }
     for document in &change.issue {
-        authorities::signed(connection, &document.key_id, document.expires_at).await?;
+        if change.recover {
+            authorities::had_signed(connection, &document.key_id, document.expires_at).await?;
+        } else {
+            authorities::signed(connection, &document.key_id, document.expires_at).await?;
+        }
         sqlx::query(
             "INSERT INTO documents
              (subject, license, serial, digest, key_id, jws, keys_jws, issued_at, expires_at, renew_at)

@@ -2,11 +2,14 @@
 
 use std::{
     fs::{File, Permissions, TryLockError},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-use super::OpenError;
+use sha2::{Digest as _, Sha256};
+
+use super::{OpenError, Sqlite};
+use crate::domain::hex;
 
 /// Who holds a seat, and what was signed for them, is nobody's business but Usher's. SQLite gives its `-wal` and `-shm` the mode of the database.
 const MODE: u32 = 0o600;
@@ -46,10 +49,21 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+impl Sqlite {
+    /// A name for whoever owns this database, which whoever owned it before had too, on this machine and since it was
+    /// started: the lock changes hands only when its owner is dead. A copy of the database is another one's.
+    #[must_use]
+    pub fn owner(&self) -> Option<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let file = self.lock.as_ref()?.metadata().ok()?;
+        let digest = Sha256::digest(format!("{boot} {} {}", file.dev(), file.ino()));
+        digest.get(..8).map(hex)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sqlite::Sqlite;
 
     #[tokio::test]
     async fn the_ledger_is_for_its_owner_only_whoever_made_it() {

@@ -7,15 +7,21 @@
 
 mod audit;
 mod authorities;
+pub mod backup;
 mod beside;
 mod commit;
 mod files;
 mod keys;
+mod lead;
 
 use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +36,7 @@ use crate::{
     domain::{
         allocation::Binding,
         license::{Key, Uid},
+        witness::{Head, Loss, Witness},
     },
     ledger::{Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable},
 };
@@ -95,7 +102,11 @@ pub struct Sqlite {
     write: SqlitePool,
     read: SqlitePool,
     /// Held while this process lives, by the owner.
-    _lock: Option<File>,
+    lock: Option<Arc<File>>,
+    /// The epoch in which this handle leads: see [`lead`].
+    epoch: AtomicI64,
+    /// A commit was refused because another handle leads.
+    deposed: AtomicBool,
 }
 
 impl Sqlite {
@@ -112,7 +123,8 @@ impl Sqlite {
             .run(&write)
             .await
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
-        Ok(Self { write, read: pool(path, READERS, options).await?, _lock: Some(lock) })
+        let read = pool(path, READERS, options).await?;
+        Ok(Self { write, read, lock: Some(Arc::new(lock)), epoch: 0.into(), deposed: false.into() })
     }
 }
 
@@ -230,6 +242,7 @@ impl Sqlite {
         Ok(Facts {
             license: Uid(license),
             version: row.try_get("version")?,
+            incarnation: row.try_get("incarnation")?,
             seats: count(row.try_get("seats")?)?,
             terms: terms(row)?,
             bindings,
@@ -242,6 +255,22 @@ impl Sqlite {
 }
 
 impl Ledger for Sqlite {
+    async fn lead(&self) -> Result<i64, Unavailable> {
+        self.take_lead().await
+    }
+
+    fn deposed(&self) -> bool {
+        self.deposed.load(Ordering::SeqCst)
+    }
+
+    async fn head(&self) -> Result<Head, Unavailable> {
+        self.read_head().await
+    }
+
+    async fn recover(&self, loss: Loss, witness: Option<&Witness>, at: Timestamp) -> Result<(), CommitError> {
+        self.begin_incarnation(loss, witness, at).await
+    }
+
     async fn licenses(&self) -> Result<Vec<Key>, Unavailable> {
         sqlx::query("SELECT DISTINCT namespace, name FROM licenses ORDER BY namespace, name")
             .try_map(|row: SqliteRow| {
@@ -289,7 +318,7 @@ impl Ledger for Sqlite {
     }
 
     async fn commit(&self, change: &Change) -> Result<Vec<String>, CommitError> {
-        commit::license(&self.write, change).await
+        commit::license(self, change).await
     }
 }
 
@@ -306,11 +335,14 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn sqlite_conforms() {
-        crate::ledger::conformance::check(async || {
-            let directory = tempfile::tempdir().unwrap();
-            let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
-            (ledger, directory)
-        })
+        crate::ledger::conformance::check(
+            async || {
+                let directory = tempfile::tempdir().unwrap();
+                let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
+                (ledger, directory)
+            },
+            Sqlite::another,
+        )
         .await;
     }
 

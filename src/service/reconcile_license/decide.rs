@@ -97,7 +97,8 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
     (license, refused)
 }
 
-fn terms(license: &License, signer: Option<&Signer>) -> Terms {
+/// What the ledger keeps of the License to enforce it; `signer` if documents may be granted.
+pub fn terms(license: &License, signer: Option<&Signer>) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,

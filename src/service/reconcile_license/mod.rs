@@ -27,6 +27,8 @@ use crate::{
     ledger::{Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
 };
 
+pub use decide::terms;
+
 /// How many Seats one look binds, and how many documents it makes: the ledger has one writer, for whom everybody else waits that long, some 50 ms.
 pub const AT_MOST: usize = 256;
 
@@ -114,10 +116,13 @@ pub enum ReconcileError {
     Sign(#[from] serde_json::Error),
 }
 
+/// How the name of the Secret for a Seat's document ends.
+pub const SEAT_SUFFIX: &str = "-seat";
+
 /// The name of the Secret for a Seat's document.
 #[must_use]
 pub fn seat_secret(seat: &str) -> String {
-    format!("{seat}-seat")
+    format!("{seat}{SEAT_SUFFIX}")
 }
 
 /// Looks at the License `key`, commits what follows, and says what to show.

@@ -12,10 +12,13 @@
 mod crash;
 mod hands;
 mod kill;
+mod leaders;
+mod lost;
 mod missed;
 mod place;
 mod refused;
 mod replies;
+mod takeover;
 mod two;
 mod watches;
 mod wire;

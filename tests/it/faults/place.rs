@@ -280,6 +280,13 @@ impl Disk {
     pub fn ledger(&self) -> PathBuf {
         self.0.path().join("ledger.db")
     }
+
+    /// The ledger is gone.
+    pub fn lose(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(self.0.path().join(format!("ledger.db{suffix}")));
+        }
+    }
 }
 
 /// Waits until the Authority `default` signs.

@@ -57,9 +57,9 @@ impl Call {
         Self { what: format!("{verb} {what}"), name }
     }
 
-    /// Whether it changes something.
+    /// Whether it changes something; the heartbeat of the Lease does not.
     pub fn writes(&self) -> bool {
-        !self.what.starts_with("get ") && !self.what.starts_with("watch ")
+        !self.what.ends_with(" leases") && !self.what.starts_with("get ") && !self.what.starts_with("watch ")
     }
 
     /// Whether it is a watch.
@@ -86,6 +86,8 @@ pub enum Act {
     },
     /// It goes through; its reply is held back until [`Control::release`].
     Hold,
+    /// It is held back itself until [`Control::release`], and then goes through, whatever became of its sender.
+    Late,
 }
 
 type Plan = Box<dyn FnMut(&Call) -> Act + Send>;
@@ -97,6 +99,7 @@ pub struct Control {
     frozen: watch::Sender<bool>,
     cuts: watch::Sender<u64>,
     held: watch::Sender<(u64, bool)>,
+    late: watch::Sender<Option<u16>>,
 }
 
 impl Control {
@@ -125,6 +128,11 @@ impl Control {
     /// Lets held replies go.
     pub fn release(&self) {
         self.held.send_modify(|(_, released)| *released = true);
+    }
+
+    /// Returns once a request that came late was answered, and with what.
+    pub async fn arrived(&self) -> u16 {
+        until("a late request has arrived", async || *self.late.borrow()).await
     }
 
     /// How many writes were tried, and how many of them met a fault.
@@ -159,6 +167,7 @@ pub fn client(config: &Config, plan: impl FnMut(&Call) -> Act + Send + 'static) 
         frozen: watch::Sender::new(false),
         cuts: watch::Sender::new(0),
         held: watch::Sender::new((0, false)),
+        late: watch::Sender::new(None),
     });
     let wire = Wire { inner: Client::try_from(config).unwrap(), control: control.clone() };
     (Client::new(RetryLayer::new(RetryPolicy::server_retry()).layer(wire), "default"), control)
@@ -188,9 +197,14 @@ impl Service<Request<Body>> for Wire {
             let call = Call::of(&request);
             let act = (control.plan.lock().unwrap())(&call);
             *control.calls.lock().unwrap().entry((call, act != Act::Pass)).or_default() += 1;
+            if act == Act::Late {
+                return late(inner, control, request).await;
+            }
             let send = async || inner.send(request).await.map_err(BoxError::from);
             match act {
-                Act::Pass => Ok(send().await?.map(|body| Reply::through(body, control.cuts.subscribe()))),
+                Act::Pass | Act::Late => {
+                    Ok(send().await?.map(|body| Reply::through(body, control.cuts.subscribe())))
+                }
                 Act::Lost => {
                     send().await?;
                     Err("the reply was lost".into())
@@ -226,6 +240,23 @@ impl Service<Request<Body>> for Wire {
             }
         })
     }
+}
+
+/// It is out of its sender's hands: that the sender is gone does not call it back.
+async fn late(
+    inner: Client,
+    control: Arc<Control>,
+    request: Request<Body>,
+) -> Result<Response<Reply>, BoxError> {
+    control.held.send_modify(|(count, _)| *count += 1);
+    let cuts = control.cuts.subscribe();
+    let sent = tokio::spawn(async move {
+        let _ = control.held.subscribe().wait_for(|(_, released)| *released).await;
+        let reply = inner.send(request).await.map_err(BoxError::from);
+        control.late.send_replace(Some(reply.as_ref().map_or(0, |reply| reply.status().as_u16())));
+        reply
+    });
+    Ok(sent.await??.map(|body| Reply::through(body, cuts)))
 }
 
 fn answer(code: u16, body: &serde_json::Value) -> Response<Reply> {

@@ -9,6 +9,7 @@
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
 mod chart;
+mod files;
 pub mod operator;
 pub mod outside;
 
@@ -188,51 +189,6 @@ impl Ground {
         }
         // YAML is a superset of JSON.
         serde_json::to_string(&config).unwrap()
-    }
-
-    /// Every write that Usher has made so far, in order: `verb resource/subresource namespace/name code`.
-    pub fn writes(&self) -> Vec<String> {
-        self.requests()
-            .into_iter()
-            .filter(|r| !["get ", "list ", "watch "].iter().any(|v| r.starts_with(v)))
-            .collect()
-    }
-
-    /// Every request that Usher has made so far, in order.
-    pub fn requests(&self) -> Vec<String> {
-        let calls = self.calls();
-        calls
-            .iter()
-            .map(|call| {
-                format!("{} {} {}/{} {}", call.verb, call.what(), call.namespace, call.name, call.code)
-            })
-            .collect()
-    }
-
-    /// The same, as the audit log has it.
-    pub fn calls(&self) -> Vec<Call> {
-        let Witness::Own { directory, .. } = &self.witness else {
-            panic!("the audit log of a cluster that was borrowed is not ours: use Ground::own");
-        };
-        let log = std::fs::read_to_string(directory.path().join("audit.log")).unwrap_or_default();
-        log.lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|entry| entry["user"]["username"] == USHER && entry["stage"] == "ResponseComplete")
-            .map(|entry| {
-                let text =
-                    |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
-                Call {
-                    verb: text("/verb"),
-                    group: text("/objectRef/apiGroup"),
-                    resource: text("/objectRef/resource"),
-                    subresource: text("/objectRef/subresource"),
-                    namespace: text("/objectRef/namespace"),
-                    name: text("/objectRef/name"),
-                    code: entry["responseStatus"]["code"].as_u64().unwrap_or(0),
-                    said: text("/responseStatus/message"),
-                }
-            })
-            .collect()
     }
 
     /// Every request that Usher had no right to make, and what it was told.

@@ -5,9 +5,10 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicI64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use http::{Request, StatusCode};
@@ -34,6 +35,14 @@ impl Edge for Machine {
     }
     fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(until.duration_since(self.now()).try_into().unwrap_or_default()))
+    }
+    #[expect(clippy::disallowed_methods, reason = "the real clock")]
+    fn elapsed(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
+    }
+    fn wait(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(pause))
     }
     #[expect(clippy::disallowed_methods, reason = "real randomness")]
     fn entropy(&self) -> [u8; 32] {
@@ -78,6 +87,12 @@ impl Edge for Turned {
             }
         })
     }
+    fn elapsed(&self) -> Duration {
+        Machine.elapsed()
+    }
+    fn wait(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Machine.wait(pause)
+    }
     fn entropy(&self) -> [u8; 32] {
         Machine.entropy()
     }
@@ -114,6 +129,24 @@ impl Operator {
     ) -> Self {
         // A former operator of this process may still be letting go of the file.
         let ledger = super::until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
+        let settings = Settings { identity: ledger.owner(), ..settings };
+        let operator = Self::run(client, rights, ledger, edge, settings).await;
+        operator.leads().await;
+        operator
+    }
+
+    /// Starts the operator and waits until it is ready to lead.
+    pub async fn follow(client: Client, ledger: Sqlite, edge: Arc<dyn Edge>, settings: Settings) -> Self {
+        Self::run(client, Rights::new(true), ledger, edge, settings).await
+    }
+
+    async fn run(
+        client: Client,
+        rights: Rights,
+        ledger: Sqlite,
+        edge: Arc<dyn Edge>,
+        settings: Settings,
+    ) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
         let context = Context::new(
             client,
@@ -132,6 +165,16 @@ impl Operator {
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
         Self { metrics, published, stop, running }
+    }
+
+    /// Waits until it leads.
+    pub async fn leads(&self) {
+        super::until("the operator leads", async || self.is_leader().then_some(())).await;
+    }
+
+    /// Whether it leads.
+    pub fn is_leader(&self) -> bool {
+        self.metrics.text().contains("\nusher_is_leader 1\n")
     }
 
     /// Stops it as SIGTERM would.

@@ -240,14 +240,27 @@ async fn a_key_is_never_replaced(world: &World, operator: &Operator) {
 
 /// The ledger of before is put back: what was sealed since is gone, and the cluster goes on saying so.
 async fn an_older_copy_does_not_erase_the_evidence(world: &World, older: &Path) {
+    let kept = world.directory.path().join("evidence.yaml");
+    let yaml = world.ground.kubectl(&["get", "configmap", "usher-audit", "-n", "usher-system", "-o", "yaml"]);
+    std::fs::write(&kept, yaml).unwrap();
+
+    // The witness tells that it is older: the audit says so itself, and is sealed and shown again.
+    let operator = put_back(world, older).await;
+    world.sealed().await;
+    operator.stop().await;
+    let report = world.verified();
+    assert_eq!(report["verdict"], "whole", "{report}");
+    let (code, said) =
+        world.usher(&["audit", "verify", "--checkpoints", kept.to_str().unwrap()], &world.ledger());
+    assert!(code == Some(0) && said.contains("of before the ledger was lost or restored"), "{said}");
+    assert!(world.usher(&["audit", "list"], &world.ledger()).1.contains("  recover "));
+
+    // Somebody has removed the witness, too: then it is what was sealed that tells.
     let evidence = world.place.published.get("usher-audit").await.unwrap();
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", world.ledger().display()));
-    }
-    std::fs::copy(older, world.ledger()).unwrap();
-    let operator = world.start().await;
-    world.place.apply(&seat("dan")).await;
-    wait_for(&world.place.seats, "dan", "is seen", |seat| seat.status.is_some()).await;
+    world.place.published.delete("usher-witness", &DeleteParams::default()).await.unwrap();
+    let operator = put_back(world, older).await;
+    world.place.apply(&seat("eve")).await;
+    wait_for(&world.place.seats, "eve", "is seen", |seat| seat.status.is_some()).await;
     until("it is said that the ledger is behind", async || {
         world.clock.forward(MINUTE);
         (failures(&operator) > 0).then_some(())
@@ -256,4 +269,15 @@ async fn an_older_copy_does_not_erase_the_evidence(world: &World, older: &Path) 
     assert_eq!(world.place.published.get("usher-audit").await.unwrap().data, evidence.data);
     assert_eq!(world.verified()["verdict"], "broken");
     operator.stop().await;
+}
+
+async fn put_back(world: &World, older: &Path) -> Operator {
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", world.ledger().display()));
+    }
+    std::fs::copy(older, world.ledger()).unwrap();
+    let operator = world.start().await;
+    world.place.apply(&seat("dan")).await;
+    wait_for(&world.place.seats, "dan", "is seen", |seat| seat.status.is_some()).await;
+    operator
 }

@@ -178,6 +178,14 @@ async fn everything(ground: &Ground, place: &Place) {
         ground.kubectl(&newer).contains("InvalidSpec").then_some(())
     })
     .await;
+
+    // It leads on.
+    until("the lead is renewed", async || {
+        let times = "jsonpath={.spec.acquireTime} {.spec.renewTime}";
+        let lease = ground.kubectl(&["get", "lease", "usher", "-n", "usher-system", "-o", times]);
+        lease.split_once(' ').is_some_and(|(acquired, renewed)| acquired != renewed).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

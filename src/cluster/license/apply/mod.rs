@@ -7,14 +7,18 @@ mod statuses;
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt as _, stream};
+use kube::ResourceExt as _;
 
 use crate::{
     cluster::{
         Context,
-        license::{Error, status, troubles::Troubles, validate},
+        license::{Error, gather::Gathered, status, troubles::Troubles, validate},
         secrets::{self, Desired, Owner, Withheld},
     },
-    domain::license::{Key, Uid},
+    domain::{
+        allocation::Standing,
+        license::{Key, Uid},
+    },
     service::reconcile_license::{AT_MOST, Outcome, Removal, seat_secret},
 };
 
@@ -78,6 +82,32 @@ pub(super) async fn removals<L>(
         }
     }
     gone
+}
+
+/// Removes documents of Seats that hold no place, which nobody who leads has put there: whoever led before was late.
+pub(super) async fn strays<L>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    outcome: &Outcome,
+    troubles: &mut Troubles,
+) {
+    for seat in gathered.readable_seats() {
+        let uid = Uid(seat.uid().unwrap_or_default());
+        // Of a License that is gone nobody holds anything; of a large one a look tells only a part.
+        let holds_nothing = match outcome.standings.get(&uid) {
+            Some(standing) => *standing != Standing::Bound,
+            None => outcome.phase.is_none(),
+        };
+        if !holds_nothing || outcome.documents.contains_key(&uid) {
+            continue;
+        }
+        let secret = Key::new(&gathered.key.namespace, seat_secret(&seat.name_any()));
+        if context.index.secret(&secret).is_some()
+            && let Err(error) = secrets::remove(&context.client, &secret, &uid).await
+        {
+            troubles.note("removing a Secret", error);
+        }
+    }
 }
 
 /// Whether one of the Secrets is not there, as far as we know.

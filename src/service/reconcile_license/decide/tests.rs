@@ -53,6 +53,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
     Facts {
         license: license.uid.clone(),
         version: 1,
+        incarnation: 1,
         seats: license.limit(),
         terms: terms(license, Some(&signer())),
         bindings: (1..).zip(holders).map(binding).collect(),

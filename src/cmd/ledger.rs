@@ -1,0 +1,141 @@
+//! `usher ledger`: backups, and what to do when the ledger was lost.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    cluster::witness,
+    cmd::{self, Exit, Failure, eprint, print},
+    domain::witness::Mark,
+    ledger::sqlite::backup,
+};
+
+/// Backs up, restores or rebuilds the ledger.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Copy the ledger to a file, also while the operator is at work.
+    Backup(Copy),
+    /// Put a backup in the place of the ledger. The operator must be stopped.
+    Restore(Copy),
+    /// Tell the operator to rebuild a ledger that it found lost, where it runs with --on-loss=refuse.
+    Rebuild(Rebuild),
+}
+
+#[derive(Debug, clap::Args)]
+struct Copy {
+    /// The backup; - is standard output, or input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The ledger: a SQLite file.
+    #[arg(long, env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
+    ledger: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Rebuild {
+    /// The namespace of Usher itself.
+    #[arg(long, env = "USHER_NAMESPACE", default_value = "usher-system")]
+    namespace: String,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.command {
+            Command::Backup(copy) => back_up(&copy).await,
+            Command::Restore(copy) => restore(&copy).await,
+            Command::Rebuild(rebuild) => consent(&rebuild).await,
+        }
+    })?;
+    Ok(Exit::Done.into())
+}
+
+/// A file beside the ledger, on the one disk that is sure to be writable, gone when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn beside(ledger: &Path) -> Self {
+        let mut name = ledger.as_os_str().to_owned();
+        name.push(format!(".{}.copy", std::process::id()));
+        Self(name.into())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn is_stream(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+async fn back_up(copy: &Copy) -> Result<(), Failure> {
+    if !is_stream(&copy.file) {
+        let mark = backup::backup(&copy.ledger, &copy.file).await?;
+        return print(&format!("{} holds {}\n", copy.file.display(), said(mark)));
+    }
+    let scratch = Scratch::beside(&copy.ledger);
+    let mark = backup::backup(&copy.ledger, &scratch.0).await?;
+    io::copy(&mut File::open(&scratch.0)?, &mut io::stdout().lock())?;
+    eprint(&format!("written: {}\n", said(mark)))
+}
+
+async fn restore(copy: &Copy) -> Result<(), Failure> {
+    let scratch = Scratch::beside(&copy.ledger);
+    let from = if is_stream(&copy.file) {
+        io::copy(&mut io::stdin().lock(), &mut File::create_new(&scratch.0)?)?;
+        &scratch.0
+    } else {
+        &copy.file
+    };
+    let (mark, replaced) = backup::restore(from, &copy.ledger).await?;
+    let kept =
+        replaced.map(|path| format!("; the former one is kept in {}", path.display())).unwrap_or_default();
+    print(&format!("{} is {}{kept}\n", copy.ledger.display(), said(mark)))?;
+    eprint(
+        "next: start Usher; it compares the ledger with the documents in Secrets before it decides anything\n",
+    )
+}
+
+fn said(Mark { incarnation, commits }: Mark) -> String {
+    format!("the ledger of incarnation {incarnation} after {commits} commits")
+}
+
+/// Writes the consent beside the witness that it is about.
+async fn consent(rebuild: &Rebuild) -> Result<(), Failure> {
+    let client = Client::try_from(cmd::cluster().await?)?;
+    let maps: Api<ConfigMap> = Api::namespaced(client, &rebuild.namespace);
+    let Some(map) = maps.get_opt(witness::NAME).await? else {
+        return Err(format!(
+            "there is no ConfigMap {} in namespace {}: Usher never had a ledger here, and there is nothing to rebuild",
+            witness::NAME,
+            rebuild.namespace
+        )
+        .into());
+    };
+    let entry = |name: &str| map.data.as_ref().and_then(|data| data.get(name)).cloned().unwrap_or_default();
+    let consent = witness::consent(entry("incarnation"), entry("commits"));
+    let patch = json!({"metadata": {"annotations": {witness::REBUILD: consent}}});
+    maps.patch(witness::NAME, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    print(&format!("Usher may rebuild the ledger that was lost after {consent} (incarnation/commits)\n"))?;
+    eprint("next: kubectl get authorities -w; LedgerMissing ends within seconds if Usher waits for this\n")
+}

@@ -1,0 +1,76 @@
+//! Who may commit, and which ledger this is.
+
+use super::{Shared, at, bind, change, document, facts, uid};
+use crate::{
+    domain::{
+        license::Key,
+        witness::{AuditHead, Loss, Mark, Witness},
+    },
+    ledger::{Change, CommitError, KeepError, Ledger},
+};
+
+pub(super) async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: L, ledger: Shared<L>) {
+    let first = ledger.lead().await.unwrap();
+    ledger.commit(&change(None)).await.unwrap();
+    assert!(matches!(other.commit(&change(Some(1))).await, Err(CommitError::Deposed)), "it never led");
+    let second = other.lead().await.unwrap();
+    assert!(second > first);
+    assert!(!ledger.deposed(), "it does not know yet");
+    assert!(matches!(ledger.commit(&change(Some(1))).await, Err(CommitError::Deposed)));
+    assert!(matches!(ledger.retain_authorities(&[], at(1)).await, Err(KeepError::Conflict)));
+    assert!(ledger.deposed() && !other.deposed());
+    assert_eq!(facts(&*ledger).await.version, 1, "nothing was committed, and reading goes on");
+    other.commit(&change(Some(1))).await.unwrap();
+    ledger.lead().await.unwrap();
+    assert!(!ledger.deposed());
+    ledger.commit(&change(Some(2))).await.unwrap();
+}
+
+pub(super) async fn every_commit_counts_and_no_refused_one_does<L: Ledger>(ledger: Shared<L>) {
+    let commits = async || ledger.head().await.unwrap().mark;
+    assert_eq!(commits().await, Mark { incarnation: 1, commits: 0 });
+    assert_eq!(ledger.head().await.unwrap().audit, None);
+    ledger.commit(&change(None)).await.unwrap();
+    assert_eq!(commits().await.commits, 1);
+    assert!(ledger.commit(&change(None)).await.is_err());
+    ledger.lead().await.unwrap();
+    assert_eq!(commits().await.commits, 1, "to take the lead changes no fact");
+    let mut told = change(Some(1));
+    told.bind = vec![bind("s", "ann")];
+    ledger.commit(&told).await.unwrap();
+    let last = ledger.audit(0, 10).await.unwrap().pop().unwrap();
+    let head = ledger.head().await.unwrap();
+    assert_eq!(head.audit, Some(AuditHead { sequence: last.sequence, hash: last.hash }));
+}
+
+pub(super) async fn a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what<L: Ledger>(
+    ledger: Shared<L>,
+) {
+    let audit = Some(AuditHead { sequence: 41, hash: "f00d".into() });
+    let witness = Witness { mark: Mark { incarnation: 3, commits: 90 }, audit };
+    ledger.recover(Loss::Missing, Some(&witness), at(77)).await.unwrap();
+    let head = ledger.head().await.unwrap();
+    assert_eq!((head.mark.incarnation, head.since, head.restored), (4, at(77), false));
+    assert!(head.mark > witness.mark);
+    let first = ledger.audit(0, 10).await.unwrap().remove(0);
+    assert!(first.follows(None));
+    assert!(first.entries.contains(r#""witnessed":41,"hash":"f00d""#), "{}", first.entries);
+}
+
+pub(super) async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: Ledger>(ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    ledger.recover(Loss::Older, None, at(77)).await.unwrap();
+    assert_eq!(facts(&*ledger).await.incarnation, 1);
+    let mut true_again = change(Some(1));
+    true_again.recover = true;
+    true_again.issue = vec![document("l", "1")];
+    ledger.commit(&true_again).await.unwrap();
+    let facts = facts(&*ledger).await;
+    assert_eq!((facts.incarnation, facts.documents.len()), (2, 1));
+    let told = ledger.audit(1, 10).await.unwrap().pop().unwrap().entries;
+    assert!(told.contains("\"adopt\"") && !told.contains("\"issue\""), "found again, not signed: {told}");
+    let mut new = Change::new(Key::new("design", "pcb"), uid("m"), None, at(100), [8; 32]);
+    new.seats = Some(1);
+    ledger.commit(&new).await.unwrap();
+    assert_eq!(ledger.facts(&new.key).await.unwrap()[0].incarnation, 2);
+}
