@@ -17,6 +17,8 @@ pub const USHER: &str = "usher";
 pub const LICENSE: &str = "usher.dev/license";
 /// On a Secret: the UID of the License or Seat.
 pub const SUBJECT: &str = "usher.dev/subject";
+/// On a copy of a License's Secret: the License's namespace.
+pub const LICENSE_NAMESPACE: &str = "usher.dev/license-namespace";
 /// On a Secret or ConfigMap: the Authority.
 pub const AUTHORITY: &str = "usher.dev/authority";
 
@@ -47,6 +49,12 @@ pub fn of_license(license: &str) -> BTreeMap<String, String> {
     labels([(LICENSE, license)])
 }
 
+/// The labels of a copy of a License's Secret.
+#[must_use]
+pub fn of_copy(license: &Key, uid: &Uid) -> BTreeMap<String, String> {
+    labels([(LICENSE, license.name.as_str()), (LICENSE_NAMESPACE, &license.namespace), (SUBJECT, &uid.0)])
+}
+
 /// The labels of what belongs to an Authority.
 #[must_use]
 pub fn of_authority(authority: &str) -> BTreeMap<String, String> {
@@ -65,11 +73,12 @@ fn labels<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<Str
 }
 
 /// Whose look repairs a document's Secret with this metadata. Anybody may label a Secret: what others put on it means
-/// nothing, and [`LICENSE`] calls for no look outside of its namespace.
+/// nothing, and [`LICENSE_NAMESPACE`] calls for a look only if that License wants this namespace (`Rights::calls`).
 #[must_use]
 pub fn license_of(meta: &ObjectMeta) -> Option<Task> {
-    let license = meta.labels.as_ref()?.get(LICENSE)?;
-    Some(Task::License(Key::new(meta.namespace.clone()?, license)))
+    let labels = meta.labels.as_ref()?;
+    let namespace = labels.get(LICENSE_NAMESPACE).or(meta.namespace.as_ref())?;
+    Some(Task::License(Key::new(namespace, labels.get(LICENSE)?)))
 }
 
 /// Whose look repairs a key or a ConfigMap with this metadata, or takes a key set from it: in Usher's own namespace, for

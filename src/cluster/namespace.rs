@@ -27,6 +27,9 @@ pub(super) async fn reconcile<L>(context: &Context<L>, namespace: &str) -> Done 
         return Done::Rest;
     }
     if context.rights.are_wide() {
+        // It is there now. Who is at home in it was told of it already.
+        let elsewhere = wanted_by.into_iter().filter(|key| key.namespace != namespace);
+        context.push(elsewhere.map(Task::License));
         return Done::Rest;
     }
     let allowed = match is_allowed(context, namespace).await {

@@ -25,9 +25,12 @@ use std::{
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 
-use crate::domain::{
-    license::Key,
-    reason::{Because, Reason},
+use crate::{
+    cluster::queue::Task,
+    domain::{
+        license::Key,
+        reason::{Because, Reason},
+    },
 };
 
 /// The ClusterRole that lets Usher keep documents, and the RoleBinding that a namespace's owner makes of it.
@@ -117,6 +120,17 @@ impl Rights {
         self.with(|all| all.get(namespace).map(|namespace| namespace.wanted_by.clone()).unwrap_or_default())
     }
 
+    /// Whether a Secret in `namespace` may call for this look: anybody may write a label, but nobody calls for a look at a License
+    /// of another namespace unless that one wants to be where the Secret is.
+    pub(super) fn calls(&self, namespace: &str, task: &Task) -> bool {
+        match task {
+            Task::License(key) if key.namespace != namespace => {
+                self.with(|all| all.get(namespace).is_some_and(|there| there.wanted_by.contains(key)))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether any look needs this namespace.
     pub(super) fn is_wanted(&self, namespace: &str) -> bool {
         self.with(|all| all.get(namespace).is_some_and(|namespace| !namespace.wanted_by.is_empty()))
@@ -196,10 +210,17 @@ pub(super) fn not_granted(namespace: &str, usher: &str) -> Because {
     Because::new(
         Reason::NamespaceNotGranted,
         format!(
-            "Usher may not keep Secrets in namespace {namespace}; who owns it lets Usher in with: \
-             kubectl create rolebinding {DOCUMENTS} -n {namespace} --clusterrole={DOCUMENTS} \
-             --serviceaccount={usher}:{SERVICE_ACCOUNT}"
+            "Usher may not keep Secrets in namespace {namespace}; who owns it lets Usher in with: {}",
+            command(namespace, usher)
         ),
+    )
+}
+
+/// What whoever owns `namespace` lets Usher in with.
+pub(super) fn command(namespace: &str, usher: &str) -> String {
+    format!(
+        "kubectl create rolebinding {DOCUMENTS} -n {namespace} --clusterrole={DOCUMENTS} \
+         --serviceaccount={usher}:{SERVICE_ACCOUNT}"
     )
 }
 
@@ -251,6 +272,16 @@ mod tests {
         assert_eq!(waits[11], ASK_AGAIN);
         rights.news("design");
         assert_eq!(rights.answered("design", true, false).1, Some(FIRST_DOUBT));
+    }
+
+    #[test]
+    fn a_label_calls_for_no_look_at_a_license_elsewhere_that_does_not_want_to_be_there() {
+        let rights = Rights::new(false);
+        rights.want(&key("a"), &set(&["design", "farm"]));
+        let calls = |namespace: &str, name: &str| rights.calls(namespace, &Task::License(key(name)));
+        assert!(calls("design", "a") && calls("design", "b"), "at home");
+        assert!(calls("farm", "a"), "it has a copy there");
+        assert!(!calls("farm", "b") && !calls("lab", "a"));
     }
 
     #[test]

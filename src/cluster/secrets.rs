@@ -62,7 +62,8 @@ pub(super) struct Desired {
     key: Key,
     labels: BTreeMap<String, String>,
     data: BTreeMap<String, ByteString>,
-    owner: OwnerReference,
+    /// Absent on a copy: an owner reference does not reach into another namespace.
+    owner: Option<OwnerReference>,
     digest: String,
 }
 
@@ -70,19 +71,12 @@ impl Desired {
     /// The Secret `key` for `document`, which goes with `owner`.
     pub(super) fn new(key: Key, license: &str, owner: &Owner<'_>, document: &Document) -> Self {
         let labels = labels::of_document(license, owner.uid);
-        let payload = usher_license::License::parse(document.jws.as_bytes())
-            .ok()
-            .and_then(|license| serde_json::to_string_pretty(license.unverified_claims()).ok())
-            .unwrap_or_default();
-        let data: BTreeMap<String, ByteString> = [
-            ("keys.jws", document.keys_jws.clone()),
-            ("license.json", payload + "\n"),
-            ("license.jws", document.jws.clone()),
-        ]
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
-        .collect();
-        Self::of(key, labels, data, owner.reference())
+        Self::of(key, labels, data(document), Some(owner.reference()))
+    }
+
+    /// A copy, in another namespace, of the Secret of `license`.
+    pub(super) fn copy(key: Key, license: &Key, uid: &Uid, document: &Document) -> Self {
+        Self::of(key, labels::of_copy(license, uid), data(document), None)
     }
 
     /// The Secret for the activation keys of `license`.
@@ -90,17 +84,23 @@ impl Desired {
         let data = entries.iter().map(|(name, key)| (name.clone(), ByteString(key.as_bytes().to_vec())));
         let owner = Owner { kind: "License", name: &license.key.name, uid: &license.uid };
         let key = Key::new(&license.key.namespace, license.keys_secret());
-        Self::of(key, labels_of_keys(license), data.collect(), owner.reference())
+        Self::of(key, labels_of_keys(license), data.collect(), Some(owner.reference()))
     }
 
     fn of(
         key: Key,
         labels: BTreeMap<String, String>,
         data: BTreeMap<String, ByteString>,
-        owner: OwnerReference,
+        owner: Option<OwnerReference>,
     ) -> Self {
-        let digest = digest(&labels, &hashes(&data), Some(&owner.uid));
+        let digest = digest(&labels, &hashes(&data), owner.as_ref().map(|owner| owner.uid.as_str()));
         Self { key, labels, data, owner, digest }
+    }
+
+    /// Whether `secret` is this copy with its labels taken off: a copy has no owner that would tell.
+    fn is_said_by(&self, secret: &Secret) -> bool {
+        let subject = self.labels.get(labels::SUBJECT).filter(|_| self.owner.is_none());
+        subject.is_some_and(|subject| is_about(secret, subject))
     }
 
     fn object(&self) -> Secret {
@@ -109,7 +109,7 @@ impl Desired {
                 name: Some(self.key.name.clone()),
                 namespace: Some(self.key.namespace.clone()),
                 labels: Some(self.labels.clone()),
-                owner_references: Some(vec![self.owner.clone()]),
+                owner_references: self.owner.clone().map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
             type_: Some(TYPE.into()),
@@ -123,11 +123,27 @@ impl Desired {
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
             "metadata": {
                 "name": self.key.name, "namespace": self.key.namespace, "uid": uid, "resourceVersion": version,
-                "labels": self.labels, "ownerReferences": [self.owner],
+                "labels": self.labels, "ownerReferences": self.owner.iter().collect::<Vec<_>>(),
             },
             "data": self.data,
         })
     }
+}
+
+/// What a Secret with `document` holds.
+fn data(document: &Document) -> BTreeMap<String, ByteString> {
+    let payload = usher_license::License::parse(document.jws.as_bytes())
+        .ok()
+        .and_then(|license| serde_json::to_string_pretty(license.unverified_claims()).ok())
+        .unwrap_or_default();
+    [
+        ("keys.jws", document.keys_jws.clone()),
+        ("license.json", payload + "\n"),
+        ("license.jws", document.jws.clone()),
+    ]
+    .into_iter()
+    .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
+    .collect()
 }
 
 fn labels_of_keys(license: &License) -> BTreeMap<String, String> {
@@ -165,7 +181,7 @@ fn digest(
 /// What the index keeps of a Secret: the digest of our labels, our data and our owner in it.
 pub(super) fn slim(secret: Secret) -> Slim<Secret> {
     let Secret { metadata, data, .. } = secret;
-    let ours = [labels::LICENSE, labels::SUBJECT, labels::MANAGED_BY];
+    let ours = [labels::LICENSE, labels::LICENSE_NAMESPACE, labels::SUBJECT, labels::MANAGED_BY];
     let mut kept = metadata.labels.clone().unwrap_or_default();
     kept.retain(|name, _| ours.contains(&name.as_str()));
     let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
@@ -254,7 +270,7 @@ async fn apply(
 async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Option<Withheld>, kube::Error> {
     let name = &desired.key.name;
     let Some(found) = api.get_opt(name).await? else { return create(api, index, desired).await };
-    if !is_ours(&found) {
+    if !is_ours(&found) && !desired.is_said_by(&found) {
         return Ok(Some(Withheld::Taken));
     }
     let leaves = || Some(Withheld::Refused("it is being deleted, and its finalizers hold it".to_owned()));
@@ -294,13 +310,21 @@ fn is_ours(secret: &Secret) -> bool {
             || secret.owner_references().iter().any(|owner| owner.api_version.starts_with("usher.dev/")))
 }
 
+/// Whether it is of our type, and holds a document of the License with this UID.
+fn is_about(secret: &Secret, license: &str) -> bool {
+    let document = secret.data.as_ref().and_then(|data| data.get("license.jws"));
+    let parsed = document.and_then(|bytes| usher_license::License::parse(&bytes.0).ok());
+    secret.type_.as_deref() == Some(TYPE)
+        && parsed.is_some_and(|of| of.unverified_claims().license.uid == license)
+}
+
 /// Removes the Secret if it holds the document of `subject`. Returns whether it is gone.
 pub(super) async fn remove(client: &Client, key: &Key, subject: &Uid) -> Result<bool, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
     let Some(secret) = api.get_opt(&key.name).await? else { return Ok(true) };
     let of_subject = secret.labels().get(labels::SUBJECT) == Some(&subject.0)
         || secret.owner_references().iter().any(|owner| owner.uid == subject.0);
-    if !is_ours(&secret) || !of_subject {
+    if !(is_ours(&secret) && of_subject || is_about(&secret, &subject.0)) {
         return Ok(true);
     }
     delete(&api, &secret).await

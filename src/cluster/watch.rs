@@ -80,7 +80,10 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
     if context.rights.are_wide() {
         context.index.open_secrets(EVERYWHERE);
         let everywhere = secrets(Api::all(client()));
-        let put = |index: &Index, event: Event<Slim<Secret>>| index.secret_event(EVERYWHERE, event);
+        let bound = context.clone();
+        let put = move |index: &Index, event: Event<Slim<Secret>>| {
+            index.secret_event(EVERYWHERE, event, |namespace, task| bound.rights.calls(namespace, task))
+        };
         set.spawn(follow(context.clone(), everywhere, put));
     } else {
         set.spawn(follow_bindings(context.clone()));
@@ -180,7 +183,8 @@ fn granted_event<L>(
         Err(error) => return warn!(kind = "Secret", namespace, "{}", said(&error)),
     };
     let listed = matches!(event, Event::InitDone);
-    let mut tasks = context.index.secret_event(namespace, event);
+    let calls = |namespace: &str, task: &Task| context.rights.calls(namespace, task);
+    let mut tasks = context.index.secret_event(namespace, event, calls);
     if listed {
         tasks.extend(context.rights.wanted_by(namespace).into_iter().map(Task::License));
     }

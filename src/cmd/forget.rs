@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, path::PathBuf, process::ExitCode};
 
-use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, core::DeserializeGuard};
+use kube::{Api, Client, Resource, ResourceExt as _, core::DeserializeGuard};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         self, Exit, Failure,
         describe::{BAD, GOOD, styled},
         edge::Machine,
-        eprint, print,
+        eprint, list, print,
     },
     domain::{
         license::{Holder, Key},
@@ -26,9 +26,6 @@ use crate::{
         forget_person::{Declared, ForgetError, forget_person},
     },
 };
-
-/// How many objects are read at once.
-const PAGE: u32 = 500;
 
 /// Erases a person who holds nothing any more from the ledger. What was done stays in the audit, by nobody.
 #[derive(Debug, clap::Args)]
@@ -140,23 +137,17 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
-    let mut found = Vec::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&params).await.map_err(|error| {
-            format!("cannot see whether the person is declared in the cluster: {}", cmd::with_causes(&error))
-        })?;
-        let next = page.metadata.continue_.clone().filter(|next| !next.is_empty());
-        for object in page {
-            let place = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
-            found.push(object.0.map_err(|_| {
-                let kind = K::kind(&());
-                format!("{kind} {place} cannot be read, so nobody knows whom it names: correct it first")
-            })?);
-        }
-        let Some(next) = next else { return Ok(found) };
-        params = params.continue_token(&next);
-    }
+    let listed = list::all(&api, "").await.map_err(|error| {
+        format!("cannot see whether the person is declared in the cluster: {}", cmd::with_causes(&error))
+    })?;
+    let read = listed.into_iter().map(|object| {
+        let place = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+        object.0.map_err(|_| {
+            let kind = K::kind(&());
+            format!("{kind} {place} cannot be read, so nobody knows whom it names: correct it first").into()
+        })
+    });
+    read.collect()
 }
 
 /// Whether this is the person.

@@ -16,12 +16,14 @@ mod forget;
 mod inspect;
 mod keygen;
 mod ledger;
+mod list;
 mod refusal;
 mod revoke_key;
 mod run;
 mod secret;
 mod sign_keys;
 mod source;
+mod uninstall;
 mod verify;
 
 use std::{io::Write as _, process::ExitCode};
@@ -91,6 +93,8 @@ enum Command {
     RevokeKey(revoke_key::Args),
     /// Back up, restore or rebuild the ledger.
     Ledger(ledger::Args),
+    /// Lift Usher's finalizers, so that nothing waits for it when it is gone.
+    Uninstall(uninstall::Args),
     /// Print a script that completes the command line.
     Completion(completion::Args),
 }
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::SignKeys(args) => sign_keys::run(&args),
         Command::RevokeKey(args) => revoke_key::run(&args),
         Command::Ledger(args) => ledger::run(args),
+        Command::Uninstall(args) => uninstall::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     done.unwrap_or_else(|failure| {

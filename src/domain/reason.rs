@@ -81,7 +81,7 @@ reasons! {
     KeyMissing,
     /// A key of this Authority is not the one that it once made, or cannot be read.
     KeyChanged,
-    /// Usher has no rights on Secrets in the namespace.
+    /// Usher has no rights on Secrets in the namespace, or in one that is to have a copy, or that one is not there.
     NamespaceNotGranted,
     /// `editionRef` names no Edition that can be read.
     EditionNotFound,

@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod authorities;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lead;
@@ -38,6 +40,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, a_refused_change_leaves_nothing_behind).await;
     run(&open, a_secret_name_belongs_to_the_first_who_claims_it).await;
     run(&open, a_secret_is_settled_only_after_it_was_released).await;
+    run(&open, copies::a_copy_is_claimed_and_released_like_the_secret_that_it_is_of).await;
     run(&open, a_reissued_document_takes_the_place_of_the_former).await;
     run(&open, a_license_made_again_is_another_license).await;
     run(&open, every_commit_is_one_link_of_the_audit).await;

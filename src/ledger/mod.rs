@@ -9,8 +9,11 @@ pub mod audit;
 mod authorities;
 #[cfg(test)]
 pub mod conformance;
+mod copies;
 pub mod sqlite;
 mod trail;
+
+pub use copies::{Copies, CopyClaim};
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -47,10 +50,12 @@ pub struct Facts {
     pub cooling: Vec<Freed>,
     /// The current documents.
     pub documents: Vec<Document>,
-    /// The Secrets that are, or were, this License's.
+    /// The Secrets that are, or were, this License's, in its own namespace.
     pub secrets: Vec<SecretClaim>,
     /// Its activation keys that were made: the hash of each, by its name.
     pub keys: BTreeMap<String, String>,
+    /// Copies of its Secret, in other namespaces.
+    pub copies: Vec<CopyClaim>,
 }
 
 /// What the ledger keeps of a License to enforce it.
@@ -155,6 +160,8 @@ pub struct Change {
     pub settle: Vec<String>,
     /// Activation keys that were made, each instead of the former one of its name: name, hash. Those whose names the terms do not have end with these.
     pub keys: Vec<(String, String)>,
+    /// What is done about copies.
+    pub copies: Copies,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
     /// The facts were lost or old, and with this change are true again: documents are not new but found again.
@@ -186,6 +193,7 @@ impl Change {
             release: Vec::new(),
             settle: Vec::new(),
             keys: Vec::new(),
+            copies: Copies::default(),
             forget: false,
             recover: false,
             at,
@@ -196,8 +204,21 @@ impl Change {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { free, cool, cooled, moved, bind, issue, withdraw, claim, release, settle, keys, .. } =
-            self;
+        let Self {
+            free,
+            cool,
+            cooled,
+            moved,
+            bind,
+            issue,
+            withdraw,
+            claim,
+            release,
+            settle,
+            keys,
+            copies,
+            ..
+        } = self;
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
@@ -213,6 +234,7 @@ impl Change {
             && release.is_empty()
             && settle.is_empty()
             && keys.is_empty()
+            && copies.is_empty()
     }
 }
 
@@ -282,6 +304,6 @@ pub trait Ledger: Audit + Authorities {
     ) -> impl Future<Output = Result<BTreeMap<String, u32>, Unavailable>> + Send;
 
     /// Commits one change and its audit entries. Returns the names of the wanted Secrets that belong to somebody
-    /// else; the rest of the change is committed.
+    /// else, those of copies as `namespace/name`; the rest of the change is committed.
     fn commit(&self, change: &Change) -> impl Future<Output = Result<Vec<String>, CommitError>> + Send;
 }

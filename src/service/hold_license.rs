@@ -12,22 +12,14 @@ use crate::{
         allocation::{Standing, Why},
         license::{License, Seat, Uid},
     },
-    ledger::{Ledger, Unavailable},
+    ledger::Facts,
     service::reconcile_license::Outcome,
 };
 
-/// How `license` and its `seats` stand.
-///
-/// # Errors
-/// When the ledger is away.
-pub async fn hold_license(
-    ledger: &impl Ledger,
-    license: &License,
-    seats: &[Seat],
-    now: Timestamp,
-) -> Result<Outcome, Unavailable> {
-    let all = ledger.facts(&license.key).await?;
-    let facts = all.into_iter().find(|facts| facts.license == license.uid);
+/// How `license` and its `seats` stand by `facts`.
+#[must_use]
+pub fn hold_license(facts: &[Facts], license: &License, seats: &[Seat], now: Timestamp) -> Outcome {
+    let facts = facts.iter().find(|facts| facts.license == license.uid).cloned();
     let (bindings, documents) = facts.map(|facts| (facts.bindings, facts.documents)).unwrap_or_default();
     let bound: BTreeSet<Uid> = bindings.into_iter().map(|binding| binding.seat).collect();
     let standing = |seat: &Seat| {
@@ -37,11 +29,11 @@ pub async fn hold_license(
             if holds { Standing::Bound } else { Standing::Waiting { position: 0, why: Why::NoFreeSeat } },
         )
     };
-    Ok(Outcome {
+    Outcome {
         phase: Some(license.phase(now)),
         standings: seats.iter().map(standing).collect(),
         documents: documents.into_iter().map(|document| (document.subject.clone(), document)).collect(),
         next_look: license.next_phase(now),
         ..Outcome::default()
-    })
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod activation_keys;
 mod adopt_keys;
+pub mod copy_license;
 pub mod edge;
 pub mod establish_authority;
 pub mod forget_person;

@@ -342,6 +342,7 @@ mod tests {
             cooling: Vec::new(),
             documents: vec![old],
             secrets: Vec::new(),
+            copies: Vec::new(),
             keys: BTreeMap::new(),
         };
         let (bound, change) =

@@ -85,8 +85,12 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
             "Service usher",
             "Service usher-ops",
             "ServiceAccount usher",
+            "ValidatingAdmissionPolicy usher-finalizer",
+            "ValidatingAdmissionPolicy usher-spec",
             "ValidatingAdmissionPolicy usher-status",
             "ValidatingAdmissionPolicy usher-use",
+            "ValidatingAdmissionPolicyBinding usher-finalizer",
+            "ValidatingAdmissionPolicyBinding usher-spec",
             "ValidatingAdmissionPolicyBinding usher-status",
             "ValidatingAdmissionPolicyBinding usher-use",
         ]

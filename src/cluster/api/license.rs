@@ -212,6 +212,10 @@ impl JsonSchema for Instant {
 pub struct SecretSpec {
     /// The Secret's name; `<license>-license` if not given. Usher makes it, and touches no Secret that it did not make.
     pub name: Label,
+    /// Other namespaces that get a copy of it, of the same name; at most 32. Whoever owns one lets Usher in first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces: Vec<Label>,
 }
 
 /// What Usher says of a License.

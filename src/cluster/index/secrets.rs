@@ -38,12 +38,21 @@ impl Index {
         self.read(|s| s.secrets_of(namespace).is_some_and(|shelf| shelf.complete))
     }
 
-    /// One of our Secrets came, changed or went, or all of `scope` are listed.
-    pub fn secret_event(&self, scope: &str, event: Event<Slim<Secret>>) -> BTreeSet<Task> {
+    /// One of our Secrets came, changed or went, or all of `scope` are listed. `calls` says whether a Secret in a namespace may
+    /// call for a look.
+    pub fn secret_event(
+        &self,
+        scope: &str,
+        event: Event<Slim<Secret>>,
+        calls: impl Fn(&str, &Task) -> bool,
+    ) -> BTreeSet<Task> {
         let mut tasks = BTreeSet::new();
         self.write(|s| {
             if let Some(shelf) = s.secrets.get_mut(scope) {
-                shelf.event(event, |secret| tasks.extend(secret.task.clone()));
+                let namespace = |secret: &Slim<Secret>| secret.key().namespace;
+                shelf.event(event, |secret| {
+                    tasks.extend(secret.task.clone().filter(|task| calls(&namespace(secret), task)));
+                });
             }
         });
         tasks

@@ -12,6 +12,11 @@ fn secret(uid: &str, version: u64) -> Slim<Secret> {
     Slim::new(&secret.metadata, labels::license_of(&secret.metadata), version.to_string())
 }
 
+/// What comes of a Secret that may call for any look.
+fn put(index: &Index, scope: &str, event: Event<Slim<Secret>>) -> BTreeSet<Task> {
+    index.secret_event(scope, event, |_, _| true)
+}
+
 fn index() -> Index {
     let index = Index::default();
     index.open_secrets(EVERYWHERE);
@@ -30,24 +35,21 @@ fn is(uid: &str, digest: &str) -> Option<(String, String)> {
 fn what_we_wrote_counts_until_the_watch_brings_something_newer() {
     let index = index();
     index.note_secret(secret("a", 5));
+    assert!(put(&index, EVERYWHERE, Event::Apply(secret("a", 4))).is_empty(), "older than what we wrote");
     assert!(
-        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 4))).is_empty(),
-        "older than what we wrote"
-    );
-    assert!(
-        index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5))).is_empty(),
+        put(&index, EVERYWHERE, Event::Apply(secret("a", 5))).is_empty(),
         "our own write calls for no look"
     );
     assert_eq!(there(&index), is("a", "5"));
-    assert_eq!(index.secret_event(EVERYWHERE, Event::Apply(secret("a", 6))).len(), 1);
+    assert_eq!(put(&index, EVERYWHERE, Event::Apply(secret("a", 6))).len(), 1);
     assert_eq!(there(&index), is("a", "6"));
 }
 
 #[test]
 fn what_was_deleted_before_our_reply_came_does_not_come_back() {
     let index = index();
-    index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-    index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
+    put(&index, EVERYWHERE, Event::Apply(secret("a", 5)));
+    put(&index, EVERYWHERE, Event::Delete(secret("a", 7)));
     index.note_secret(secret("a", 6));
     assert_eq!(there(&index), None);
 }
@@ -56,45 +58,45 @@ fn what_was_deleted_before_our_reply_came_does_not_come_back() {
 fn a_namesake_takes_the_place_and_the_late_end_of_the_former_does_not_touch_it() {
     let index = index();
     index.note_secret(secret("b", 8));
-    index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-    index.secret_event(EVERYWHERE, Event::Delete(secret("a", 7)));
+    put(&index, EVERYWHERE, Event::Apply(secret("a", 5)));
+    put(&index, EVERYWHERE, Event::Delete(secret("a", 7)));
     assert_eq!(there(&index), is("b", "8"));
 }
 
 #[test]
 fn what_a_list_does_not_bring_is_gone_but_what_we_wrote_meanwhile_stays() {
     let index = index();
-    index.secret_event(EVERYWHERE, Event::Apply(secret("a", 5)));
-    index.secret_event(EVERYWHERE, Event::Init);
-    assert_eq!(index.secret_event(EVERYWHERE, Event::InitDone).len(), 1);
+    put(&index, EVERYWHERE, Event::Apply(secret("a", 5)));
+    put(&index, EVERYWHERE, Event::Init);
+    assert_eq!(put(&index, EVERYWHERE, Event::InitDone).len(), 1);
     assert_eq!(there(&index), None);
-    index.secret_event(EVERYWHERE, Event::Init);
+    put(&index, EVERYWHERE, Event::Init);
     index.note_secret(secret("b", 8));
-    index.secret_event(EVERYWHERE, Event::InitDone);
+    put(&index, EVERYWHERE, Event::InitDone);
     assert_eq!(there(&index), is("b", "8"));
 }
 
 #[test]
 fn after_etcd_was_restored_a_list_takes_the_place_of_what_was_there_though_its_versions_are_lower() {
     let index = index();
-    index.secret_event(EVERYWHERE, Event::Apply(secret("a", 50)));
-    index.secret_event(EVERYWHERE, Event::Init);
-    assert_eq!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 20))).len(), 1);
-    index.secret_event(EVERYWHERE, Event::InitDone);
+    put(&index, EVERYWHERE, Event::Apply(secret("a", 50)));
+    put(&index, EVERYWHERE, Event::Init);
+    assert_eq!(put(&index, EVERYWHERE, Event::InitApply(secret("a", 20))).len(), 1);
+    put(&index, EVERYWHERE, Event::InitDone);
     assert_eq!(there(&index), is("a", "20"));
     index.note_secret(secret("a", 21));
     assert_eq!(there(&index), is("a", "21"), "what we wrote since then counts");
 
     // A list that began before we wrote does not know of it.
-    index.secret_event(EVERYWHERE, Event::Init);
+    put(&index, EVERYWHERE, Event::Init);
     index.note_secret(secret("a", 30));
-    assert!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 25))).is_empty());
-    index.secret_event(EVERYWHERE, Event::InitDone);
+    assert!(put(&index, EVERYWHERE, Event::InitApply(secret("a", 25))).is_empty());
+    put(&index, EVERYWHERE, Event::InitDone);
     assert_eq!(there(&index), is("a", "30"));
     // And one that brings nothing new calls for no look.
-    index.secret_event(EVERYWHERE, Event::Init);
-    assert!(index.secret_event(EVERYWHERE, Event::InitApply(secret("a", 30))).is_empty());
-    assert!(index.secret_event(EVERYWHERE, Event::InitDone).is_empty());
+    put(&index, EVERYWHERE, Event::Init);
+    assert!(put(&index, EVERYWHERE, Event::InitApply(secret("a", 30))).is_empty());
+    assert!(put(&index, EVERYWHERE, Event::InitDone).is_empty());
 }
 
 #[test]
@@ -102,16 +104,16 @@ fn a_namespace_that_is_not_listed_is_not_known_however_much_of_another_is() {
     let index = Index::default();
     index.open_secrets("design");
     index.open_secrets("farm");
-    index.secret_event("design", Event::InitDone);
+    put(&index, "design", Event::InitDone);
     assert!(index.secrets_are_listed("design") && !index.secrets_are_listed("farm"));
-    index.secret_event("design", Event::Apply(secret("a", 5)));
+    put(&index, "design", Event::Apply(secret("a", 5)));
     // A list of another namespace says nothing of this one.
-    index.secret_event("farm", Event::Init);
-    index.secret_event("farm", Event::InitDone);
+    put(&index, "farm", Event::Init);
+    put(&index, "farm", Event::InitDone);
     assert_eq!(there(&index), is("a", "5"));
     index.close_secrets("design");
     assert_eq!((there(&index), index.secrets_are_listed("design")), (None, false));
-    assert!(index.secret_event("design", Event::Apply(secret("a", 6))).is_empty(), "of a watch that ended");
+    assert!(put(&index, "design", Event::Apply(secret("a", 6))).is_empty(), "of a watch that ended");
     index.note_secret(secret("a", 7));
     assert_eq!(there(&index), None);
 }

@@ -16,6 +16,7 @@
 //! stops nothing else; see [`troubles`] for what becomes of it.
 
 mod apply;
+mod copies;
 mod effective;
 mod gather;
 mod recover;
@@ -34,16 +35,19 @@ use crate::{
         queue::{Done, Task},
     },
     domain::license::Key,
-    ledger::{CommitError, Ledger, Unavailable},
+    ledger::{CommitError, Facts, Ledger, Unavailable},
     service::{
         hold_license::hold_license,
         reconcile_license::{AT_MOST, Outcome, ReconcileError, Wanted, reconcile_license, settle},
     },
 };
 
+use copies::Copied;
 use recover::{Recovered, recover};
 use troubles::Troubles;
 use validate::Validated;
+
+pub(crate) use copies::FINALIZER;
 
 /// Why a look failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +89,8 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
     let gathered = gather::gather(context, key);
-    let known = gathered.license.is_some() || !context.ledger.facts(key).await?.is_empty();
-    context.want(key, &known.then(|| key.namespace.clone()).into_iter().collect());
+    let facts = context.ledger.facts(key).await?;
+    context.want(key, &copies::namespaces(&gathered, &facts));
     let validated = match validate::validate(&gathered) {
         Validated::Wait => return Ok(Done::Rest),
         Validated::Unreadable(because) => {
@@ -96,83 +100,40 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         Validated::Gone => None,
         Validated::Wanted(wanted) => Some(wanted),
     };
+    let (mut troubles, now) = (Troubles::default(), context.edge.now());
     if let Some(validated) = &validated
-        && let Recovered::Not(because) = recover(context, &gathered, validated).await?
+        && let Some(done) = recovered(context, &gathered, validated, &facts).await?
     {
-        if let Some(because) = because {
-            apply::stalled(context, &gathered, &because).await?;
-        }
-        return Ok(Done::Rest);
+        return Ok(done);
     }
-    let mut troubles = Troubles::default();
-    let now = context.edge.now();
+    let uid = validated.as_ref().map(|validated| &validated.license.uid);
+    if copies::withdraw(context, &gathered, &facts, uid, &mut troubles, now).await? {
+        return Ok(Done::Again);
+    }
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
         (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
         (Access::Refused, Some(validated)) => {
-            return held(context, &gathered, validated, troubles, now).await;
+            let outcome = hold_license(&facts, &validated.license, &validated.seats.seats, now);
+            return show(context, &gathered, validated, &outcome, troubles, now).await;
         }
         (Access::Unknown | Access::Refused, None) => {
             apply::orphans(context, &gathered, &mut troubles, now).await;
             return troubles.end(now, None);
         }
     }
-    if let Some(missing) = validated.as_ref().map(|valid| &valid.seats.missing).filter(|m| !m.is_empty()) {
-        if ends(context, key).await? {
-            return Ok(Done::Rest);
-        }
-        if apply::make_seats(context, key, missing, &mut troubles).await {
-            return Ok(Done::Again);
-        }
+    if let Some(validated) = &validated
+        && let Some(done) = make_seats(context, key, validated, &mut troubles).await?
+    {
+        return Ok(done);
     }
-    let wanted = validated.as_ref().map(|validated| Wanted {
-        license: &validated.license,
-        seats: &validated.seats.seats,
-        unreadable: &gathered.unreadable_seats,
-        signer: validated.keys.as_deref(),
-        may_grant: validated.signer.is_ok(),
-    });
-    let entropy = context.edge.entropy();
-    let outcome = reconcile_license(&context.ledger, key, wanted, AT_MOST, now, entropy).await?;
-    if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
-        info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
-    }
-    if outcome.bound.len() + outcome.freed.len() > 0 {
-        context.binding_changed.notify_one();
-    }
-    context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
-
-    if let Some(validated) = &validated {
-        // Whoever had one seat too many of the product has not now.
-        if !outcome.freed.is_empty() {
-            let beside = context.index.licenses_beside(key, validated.license.product.as_str());
-            context.push(beside.into_iter().map(Task::License));
-        }
-        apply::tell_losers(context, &gathered, &validated.license, &outcome).await;
-    }
-    if !outcome.removals.is_empty() {
-        let gone = if gathered.access == Access::Open && !ends(context, key).await? {
-            apply::removals(context, key, &outcome, &mut troubles).await
-        } else {
-            // What lies in a namespace that goes, goes with it.
-            outcome.removals.iter().take(AT_MOST).cloned().collect()
-        };
-        settle(&context.ledger, key, &gone, context.edge.now()).await?;
-        if !gone.is_empty() {
-            // Names have come free, and the last of a former License can be forgotten.
-            return Ok(Done::Again);
-        }
+    let outcome = decide(context, &gathered, &facts, validated.as_deref(), now).await?;
+    if remove(context, &gathered, &outcome, &mut troubles).await? {
+        // Names have come free, and the last of a former License can be forgotten.
+        return Ok(Done::Again);
     }
     let Some(validated) = validated else {
-        let unwanted = validate::made_for_nobody(&gathered);
-        if apply::remove_seats(context, &key.namespace, &unwanted, &mut troubles).await || outcome.more {
-            return Ok(Done::Again);
-        }
-        if gathered.access == Access::Open {
-            apply::strays(context, &gathered, &outcome, &mut troubles).await;
-        }
-        apply::orphans(context, &gathered, &mut troubles, now).await;
-        return troubles.end(now, None);
+        return gone(context, &gathered, &outcome, troubles, now).await;
     };
     // What was signed before and is missing was removed by hand, or goes with its namespace.
     if outcome.signed == 0 && apply::is_missing(context, &validated, &outcome) && ends(context, key).await? {
@@ -185,6 +146,117 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         return Ok(Done::Again);
     }
     show(context, &gathered, &validated, &outcome, troubles, now).await
+}
+
+/// Sees to it that the facts are true. Returns how the look ends if they were not.
+async fn recovered<L: Ledger>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    validated: &validate::Valid,
+    facts: &[Facts],
+) -> Result<Option<Done>, Error> {
+    Ok(match recover(context, gathered, validated, facts).await? {
+        Recovered::True => None,
+        Recovered::Now => Some(Done::Again),
+        Recovered::Not(because) => {
+            if let Some(because) = because {
+                apply::stalled(context, gathered, &because).await?;
+            }
+            Some(Done::Rest)
+        }
+    })
+}
+
+/// Makes the Seats that are missing for assigned users. Returns how the look ends if there were any.
+async fn make_seats<L>(
+    context: &Context<L>,
+    key: &Key,
+    validated: &validate::Valid,
+    troubles: &mut Troubles,
+) -> Result<Option<Done>, Error> {
+    let missing = &validated.seats.missing;
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    if ends(context, key).await? {
+        return Ok(Some(Done::Rest));
+    }
+    Ok(apply::make_seats(context, key, missing, troubles).await.then_some(Done::Again))
+}
+
+/// Decides upon `facts`, commits, and tells those whom nothing else will tell.
+async fn decide<L: Ledger>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    facts: &[Facts],
+    validated: Option<&validate::Valid>,
+    now: Timestamp,
+) -> Result<Outcome, Error> {
+    let wanted = validated.map(|validated| Wanted {
+        license: &validated.license,
+        seats: &validated.seats.seats,
+        unreadable: &gathered.unreadable_seats,
+        signer: validated.keys.as_deref(),
+        may_grant: validated.signer.is_ok(),
+    });
+    let (key, entropy) = (&gathered.key, context.edge.entropy());
+    let outcome = reconcile_license(&context.ledger, key, facts, wanted, AT_MOST, now, entropy).await?;
+    if outcome.signed + outcome.bound.len() + outcome.freed.len() > 0 {
+        info!(signed = outcome.signed, bound = outcome.bound.len(), freed = outcome.freed.len(), "committed");
+    }
+    if outcome.bound.len() + outcome.freed.len() > 0 {
+        context.binding_changed.notify_one();
+    }
+    context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
+    if let Some(validated) = validated {
+        // Whoever had one seat too many of the product has not now.
+        if !outcome.freed.is_empty() {
+            let beside = context.index.licenses_beside(key, validated.license.product.as_str());
+            context.push(beside.into_iter().map(Task::License));
+        }
+        apply::tell_losers(context, gathered, &validated.license, &outcome).await;
+    }
+    Ok(outcome)
+}
+
+/// Removes the Secrets of those who lost. Returns whether any is gone.
+async fn remove<L: Ledger>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    outcome: &Outcome,
+    troubles: &mut Troubles,
+) -> Result<bool, Error> {
+    if outcome.removals.is_empty() {
+        return Ok(false);
+    }
+    let key = &gathered.key;
+    let gone = if gathered.access == Access::Open && !ends(context, key).await? {
+        apply::removals(context, key, outcome, troubles).await
+    } else {
+        // What lies in a namespace that goes, goes with it.
+        outcome.removals.iter().take(AT_MOST).cloned().collect()
+    };
+    settle(&context.ledger, key, &gone, context.edge.now()).await?;
+    Ok(!gone.is_empty())
+}
+
+/// There is no License: the Seats that were made under it go, and whoever names it is told.
+async fn gone<L>(
+    context: &Context<L>,
+    gathered: &gather::Gathered,
+    outcome: &Outcome,
+    mut troubles: Troubles,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let unwanted = validate::made_for_nobody(gathered);
+    if apply::remove_seats(context, &gathered.key.namespace, &unwanted, &mut troubles).await || outcome.more {
+        return Ok(Done::Again);
+    }
+    if gathered.access == Access::Open {
+        apply::strays(context, gathered, outcome, &mut troubles).await;
+    }
+    apply::orphans(context, gathered, &mut troubles, now).await;
+    troubles.end(now, None)
 }
 
 /// Removals are made: losses, then Secrets, then gains, then what speaks of all of them.
@@ -208,6 +280,13 @@ async fn show<L: Ledger>(
         return Ok(Done::Again);
     }
     apply::assignments(context, gathered, validated, outcome, &mut troubles, now).await;
+    if gathered.access == Access::Open {
+        match copies::show(context, gathered, &validated.license, outcome, &mut troubles, now).await? {
+            Copied::Done => {}
+            Copied::Finalized => return Ok(Done::Again),
+            Copied::Unknown => return troubles.end(now, outcome.next_look),
+        }
+    }
     apply::license(context, gathered, validated, outcome, &mut troubles, now).await;
     troubles.end(now, outcome.next_look)
 }
@@ -215,16 +294,4 @@ async fn show<L: Ledger>(
 async fn ends<L>(context: &Context<L>, key: &Key) -> Result<bool, Error> {
     let ending = namespace::is_ending(context, &key.namespace).await;
     ending.map_err(|source| Error::Cluster { doing: "reading a namespace", source })
-}
-
-/// Secrets are out of reach: everything is shown as it stands, and nothing is decided.
-async fn held<L: Ledger>(
-    context: &Context<L>,
-    gathered: &gather::Gathered,
-    validated: &validate::Valid,
-    troubles: Troubles,
-    now: Timestamp,
-) -> Result<Done, Error> {
-    let outcome = hold_license(&context.ledger, &validated.license, &validated.seats.seats, now).await?;
-    show(context, gathered, validated, &outcome, troubles, now).await
 }

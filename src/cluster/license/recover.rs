@@ -30,6 +30,8 @@ const PAGE: u32 = 200;
 pub(super) enum Recovered {
     /// They are true.
     True,
+    /// They are true now, and others than those that were read.
+    Now,
     /// They cannot be made true yet, and until then all is left as it is: nobody signs, or Secrets are out of reach.
     Not(Option<Because>),
 }
@@ -39,13 +41,15 @@ pub(super) async fn recover<L: Ledger>(
     context: &Context<L>,
     gathered: &Gathered,
     validated: &validate::Valid,
+    facts: &[Facts],
 ) -> Result<Recovered, Error> {
     let uid = &validated.license.uid;
     if context.is_true(uid) {
         return Ok(Recovered::True);
     }
-    let facts = context.ledger.facts(&gathered.key).await?.into_iter().find(|facts| facts.license == *uid);
-    if is_old(context, gathered, facts.as_ref()) {
+    let facts = facts.iter().find(|facts| facts.license == *uid);
+    let is_old = is_old(context, gathered, facts);
+    if is_old {
         let signer = match (&validated.keys, gathered.access) {
             (Some(keys), Access::Open) => keys,
             (None, _) => return Ok(Recovered::Not(validated.signer.as_ref().err().cloned())),
@@ -62,7 +66,7 @@ pub(super) async fn recover<L: Ledger>(
             unreadable: &gathered.unreadable_seats,
             signer,
             found: &found,
-            facts: facts.as_ref(),
+            facts,
             elsewhere: &elsewhere,
         };
         let (now, entropy) = (context.edge.now(), context.edge.entropy());
@@ -71,7 +75,7 @@ pub(super) async fn recover<L: Ledger>(
         context.binding_changed.notify_one();
     }
     context.note_true(uid);
-    Ok(Recovered::True)
+    Ok(if is_old { Recovered::Now } else { Recovered::True })
 }
 
 /// Whether the ledger may know less of the License than there is.
@@ -86,10 +90,11 @@ fn is_old<L>(context: &Context<L>, gathered: &Gathered, facts: Option<&Facts>) -
     }
 }
 
-/// The Secrets that bear the License's label. The index has no content, so they are read.
+/// The Secrets that bear the License's label, copies of other Licenses' left out. The index has no content, so they are read.
 async fn secrets<L>(context: &Context<L>, key: &Key) -> Result<Vec<Found>, Error> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
-    let selector = format!("{},{}={}", labels::selector(), labels::LICENSE, key.name);
+    let (license, of_others) = (labels::LICENSE, labels::LICENSE_NAMESPACE);
+    let selector = format!("{},{license}={},!{of_others}", labels::selector(), key.name);
     let mut params = ListParams::default().labels(&selector).limit(PAGE);
     let mut found = Vec::new();
     loop {

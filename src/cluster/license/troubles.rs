@@ -27,6 +27,8 @@ pub(super) struct Troubles {
     pub(super) withheld: BTreeMap<Uid, Withheld>,
     /// Why nobody new is shown, where people can do something about it.
     pub(super) held_back: Option<Because>,
+    /// Why a copy of the License's Secret is not as it should be.
+    pub(super) copy: Option<Because>,
     /// Those whose Secret may or may not hold their document.
     pub(super) unsure: BTreeSet<Uid>,
     holds_back: bool,
@@ -57,6 +59,17 @@ impl Troubles {
             self.refused = true;
             self.held_back.get_or_insert(because);
         }
+    }
+
+    /// A copy is not as it should be. The first such is told; nobody tells us when what is in its way goes, unless `told`.
+    pub(super) fn hinder_copy(&mut self, because: Because, told: bool) {
+        self.refused |= !told;
+        self.copy.get_or_insert(because);
+    }
+
+    /// Whether something failed that is to be tried again.
+    pub(super) fn have_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// Whether nobody new may be shown.

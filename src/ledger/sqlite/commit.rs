@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use crate::ledger::{
     Change, CommitError, Unavailable,
     audit::{self, Entry, Link},
-    sqlite::{Sqlite, authorities, keys},
+    sqlite::{Sqlite, authorities, claims, keys},
 };
 
 pub(super) fn failed(source: sqlx::Error) -> CommitError {
@@ -32,7 +32,8 @@ pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<Stri
     check_limit(connection, change).await?;
     check_max_per_user(connection, change).await?;
     documents(connection, change).await?;
-    let refused = secrets(connection, change).await?;
+    let mut refused = claims::secrets(connection, change).await?;
+    refused.extend(claims::copies(connection, change).await?);
     if change.forget {
         keys::forget(connection, &change.license).await?;
         sqlx::query("DELETE FROM licenses WHERE uid = $1")
@@ -272,47 +273,6 @@ async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result
         .map_err(conflict_or_failed)?;
     }
     Ok(())
-}
-
-/// Settles, releases, then claims. Returns the names that are somebody else's.
-async fn secrets(connection: &mut SqliteConnection, change: &Change) -> Result<Vec<String>, CommitError> {
-    for name in &change.settle {
-        sqlx::query("DELETE FROM secrets WHERE namespace = $1 AND name = $2 AND license = $3 AND removing")
-            .bind(&change.key.namespace)
-            .bind(name)
-            .bind(&change.license.0)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
-    }
-    for name in &change.release {
-        sqlx::query("UPDATE secrets SET removing = TRUE WHERE namespace = $1 AND name = $2 AND license = $3")
-            .bind(&change.key.namespace)
-            .bind(name)
-            .bind(&change.license.0)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
-    }
-    let mut refused = Vec::new();
-    for (name, subject) in &change.claim {
-        let claimed = sqlx::query(
-            "INSERT INTO secrets (namespace, name, subject, license, removing) VALUES ($1, $2, $3, $4, FALSE)
-             ON CONFLICT (namespace, name) DO UPDATE SET removing = FALSE
-             WHERE subject = excluded.subject AND license = excluded.license",
-        )
-        .bind(&change.key.namespace)
-        .bind(name)
-        .bind(&subject.0)
-        .bind(&change.license.0)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
-        if claimed.rows_affected() == 0 {
-            refused.push(name.clone());
-        }
-    }
-    Ok(refused)
 }
 
 /// Appends the link of this commit; a commit that tells nothing has none.

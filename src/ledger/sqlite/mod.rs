@@ -9,6 +9,7 @@ mod audit;
 mod authorities;
 pub mod backup;
 mod beside;
+mod claims;
 mod commit;
 mod files;
 mod keys;
@@ -38,7 +39,9 @@ use crate::{
         license::{Key, Uid},
         witness::{Head, Loss, Witness},
     },
-    ledger::{Change, CommitError, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable},
+    ledger::{
+        Change, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
+    },
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
@@ -223,18 +226,31 @@ impl Sqlite {
             .try_map(|row: SqliteRow| document(&row))
             .fetch_all(&mut *connection)
             .await?;
-        let secrets =
-            sqlx::query("SELECT name, subject, removing FROM secrets WHERE license = $1 ORDER BY name")
-                .bind(&license)
-                .try_map(|row: SqliteRow| {
-                    Ok(SecretClaim {
-                        name: row.try_get(0)?,
-                        subject: Uid(row.try_get(1)?),
-                        removing: row.try_get(2)?,
-                    })
-                })
-                .fetch_all(&mut *connection)
-                .await?;
+        let secrets = sqlx::query(
+            "SELECT s.name, s.subject, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
+             WHERE s.license = $1 AND s.namespace = l.namespace ORDER BY s.name",
+        )
+        .bind(&license)
+        .try_map(|row: SqliteRow| {
+            Ok(SecretClaim {
+                name: row.try_get(0)?,
+                subject: Uid(row.try_get(1)?),
+                removing: row.try_get(2)?,
+            })
+        })
+        .fetch_all(&mut *connection)
+        .await?;
+        let copies = sqlx::query(
+            "SELECT s.namespace, s.name, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
+             WHERE s.license = $1 AND s.namespace <> l.namespace ORDER BY s.namespace, s.name",
+        )
+        .bind(&license)
+        .try_map(|row: SqliteRow| {
+            let secret = Key { namespace: row.try_get(0)?, name: row.try_get(1)? };
+            Ok(CopyClaim { secret, removing: row.try_get(2)? })
+        })
+        .fetch_all(&mut *connection)
+        .await?;
         let keys = sqlx::query_as("SELECT name, hash FROM activation_keys WHERE license = $1")
             .bind(&license)
             .fetch_all(&mut *connection)
@@ -250,6 +266,7 @@ impl Sqlite {
             documents,
             secrets,
             keys: keys.into_iter().collect(),
+            copies,
         })
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         reason::Because,
     },
     keys::Signer,
-    ledger::{Change, CommitError, Document, Facts, Ledger, SecretClaim, Unavailable},
+    ledger::{Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable},
 };
 
 pub use decide::terms;
@@ -58,6 +58,10 @@ pub struct Outcome {
     pub documents: BTreeMap<Uid, Document>,
     /// The Secrets to remove, before anything is added.
     pub removals: Vec<Removal>,
+    /// Copies of the License's Secret, as claimed.
+    pub copies: Vec<CopyClaim>,
+    /// The License's version after this look.
+    pub version: i64,
     /// Those whose wanted Secret belongs to another License or Seat.
     pub taken: BTreeSet<Uid>,
     /// Why the License does not grant although it might, if only an edit can help.
@@ -125,13 +129,14 @@ pub fn seat_secret(seat: &str) -> String {
     format!("{seat}{SEAT_SUFFIX}")
 }
 
-/// Looks at the License `key`, commits what follows, and says what to show.
+/// Looks at the License `key`, of which `facts` are all that the ledger knows, commits what follows, and says what to show.
 ///
 /// # Errors
 /// When the ledger is away or somebody else was faster: look again.
 pub async fn reconcile_license(
     ledger: &impl Ledger,
     key: &Key,
+    facts: &[Facts],
     wanted: Option<Wanted<'_>>,
     at_most: usize,
     now: Timestamp,
@@ -140,11 +145,11 @@ pub async fn reconcile_license(
     let mut outcome = Outcome::default();
     let current = wanted.map(|wanted| wanted.license.uid.clone());
     let mut facts_of_current = None;
-    for facts in ledger.facts(key).await? {
+    for facts in facts {
         if Some(&facts.license) == current.as_ref() {
             facts_of_current = Some(facts);
         } else {
-            let (change, more) = emptied(key, &facts, at_most, now, entropy);
+            let (change, more) = emptied(key, facts, at_most, now, entropy);
             outcome.more |= more;
             outcome.freed.extend(change.free.iter().cloned());
             commit(ledger, &change, &facts.secrets, &mut outcome).await?;
@@ -159,13 +164,14 @@ pub async fn reconcile_license(
             }
             None => None,
         };
-        let known = Known { facts: facts_of_current.as_ref(), elsewhere: elsewhere.as_ref() };
+        let known = Known { facts: facts_of_current, elsewhere: elsewhere.as_ref() };
         let (change, decided) = decide::decide(wanted, known, at_most, now, entropy)?;
-        let secrets = facts_of_current.map(|facts| facts.secrets).unwrap_or_default();
+        let secrets = facts_of_current.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
         let former = std::mem::replace(&mut outcome, decided);
         outcome.removals = former.removals;
         outcome.freed.extend(former.freed);
-        commit(ledger, &change, &secrets, &mut outcome).await?;
+        outcome.copies = facts_of_current.map(|facts| facts.copies.clone()).unwrap_or_default();
+        outcome.version = commit(ledger, &change, secrets, &mut outcome).await?;
     }
     Ok(outcome)
 }
@@ -193,12 +199,13 @@ pub async fn settle(
     Ok(())
 }
 
+/// Returns the License's version after that.
 async fn commit(
     ledger: &impl Ledger,
     change: &Change,
     before: &[SecretClaim],
     outcome: &mut Outcome,
-) -> Result<(), CommitError> {
+) -> Result<i64, CommitError> {
     let mut version = change.expected.unwrap_or(0);
     let mut refused = HashSet::new();
     if !change.is_empty() {
@@ -220,7 +227,7 @@ async fn commit(
         name: claim.name.clone(),
         subject: claim.subject.clone(),
     }));
-    Ok(())
+    Ok(version)
 }
 
 /// The change that empties a License that is gone, `at_most` of each kind, and whether there is more. Once its Secrets are gone too, it is forgotten.
@@ -232,7 +239,7 @@ fn emptied(key: &Key, facts: &Facts, at_most: usize, now: Timestamp, entropy: [u
         free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),
         withdraw: facts.documents.iter().take(at_most).map(|document| document.subject.clone()).collect(),
         release: claimed.take(at_most).map(|claim| claim.name.clone()).collect(),
-        forget: facts.secrets.is_empty() && !more,
+        forget: facts.secrets.is_empty() && facts.copies.is_empty() && !more,
         ..Change::new(key.clone(), facts.license.clone(), Some(facts.version), now, entropy)
     };
     (change, more)

@@ -34,3 +34,17 @@ pub fn manifests(wide: bool) -> &'static str {
     static NARROW: LazyLock<String> = LazyLock::new(|| render(false));
     if wide { &WIDE } else { &NARROW }
 }
+
+impl super::Ground {
+    /// Lets Usher into a namespace, as its owner does.
+    pub fn grant(&self, namespace: &str) {
+        let binding = ["create", "rolebinding", "usher-documents", "-n", namespace];
+        let role = ["--clusterrole=usher-documents", "--serviceaccount=usher-system:usher"];
+        self.kubectl(&[&binding[..], &role].concat());
+    }
+
+    /// Takes that back.
+    pub fn revoke(&self, namespace: &str) {
+        self.kubectl(&["delete", "rolebinding", "usher-documents", "-n", namespace]);
+    }
+}

@@ -114,6 +114,12 @@ impl Operator {
         Self::start_with(client, Rights::new(true), ledger, edge).await
     }
 
+    /// The same, with Usher's own rights on `ground`, and on Secrets only where it is let in.
+    pub async fn start_narrow(ground: &super::Ground, ledger: &Path) -> Self {
+        let client = Client::try_from(ground.usher_config().await).unwrap();
+        Self::start_with(client, Rights::new(false), ledger, Arc::new(Machine)).await
+    }
+
     /// The same, with rights on Secrets as given.
     pub async fn start_with(client: Client, rights: Rights, ledger: &Path, edge: Arc<dyn Edge>) -> Self {
         Self::start_as(client, rights, ledger, edge, Settings::default()).await

@@ -109,7 +109,7 @@ async fn merge(place: &Place, secret: &str, edit: &Value) {
 }
 
 /// Everything that Usher ever does in a cluster.
-async fn everything(ground: &Ground, place: &Place) {
+async fn everything(ground: &Ground, place: &Place, farm: &Place) {
     place.apply(&license(1)).await;
     for name in ["ann", "bob"] {
         place.apply(&seat(name)).await;
@@ -147,6 +147,13 @@ async fn everything(ground: &Ground, place: &Place) {
         (text.contains("dan@") && !text.contains("cy@")).then_some(())
     })
     .await;
+
+    // A copy of its Secret comes and goes.
+    let copied = |into: &[&str]| json!({"spec": {"secret": {"name": "cad-license", "namespaces": into}}});
+    place.apply(&with(license(1), &copied(&[&farm.namespace]))).await;
+    farm.secret("cad-license").await;
+    place.apply(&with(license(1), &copied(&[]))).await;
+    farm.no_secret("cad-license").await;
 
     // The same thing is told twice.
     for _ in 0..2 {
@@ -193,8 +200,9 @@ async fn every_right_of_usher_is_used_and_every_request_is_covered_by_one() {
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(&ground, directory.path());
-    let place = Place::new(&ground).await;
-    everything(&ground, &place).await;
+    let (place, farm) = (Place::new(&ground).await, Place::new(&ground).await);
+    ground.grant(&farm.namespace);
+    everything(&ground, &place, &farm).await;
     drop(program);
 
     let rights: BTreeSet<Right> = [

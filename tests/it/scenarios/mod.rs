@@ -8,6 +8,7 @@ mod audit;
 mod authority;
 mod clock;
 mod contract;
+mod copies;
 mod documents;
 mod hostile;
 mod large;

@@ -153,6 +153,53 @@ async fn nobody_but_usher_writes_status() {
 }
 
 #[tokio::test]
+async fn only_usher_and_administrators_take_ushers_finalizer_off_and_usher_writes_nothing_else_of_a_license()
+{
+    const USHER: &str = "system:serviceaccount:usher-system:usher";
+    let (place, farm) = (Place::new(shared()).await, Place::new(shared()).await);
+    let copied = json!({"spec": {"secret": {"name": "cad-license", "namespaces": [farm.namespace]}}});
+    place.apply(&with(license(1), &copied)).await;
+    farm.secret("cad-license").await;
+    let patch = |who: &str, patch: &str| {
+        let object = ["patch", "license", "cad", "-n", &place.namespace, "--type=merge"];
+        shared().try_kubectl(&[&object[..], &["--as", who, "-p", patch]].concat(), "")
+    };
+    let lin = Person::new(&place, "lin").with_role("usher-licensor").await;
+    lin.may_use("default");
+    let off = r#"{"metadata": {"finalizers": null}}"#;
+    let refused = until("the policy is at work", async || {
+        let (ok, said) = patch(&lin.name, off);
+        (!ok).then_some(said)
+    })
+    .await;
+    assert!(refused.contains("usher-finalizer") && refused.contains("usher uninstall"), "{refused}");
+    assert!(patch(&lin.name, r#"{"metadata": {"labels": {"team": "lin"}}}"#).0, "all else is theirs");
+
+    for edit in [
+        // That it may not use the Authority either would hide this.
+        r#"{"spec": {"seats": 1000, "authorityRef": null, "editionRef": {"name": "standard"}}}"#,
+        r#"{"metadata": {"labels": {"a": "b"}}}"#,
+        r#"{"metadata": {"annotations": {"a": "b"}}}"#,
+    ] {
+        let refused = until("the policy is at work", async || {
+            let (ok, said) = patch(USHER, edit);
+            (!ok).then_some(said)
+        })
+        .await;
+        assert!(refused.contains("usher-spec") && refused.contains("and nothing else"), "{refused}");
+    }
+    assert!(patch(USHER, off).0, "that is what it may");
+    let boss = Person::new(&place, "boss").with_role("cluster-admin").await;
+    until("Usher has put it on again", async || {
+        place.licenses.get("cad").await.unwrap().metadata.finalizers.map(|_| ())
+    })
+    .await;
+    until("the right is at work", async || patch(&boss.name, off).0.then_some(())).await;
+    place.delete_license("cad").await;
+    farm.no_secret("cad-license").await;
+}
+
+#[tokio::test]
 async fn each_role_may_what_it_is_for_and_nothing_else() {
     const WRITE: [&str; 4] = ["create", "update", "patch", "delete"];
     let place = Place::new(shared()).await;

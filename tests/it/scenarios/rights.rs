@@ -1,21 +1,15 @@
 //! Rights on Secrets, namespace by namespace: given, taken, and never overstepped.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use kube::Client;
 use usher::{
-    cluster::{api::SeatState, rights::Rights},
+    cluster::api::SeatState,
     domain::license::Key,
     ledger::{Ledger as _, sqlite::Sqlite},
 };
 
 use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, stalled, substance};
-use crate::ground::{Ground, Machine, Operator, license, seat, until};
-
-async fn start(ground: &Ground, ledger: &Path) -> Operator {
-    let client = Client::try_from(ground.usher_config().await).unwrap();
-    Operator::start_with(client, Rights::new(false), ledger, Arc::new(Machine)).await
-}
+use crate::ground::{Ground, Operator, license, seat, until};
 
 /// Waits until the License says that Usher may not, and returns the command that it tells.
 async fn command(place: &Place, name: &str) -> String {
@@ -29,10 +23,6 @@ fn run(ground: &Ground, command: &str) {
     ground.kubectl(&command.split(' ').collect::<Vec<_>>());
 }
 
-fn revoke(ground: &Ground, namespace: &str) {
-    ground.kubectl(&["delete", "rolebinding", "usher-documents", "-n", namespace]);
-}
-
 /// What the ledger still knows, once nobody has it open.
 async fn known(ledger: &Path) -> Vec<Key> {
     let ledger = until("the ledger is free", async || Sqlite::open(ledger).await.ok()).await;
@@ -44,7 +34,7 @@ async fn a_namespace_is_served_from_the_told_command_on_and_held_as_it_stands_wh
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
     let ledger = directory.path().join("ledger.db");
-    let operator = start(&ground, &ledger).await;
+    let operator = Operator::start_narrow(&ground, &ledger).await;
     let place = Place::new(&ground).await;
     place.apply(&license(1)).await;
     place.apply(&seat("ann")).await;
@@ -65,7 +55,7 @@ async fn a_namespace_is_served_from_the_told_command_on_and_held_as_it_stands_wh
     let before = [place.secret("cad-license").await, place.secret("ann-seat").await].map(|s| substance(&s));
 
     // Revoked: whoever holds keeps, also when the limit falls; nobody new is bound, even on a place that came free.
-    revoke(&ground, &place.namespace);
+    ground.revoke(&place.namespace);
     assert_eq!(command(&place, "cad").await, told);
     place.apply(&license(0)).await;
     place.apply(&seat("bob")).await;
@@ -86,7 +76,7 @@ async fn a_namespace_is_served_from_the_told_command_on_and_held_as_it_stands_wh
     place.secret("bob-seat").await;
 
     // What is deleted meanwhile is forgotten once Usher may see to it.
-    revoke(&ground, &place.namespace);
+    ground.revoke(&place.namespace);
     command(&place, "cad").await;
     place.delete_seat("bob").await;
     place.delete_license("cad").await;
@@ -102,7 +92,7 @@ async fn a_namespace_that_goes_leaves_nothing_behind_whether_usher_may_look_or_n
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
     let ledger = directory.path().join("ledger.db");
-    let operator = start(&ground, &ledger).await;
+    let operator = Operator::start_narrow(&ground, &ledger).await;
     let (granted, refused) = (Place::new(&ground).await, Place::new(&ground).await);
     for place in [&granted, &refused] {
         place.apply(&license(1)).await;
@@ -110,7 +100,7 @@ async fn a_namespace_that_goes_leaves_nothing_behind_whether_usher_may_look_or_n
         run(&ground, &command(place, "cad").await);
         place.seat("ann", SeatState::Bound).await;
     }
-    revoke(&ground, &refused.namespace);
+    ground.revoke(&refused.namespace);
     command(&refused, "cad").await;
     ground.kubectl(&["delete", "namespace", &granted.namespace, &refused.namespace]);
     // Two looks after that, whatever was there is forgotten; a third namespace tells when they have been made.
@@ -124,7 +114,7 @@ async fn a_namespace_that_goes_leaves_nothing_behind_whether_usher_may_look_or_n
 
     // So it is with what goes while Usher is stopped.
     ground.kubectl(&["delete", "namespace", &third.namespace]);
-    let operator = start(&ground, &ledger).await;
+    let operator = Operator::start_narrow(&ground, &ledger).await;
     until("Usher has looked", async || (operator.looks("License") >= 2).then_some(())).await;
     operator.stop().await;
     assert_eq!(known(&ledger).await, []);

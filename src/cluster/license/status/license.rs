@@ -35,6 +35,7 @@ pub(in crate::cluster::license) fn of_license(
     let no_keys = no_keys.map(|withheld| no_secret(withheld, &license.keys_secret(), next));
     let stalled = validated.signer.as_ref().err().or(outcome.refused.as_ref());
     let stalled = stalled.or(withheld.as_ref()).or(no_keys.as_ref()).or(troubles.held_back.as_ref());
+    let stalled = stalled.or(troubles.copy.as_ref());
     let document = outcome.documents.get(&license.uid).filter(|_| withheld.is_none());
     let conditions = Conditions::after(before.conditions, before.generation, now);
     let conditions = match stalled {

@@ -1,6 +1,7 @@
 //! What a License, its Seats and its UserAssignments say of themselves. Pure.
 
 mod assignment;
+pub(super) mod copy;
 mod license;
 mod seat;
 #[cfg(test)]

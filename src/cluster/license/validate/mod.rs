@@ -17,6 +17,7 @@ use crate::{
         contract::ActivationKey,
         license::{Group, License, Reassign, Uid, Validity},
         reason::{Because, Reason},
+        text::Label,
     },
     keys::Signer,
 };
@@ -81,19 +82,21 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     Validated::Wanted(Box::new(Valid { license, effective, seats, assignments, signer, keys }))
 }
 
+/// The name of the License's own Secret.
+pub(super) fn secret_name(license: &api::License) -> Option<Label> {
+    match &license.spec.secret {
+        Some(secret) => Some(secret.name.clone()),
+        None => format!("{}-license", license.name_any()).parse().ok(),
+    }
+}
+
 fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License, Because> {
     let spec = &object.spec;
     let validity = spec.validity.clone().unwrap_or_default();
     let effective = effective::effective(&spec.shared, edition(gathered).map(|edition| &edition.spec.shared));
-    let secret = match &spec.secret {
-        Some(secret) => secret.name.clone(),
-        None => format!("{}-license", gathered.key.name).parse().map_err(|_| {
-            Because::new(
-                Reason::InvalidSpec,
-                "no Secret can be named after this License: set spec.secret.name",
-            )
-        })?,
-    };
+    let secret = secret_name(object).ok_or_else(|| {
+        Because::new(Reason::InvalidSpec, "no Secret can be named after this License: set spec.secret.name")
+    })?;
     Ok(License {
         key: gathered.key.clone(),
         uid,

@@ -61,6 +61,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         documents: holders.iter().map(|name| document(&format!("uid-{name}"))).collect(),
         secrets: Vec::new(),
         keys: BTreeMap::new(),
+        copies: Vec::new(),
     }
 }
 

@@ -196,9 +196,10 @@ impl World {
             signer: Some(&self.signer),
             may_grant: true,
         };
-        let outcome = reconcile_license(&self.ledger, &key, Some(wanted), self.at_most, now(), [entropy; 32])
-            .await
-            .unwrap();
+        let facts = self.ledger.facts(&key).await.unwrap();
+        let (wanted, entropy) = (Some(wanted), [entropy; 32]);
+        let looked = reconcile_license(&self.ledger, &key, &facts, wanted, self.at_most, now(), entropy);
+        let outcome = looked.await.unwrap();
         for facts in self.ledger.facts(&key).await.unwrap() {
             assert!(facts.bindings.len() <= usize::try_from(facts.seats).unwrap(), "{facts:?}");
         }

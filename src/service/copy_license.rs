@@ -1,0 +1,106 @@
+//! The copies of a License's Secret in other namespaces: whose they are, before they are there and until they are gone.
+//!
+//! ```text
+//!   wanted, and the namespace lets us in ──► claimed ──► written
+//!   no longer wanted, or the License gone ──► removing ──► removed where we may ──► settled
+//! ```
+//!
+//! Each step is a change of its own: what a copy says was committed before, with the License's own Secret.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::license::{Key, Uid},
+    ledger::{Change, CommitError, Copies, CopyClaim, Ledger},
+};
+
+/// The copies of a License, as the ledger knows them.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// The License.
+    pub license: &'a Uid,
+    /// Its version.
+    pub version: i64,
+    /// Its copies.
+    pub copies: &'a [CopyClaim],
+}
+
+/// What is to be done about copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// To be written.
+    pub ours: BTreeSet<Key>,
+    /// Secrets of the wanted name that belong to another License.
+    pub taken: BTreeSet<Key>,
+    /// To be removed, and then settled.
+    pub removing: BTreeSet<Key>,
+    /// The License's version after this.
+    pub version: i64,
+}
+
+/// Claims the copies that are `wanted` now, and releases all others but those to `keep`, which are out of reach.
+///
+/// # Errors
+/// When the ledger is away or somebody else was faster: look again.
+pub async fn claim_copies(
+    ledger: &impl Ledger,
+    key: &Key,
+    Held { license, version, copies }: Held<'_>,
+    wanted: &BTreeSet<Key>,
+    keep: &BTreeSet<Key>,
+    now: Timestamp,
+) -> Result<Claimed, CommitError> {
+    let held = |copy: &Key| copies.iter().any(|claim| claim.secret == *copy && !claim.removing);
+    let claim: Vec<Key> = wanted.iter().filter(|copy| !held(copy)).cloned().collect();
+    let release: Vec<Key> = copies
+        .iter()
+        .filter(|claim| !claim.removing && !wanted.contains(&claim.secret) && !keep.contains(&claim.secret))
+        .map(|claim| claim.secret.clone())
+        .collect();
+    let mut removing: BTreeSet<Key> =
+        copies.iter().filter(|claim| claim.removing).map(|claim| claim.secret.clone()).collect();
+    removing.extend(release.iter().cloned());
+    removing.retain(|copy| !wanted.contains(copy));
+    let (mut version, mut taken) = (version, BTreeSet::new());
+    if !claim.is_empty() || !release.is_empty() {
+        let copies = Copies { claim, release, settle: Vec::new() };
+        let refused = commit(ledger, key, license, version, copies, now).await?;
+        taken.extend(wanted.iter().filter(|copy| refused.contains(&copy.to_string())).cloned());
+        version += 1;
+    }
+    Ok(Claimed { ours: wanted.difference(&taken).cloned().collect(), taken, removing, version })
+}
+
+/// Tells the ledger that these copies are gone.
+///
+/// # Errors
+/// When the ledger is away or somebody else was faster: look again.
+pub async fn settle_copies(
+    ledger: &impl Ledger,
+    key: &Key,
+    license: &Uid,
+    version: i64,
+    gone: Vec<Key>,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let copies = Copies { settle: gone, ..Copies::default() };
+    commit(ledger, key, license, version, copies, now).await.map(|_| ())
+}
+
+async fn commit(
+    ledger: &impl Ledger,
+    key: &Key,
+    license: &Uid,
+    version: i64,
+    copies: Copies,
+    now: Timestamp,
+) -> Result<Vec<String>, CommitError> {
+    // Copies bind nobody, so nothing is made of the entropy.
+    let change = Change { copies, ..Change::new(key.clone(), license.clone(), Some(version), now, [0; 32]) };
+    ledger.commit(&change).await
+}
