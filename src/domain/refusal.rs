@@ -84,8 +84,6 @@ refusals! {
     TransfersExhausted = "transfers-exhausted", next "Wait until the time that is named, or ask an administrator to raise `deviceTransfers`.";
     /// The device was activated again as often as it may be for now.
     RecoveriesExhausted = "recoveries-exhausted", next "Deactivate the activation and activate anew, or wait until the time that is named.";
-    /// The document from which an activation was to be rebuilt is no longer good.
-    DocumentEnded = "document-ended", next "Activate again without the document.";
 }
 
 impl std::fmt::Display for Code {

@@ -14,3 +14,4 @@ mod faults;
 mod ground;
 mod scenarios;
 mod tidy;
+mod world;

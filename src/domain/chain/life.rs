@@ -81,24 +81,25 @@ pub fn recover(
 }
 
 /// An activation that the ledger has lost, rebuilt from its nonce and its last document, which was verified and is good until
-/// `expires_at`. Ended activations are kept until their last document has ended: so one that is not there
-/// while its document is good was lost.
+/// `expires_at`. Nothing if the nonce is not ours or the document has ended: then it is activated like any other, and
+/// the client need not ask in another way. Ended activations are kept until their last document has ended: so one that is not
+/// there while its document is good was lost.
 ///
 /// # Errors
-/// When the nonce is not ours, the document has ended, the License grants nothing, or there is no place.
+/// When the License grants nothing, or there is no place.
 pub fn rebuild(
     presented: Presented,
     expires_at: Timestamp,
     call: &Call,
     ground: &Ground,
-) -> Result<Chain, Refusal> {
-    let Presented::Genuine(at) = presented else { return Err(Code::NonceUnknown.into()) };
+) -> Result<Option<Chain>, Refusal> {
+    let Presented::Genuine(at) = presented else { return Ok(None) };
     if expires_at < ground.now {
-        return Err(Code::DocumentEnded.into());
+        return Ok(None);
     }
     ground.grants.clone()?;
     ground.place.clone()?;
-    Ok(begun(call, Some(at), ground))
+    Ok(Some(begun(call, Some(at), ground)))
 }
 
 /// Ends an activation; nothing if it has ended. Needs no nonce.

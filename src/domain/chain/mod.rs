@@ -23,8 +23,9 @@
 //! 4. A lost reply is not a clone, and neither is a late copy of a request: whose position and key are among the
 //!    [`RECENT`] last calls is refused, and not taken for a fork. So is `POST /v1/activations` repeated ([`repeated`]).
 //! 5. The client writes the pending request (nonce, key) and syncs it, then sends; writes and syncs the answer, then uses it;
-//!    one lock over both. It repeats a request with its key, unchanged, until it is answered. Whoever does so is never
-//!    refused as a clone.
+//!    one lock over both. It repeats a request unchanged until it succeeds, also after a refusal that may pass: an
+//!    earlier copy may still be under way, and may find what the later one did not. When the activation is not known, it activates with
+//!    that nonce, its key and the last document. Whoever does so is never refused as a copy.
 //! 6. A fork is recorded once per activation and position (the ledger's unique insert) and only from a caller with valid
 //!    credentials. Then, by [`ClonePolicy`]: *Refuse*, and whoever has the head goes on; *Quarantine*, and nobody is renewed
 //!    until [`resolve`], or until the last document has ended; *Replace*, and the caller is given an activation of its own

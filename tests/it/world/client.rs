@@ -1,0 +1,150 @@
+//! A client that obeys rule 5, on a disk that may be copied, rolled back or wiped.
+
+use jiff::Timestamp;
+use usher::domain::refusal::Code;
+
+use super::{
+    message::{Answer, Ask, Id, Request, Said},
+    random::Random,
+};
+
+/// What a client keeps, synced before it is used.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    pub activation: Option<Activation>,
+    /// What was sent and not answered with success. It is repeated unchanged until it is.
+    pub pending: Option<Request>,
+}
+
+/// An activation, as its client knows it.
+#[derive(Debug, Clone)]
+pub struct Activation {
+    pub id: Id,
+    pub token: u64,
+    pub nonce: String,
+    pub document: Timestamp,
+}
+
+/// What becomes of a copy when it is told that it is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Character {
+    /// It activates again.
+    Recovers,
+    /// It says nothing any more, and runs until its document ends.
+    Silent,
+    /// It tries all that it knows, again and again.
+    Stubborn,
+}
+
+/// One running copy of a device.
+#[derive(Debug)]
+pub struct Client {
+    pub device: u32,
+    pub disk: Disk,
+    pub character: Character,
+    /// A second thread that waits for the lock.
+    waits: bool,
+    /// Calls that were answered with success.
+    pub calls: usize,
+    pub is_off: bool,
+    /// All that it was ever given: only the stubborn use it.
+    knows: Vec<Activation>,
+}
+
+impl Client {
+    pub fn new(device: u32, disk: Disk, character: Character) -> Self {
+        Self { device, disk, character, waits: false, calls: 0, is_off: false, knows: Vec::new() }
+    }
+
+    /// The next request. Whoever holds the lock repeats what is pending; another thread waits.
+    pub fn act(&mut self, random: &mut Random) -> Request {
+        if let Some(pending) = &self.disk.pending {
+            self.waits |= random.in_thousand(200);
+            return pending.clone();
+        }
+        let Some(Activation { id, token, nonce, .. }) = self.known(random) else {
+            return self.activate(None, random.next());
+        };
+        let ask = match random.below(1_000) {
+            roll if self.waits || roll < 300 => Ask::State { id, nonce },
+            roll if roll < 320 => Ask::Deactivate { id },
+            _ => Ask::Refresh { id, nonce },
+        };
+        self.waits = false;
+        self.send(ask, token, random.next())
+    }
+
+    fn activate(&mut self, lost: Option<(Id, String, Timestamp)>, key: u64) -> Request {
+        self.send(Ask::Activate { device: self.device, lost }, u64::from(self.device), key)
+    }
+
+    fn known(&self, random: &mut Random) -> Option<Activation> {
+        if self.character == Character::Stubborn && !self.knows.is_empty() && random.in_thousand(300) {
+            return Some(self.knows[random.below(self.knows.len())].clone());
+        }
+        self.disk.activation.clone()
+    }
+
+    /// Writes the request down before it is sent.
+    fn send(&mut self, ask: Ask, caller: u64, key: u64) -> Request {
+        let request = Request { key, caller, ask };
+        self.disk.pending = Some(request.clone());
+        request
+    }
+
+    /// Gives the activation up, whatever else is pending.
+    pub fn deactivate(&mut self, random: &mut Random) -> Option<Request> {
+        let Activation { id, token, .. } = *self.disk.activation.as_ref()?;
+        Some(self.send(Ask::Deactivate { id }, token, random.next()))
+    }
+
+    /// Takes an answer; whether it was waited for.
+    pub fn take(&mut self, answer: &Answer) -> bool {
+        let Some(pending) = self.disk.pending.take_if(|pending| *pending == answer.to) else {
+            return false;
+        };
+        match &answer.said {
+            Said::Given { id, token, nonce, document } => {
+                let had = self.disk.activation.as_ref().map(|had| had.document);
+                let document = document.or(had).unwrap_or(Timestamp::MIN);
+                let activation = Activation { id: *id, token: *token, nonce: nonce.clone(), document };
+                self.knows.push(activation.clone());
+                self.disk.activation = Some(activation);
+                self.calls += 1;
+            }
+            Said::Over => self.disk.activation = None,
+            Said::Unauthorized => self.is_unknown(&pending),
+            Said::Refused(code) => self.is_refused(*code, pending),
+        }
+        true
+    }
+
+    /// The ledger lost the activation: it is to be rebuilt. The key stays with the nonce.
+    fn is_unknown(&mut self, pending: &Request) {
+        match (&pending.ask, &self.disk.activation) {
+            (Ask::State { .. } | Ask::Refresh { .. }, Some(Activation { id, nonce, document, .. })) => {
+                let lost = Some((*id, nonce.clone(), *document));
+                self.activate(lost, pending.key);
+            }
+            _ => self.disk.activation = None,
+        }
+    }
+
+    fn is_refused(&mut self, code: Code, pending: Request) {
+        match code {
+            Code::SeatsExhausted
+            | Code::DevicesExhausted
+            | Code::TransfersExhausted
+            | Code::RecoveriesExhausted
+            | Code::ActivationQuarantined => self.disk.pending = Some(pending),
+            Code::ActivationEnded => self.disk.activation = None,
+            Code::NonceUnknown | Code::NonceUsed | Code::IdempotencyKeyUsed | Code::ActivationSuperseded => {
+                match self.character {
+                    Character::Recovers => self.disk.activation = None,
+                    Character::Silent => self.is_off = true,
+                    Character::Stubborn => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The simulated world: the real rules of the nonce chain and the real nonces, under clients, disks, messages, clocks, crashes
+//! and restores that a seed decides.
+//!
+//! ```text
+//!   clients ◄──── network ────► server ──── the rules ────► ledger ◄──── backups
+//!   on disks    loses, doubles,  crashes before and          │  put back, with and
+//!   copied,     reorders         after the commit;           │  without the witness
+//!   rolled back                  its clock jumps             ▼
+//!   and wiped                                        checks, after every step
+//! ```
+//!
+//! 1. **One head.** A position is used by one call. What is accepted is the last that this life of the ledger issued, or one
+//!    of a life that was lost, and then the highest. A copy that was refused is not renewed.
+//! 2. **No false alarm.** No fork is recorded of a device of which there is but one, and it is never refused as a copy.
+//! 3. **Limits.** Places that are held are never more than there are; documents that are good are at most so many more as
+//!    places were released, or documents lost in a restore, while they are good.
+//! 4. **Nothing is stuck.** Once messages arrive, whoever is the only one of its kind is served or told which limit is in the
+//!    way; whoever holds a token can end its activation; when all are silent, all places are free after the last document.
+//!
+//! Of the network it assumes what HTTP gives: a request is not more than [`RECENT`](usher::domain::chain::RECENT) calls of its
+//! client late; who has moved to another activation has closed the former one's connections; a request for an activation does
+//! not outlive a restore that forgets what it made, for nobody could tell it from a new one.
+//!
+//! `USHER_WORLD=SEED cargo test --test it -- world::whatever --nocapture` replays one seed and tells each step;
+//! `USHER_WORLD=FROM..TO` tries others.
+
+mod checks;
+mod client;
+mod end;
+mod ledger;
+mod message;
+mod plan;
+mod random;
+mod server;
+#[expect(clippy::module_inception, reason = "it is the world")]
+mod world;
+
+use std::ops::Range;
+
+use checks::{Counted, Counts};
+use server::keys;
+use usher::keys::nonce::NonceKeys;
+use world::World;
+
+/// Seeds of a whole run, and steps of each.
+const SEEDS: Range<u64> = 0..10_000;
+const STEPS: usize = 500;
+
+/// One world from its beginning to its end.
+fn live(seed: u64, keys: &NonceKeys, is_told: bool) -> Result<Counts, String> {
+    let mut world = World::new(seed, keys, is_told);
+    for _ in 0..STEPS {
+        world.step()?;
+    }
+    let counts = world.checks.counts;
+    end::settle(&mut world)?;
+    Ok(counts)
+}
+
+/// The seeds to try, and whether each step is told.
+fn wanted() -> (Range<u64>, bool) {
+    let Ok(wanted) = std::env::var("USHER_WORLD") else { return (SEEDS, false) };
+    let number = |text: &str| text.parse().expect("USHER_WORLD must be SEED or FROM..TO");
+    match wanted.split_once("..") {
+        Some((from, to)) => (number(from)..number(to), false),
+        None => (number(&wanted)..number(&wanted) + 1, true),
+    }
+}
+
+fn live_all(seeds: Range<u64>, is_told: bool) -> Counts {
+    let keys = keys();
+    let mut counts = Counts::default();
+    for seed in seeds {
+        match live(seed, &keys, is_told) {
+            Ok(more) => counts.add(&more),
+            Err(why) => panic!(
+                "seed {seed}: {why}\n  replay: USHER_WORLD={seed} cargo test --test it -- world::whatever --nocapture"
+            ),
+        }
+    }
+    counts
+}
+
+#[test]
+fn whatever_happens_one_copy_lives_nobody_is_accused_falsely_and_limits_hold() {
+    let (seeds, is_told) = wanted();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let share = (seeds.end - seeds.start).div_ceil(cores);
+    let counts = std::thread::scope(|threads| {
+        let part = |core: u64| seeds.start + core * share..seeds.end.min(seeds.start + (core + 1) * share);
+        let running: Vec<_> =
+            (0..cores).map(|core| threads.spawn(move || live_all(part(core), is_told))).collect();
+        let mut counts = Counts::default();
+        for thread in running {
+            counts.add(&thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        counts
+    });
+    println!("{} worlds of {STEPS} steps", seeds.end - seeds.start);
+    for what in Counted::ALL {
+        let times = counts.of(what);
+        println!("{times:>9} {what:?}");
+        assert!(seeds != SEEDS || times >= 300, "{what:?}: {times} times only");
+    }
+}
