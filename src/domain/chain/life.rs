@@ -25,7 +25,7 @@ fn begun(call: &Call, lost: Option<Position>, ground: &Ground) -> Chain {
     Chain {
         state: State::Active,
         head: Position { incarnation, sequence },
-        floor: lost,
+        floors: lost.into_iter().collect(),
         made_by: *call,
         last: LastCall { used: lost, call: *call },
         earlier: Vec::new(),

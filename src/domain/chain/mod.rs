@@ -16,7 +16,7 @@
 //! make ([`crate::keys::nonce`]).
 //!
 //! 1. *Used*, *never issued* and *issued after the backup that was restored* are told apart without history: by the tag, by
-//!    the head, and by [`Chain::floor`].
+//!    the head, and by [`Chain::floors`].
 //! 2. The order is: who calls (the caller's part), the tag, the sequence. A wrong tag has no effect. The head goes. The call
 //!    before, word for word (key, operation, request, caller), is given its recorded answer. Anything older is a fork.
 //! 3. Only a success advances. What is refused leaves the chain as it is.
@@ -35,12 +35,13 @@
 //! 8. A copy that stays silent dies with its document's `exp`: an activation whose last document has ended
 //!    lapses, and its place is free for others ([`expire`]). Ending needs no nonce ([`end`]), so no place is ever
 //!    stuck; it counts as a transfer ([`limits`]).
-//! 9. A valid position above the head, or above the floor in a former incarnation, proves that the ledger was restored:
-//!    the chain goes on from there in a new incarnation, and the floor rises to there, so that each lost position wins at most
-//!    once and only over lower ones. What was used between the restored head and the floor is not known: a copy of a
-//!    request from there is refused, and no fork. An activation that the ledger lost is rebuilt from its last document
-//!    ([`rebuild`]). The ledger's incarnation is that of its highest head, and rises by itself when it finds itself older than its
-//!    witness.
+//! 9. A valid position above the head, or of a former incarnation and below no floor, proves that the ledger was restored: the
+//!    chain goes on from there in a new incarnation, and a floor rises to there. A floor covers what lies below it in its incarnation, and of
+//!    earlier incarnations what comes after fewer calls: so each lost position wins at most once, and a late copy of
+//!    a request never wins over what its client has done since. Who used what lies below a floor and is not remembered, nobody knows: within
+//!    [`RECENT`] calls it is refused, and no fork. An activation that the ledger lost is rebuilt from its last document
+//!    ([`rebuild`]). The ledger's incarnation is that of its highest head, and rises by itself when it finds itself
+//!    older than its witness ([`crate::domain::witness`]).
 //! 10. Proof of possession is the caller's part: it is shown before any of this.
 //!
 //! What is not caught: copies that share one living state, and offline copies until `exp`.
@@ -66,6 +67,9 @@ pub use present::{check, present};
 /// How many calls back a late copy of a request is still known. HTTP gives a request up after minutes, so a copy that is more
 /// than this many calls late is none; and each costs a row of the ledger about 70 bytes.
 pub const RECENT: usize = 8;
+
+/// How many former incarnations are known apart; what is older is not taken for lost. Each is a restore of the ledger.
+pub const LIVES: usize = 8;
 
 /// A place in the chain: later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -190,8 +194,8 @@ pub struct Chain {
     pub state: State,
     /// The one position that may be used next.
     pub head: Position,
-    /// The highest position of a former incarnation that was used.
-    pub floor: Option<Position>,
+    /// For each former incarnation, oldest first: the highest position that was used, or was the head when it ended.
+    pub floors: Vec<Position>,
     /// The call that made the activation.
     pub made_by: Call,
     /// The call whose answer is recorded beside the chain, word for word.

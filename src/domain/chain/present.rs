@@ -1,7 +1,10 @@
 //! A nonce is presented: rules 2 to 4, 6 and 9.
 
+use std::{cmp::Ordering, collections::BTreeMap};
+
 use super::{
-    Call, Chain, EarlierCall, Ground, LastCall, Operation, Position, Presented, RECENT, State, Verdict, Why,
+    Call, Chain, EarlierCall, Ground, LIVES, LastCall, Operation, Position, Presented, RECENT, State,
+    Verdict, Why,
 };
 use crate::domain::{
     refusal::{Code, Refusal},
@@ -25,16 +28,32 @@ fn standing(chain: &Chain, at: Position) -> Standing {
     let of_former_life = at.incarnation < chain.head.incarnation;
     if at == chain.head {
         Standing::Head
-    } else if at > chain.head || (of_former_life && chain.floor.is_none_or(|floor| at > floor)) {
+    } else if at > chain.head || (of_former_life && !is_below(chain, at) && !is_forgotten(chain, at)) {
         Standing::Lost
-    } else if chain.floor.is_some_and(|floor| at <= floor)
-        && !is_remembered(chain, at)
-        && is_recent(chain, at)
-    {
+    } else if is_below(chain, at) && !is_remembered(chain, at) && is_recent(chain, at) {
         Standing::Unproven
     } else {
         Standing::Spent
     }
+}
+
+/// Whether something went on from later than `at`: in its incarnation, or in a later one and after more calls.
+fn is_below(chain: &Chain, at: Position) -> bool {
+    let is_later = |floor: &Position| {
+        let (lives, calls) = (floor.incarnation.cmp(&at.incarnation), floor.sequence.cmp(&at.sequence));
+        match lives {
+            Ordering::Less => false,
+            Ordering::Equal => calls.is_ge(),
+            Ordering::Greater => calls.is_gt(),
+        }
+    };
+    chain.floors.iter().any(is_later)
+}
+
+/// Whether it is of a life that is older than all that are known.
+fn is_forgotten(chain: &Chain, at: Position) -> bool {
+    let oldest = chain.floors.first().filter(|_| chain.floors.len() >= LIVES);
+    oldest.is_some_and(|oldest| at.incarnation < oldest.incarnation)
 }
 
 fn is_remembered(chain: &Chain, at: Position) -> bool {
@@ -128,12 +147,24 @@ fn advanced(chain: &Chain, at: Position, call: &Call, ground: &Ground) -> Chain 
     Chain {
         state: if renews { State::Active } else { chain.state },
         head: Position { incarnation, sequence },
-        floor: if at.incarnation < incarnation { Some(at) } else { chain.floor },
+        floors: risen(&chain.floors, [at, chain.head], incarnation),
         made_by: chain.made_by,
         last: LastCall { used: Some(at), call: *call },
         earlier: if at == chain.head { remembered(chain) } else { Vec::new() },
         expires_at: if renews { ground.times.expires_at } else { chain.expires_at },
     }
+}
+
+/// The floors in `incarnation`, of which these positions are not to be taken for lost.
+fn risen(floors: &[Position], known: [Position; 2], incarnation: u32) -> Vec<Position> {
+    let mut highest: BTreeMap<u32, u64> = BTreeMap::new();
+    for place in floors.iter().copied().chain(known).filter(|place| place.incarnation < incarnation) {
+        let floor = highest.entry(place.incarnation).or_default();
+        *floor = place.sequence.max(*floor);
+    }
+    let too_many = highest.len().saturating_sub(LIVES);
+    let floors = highest.into_iter().skip(too_many);
+    floors.map(|(incarnation, sequence)| Position { incarnation, sequence }).collect()
 }
 
 /// The calls before the next one.

@@ -15,7 +15,7 @@ fn a_position_above_the_head_proves_a_restore_and_goes_on_in_a_new_incarnation()
     let chain = after_calls(3);
     let Verdict::Go { after, restored } = verdict(&chain, place(1, 10), "k", &ground(2)) else { panic!() };
     assert!(restored);
-    assert_eq!((after.head, after.floor), (place(2, 11), Some(place(1, 10))));
+    assert_eq!((after.head, &after.floors[..]), (place(2, 11), &[place(1, 10)][..]));
     assert_eq!(after.last, LastCall { used: Some(place(1, 10)), call: refresh("k") });
     assert_eq!(verdict(&after, place(1, 10), "k", &ground(2)), Verdict::Again);
     assert!(matches!(verdict(&after, place(1, 10), "clone", &ground(2)), Verdict::Fork { .. }));
@@ -28,15 +28,15 @@ fn a_known_restore_raises_no_further() {
     let after = go(&chain, place(1, 10), &refresh("k"), &restored(2));
     assert_eq!(after.head, place(2, 11));
     let after = go(&chain, chain.head, &refresh("k"), &restored(2));
-    assert_eq!((after.head, after.floor), (place(2, 4), Some(place(1, 3))));
+    assert_eq!((after.head, &after.floors[..]), (place(2, 4), &[place(1, 3)][..]));
     let next = go(&after, after.head, &refresh("l"), &restored(2));
-    assert_eq!((next.head, next.floor), (place(2, 5), Some(place(1, 3))));
+    assert_eq!((next.head, &next.floors[..]), (place(2, 5), &[place(1, 3)][..]));
 }
 
 #[test]
 fn a_later_incarnation_than_the_ledger_knows_is_outdone() {
     let after = go(&after_calls(3), place(5, 2), &refresh("k"), &restored(2));
-    assert_eq!((after.head, after.floor), (place(6, 4), Some(place(5, 2))));
+    assert_eq!((after.head, &after.floors[..]), (place(6, 4), &[place(1, 3), place(5, 2)][..]));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn of_lost_positions_each_wins_once_and_only_over_lower_ones() {
     let by_copy = go(&after_calls(3), place(1, 7), &refresh("copy"), &restored(2));
     let by_latest = verdict(&by_copy, place(1, 10), "latest", &restored(2));
     let Verdict::Go { after, restored: true } = by_latest else { panic!("{by_latest:?}") };
-    assert_eq!((after.head, after.floor), (place(2, 11), Some(place(1, 10))));
+    assert_eq!((after.head, &after.floors[..]), (place(2, 11), &[place(1, 10)][..]));
     let copy = verdict(&after, by_copy.head, "copy 2", &restored(2));
     assert!(matches!(copy, Verdict::Fork { .. }), "{copy:?}");
     for used in [place(1, 7), place(1, 9)] {
@@ -73,12 +73,55 @@ fn without_a_restore_nothing_is_above_the_floor() {
     assert!(matches!(verdict, Verdict::Fork { .. }), "{verdict:?}");
 }
 
+/// A copy goes on after a restore, and the ledger is restored again before the latest one speaks.
+#[test]
+fn what_a_former_incarnation_has_issued_and_used_here_is_not_taken_for_lost() {
+    let by_copy = go(&after_calls(3), place(1, 3), &refresh("copy"), &restored(2));
+    let by_copy = go(&by_copy, place(2, 4), &refresh("copy 2"), &restored(2));
+    let after = go(&by_copy, place(1, 7), &refresh("latest"), &restored(3));
+    assert_eq!((after.head, &after.floors[..]), (place(3, 8), &[place(1, 7), place(2, 5)][..]));
+    for used in [place(2, 4), place(2, 5)] {
+        assert_eq!(refused(&verdict(&after, used, "copy 3", &restored(3))), Code::NonceUsed, "{used}");
+    }
+    let lost = go(&after, place(2, 6), &refresh("copy 3"), &restored(3));
+    assert_eq!((lost.head, &lost.floors[..]), (place(3, 9), &[place(1, 7), place(2, 6)][..]));
+}
+
+/// The chain goes on in a later life than the one in which the copy of the request was made, and knows only these two.
+#[test]
+fn a_late_copy_of_a_life_that_was_never_here_does_not_win_over_what_came_after_it() {
+    let after = go(&after_calls(3), place(4, 9), &refresh("latest"), &restored(5));
+    assert_eq!(after.floors, [place(1, 3), place(4, 9)]);
+    assert_eq!(refused(&verdict(&after, place(3, 8), "late", &restored(5))), Code::NonceUsed);
+    go(&after, place(3, 9), &refresh("as many calls"), &restored(5));
+}
+
+#[test]
+fn of_an_incarnation_that_is_older_than_all_that_are_known_nothing_is_lost() {
+    let lives = u32::try_from(LIVES).unwrap();
+    let through = |incarnation: u32| {
+        (3..=incarnation).fold(after_calls(3), |chain, incarnation| {
+            go(&chain, chain.head, &refresh(&format!("in {incarnation}")), &restored(incarnation))
+        })
+    };
+    let chain = through(lives + 1);
+    assert_eq!((chain.floors.len(), chain.floors[0]), (LIVES - 1, place(1, 3)));
+    go(&chain, place(1, 30), &refresh("lost"), &restored(lives + 1));
+    go(&chain, place(2, 30), &refresh("of a life that was never here"), &restored(lives + 1));
+    let chain = through(lives + 3);
+    assert_eq!((chain.floors.len(), chain.floors[0]), (LIVES, place(3, 4)));
+    let verdict = verdict(&chain, place(2, 30), "lost", &restored(lives + 3));
+    assert!(matches!(verdict, Verdict::Fork { .. }), "{verdict:?}");
+    go(&chain, place(3, 30), &refresh("lost"), &restored(lives + 3));
+}
+
 #[test]
 fn an_activation_that_was_lost_is_rebuilt_from_its_last_document() {
     let made = call(Operation::Activate, "k");
     let presented = Presented::Genuine(place(1, 9));
     let chain = rebuild(presented, ground(2).now, &made, &restored(2)).unwrap().unwrap();
-    assert_eq!((chain.state, chain.head, chain.floor), (State::Active, place(2, 10), Some(place(1, 9))));
+    assert_eq!((chain.state, chain.head), (State::Active, place(2, 10)));
+    assert_eq!(chain.floors, [place(1, 9)]);
     assert_eq!(chain.expires_at, restored(2).times.expires_at);
     assert_eq!(repeated(&chain, &made), Verdict::Again);
     let unknown = rebuild(presented, ground(2).now, &made, &ground(2)).unwrap().unwrap();
