@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, ResourceExt as _};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -81,6 +81,12 @@ struct Term {
     head: Head,
     /// The Licenses of which the ledger is known to tell the truth.
     known: HashSet<Uid>,
+    /// The names of Licenses that were looked at: what there was to recover is recovered.
+    looked: HashSet<Key>,
+    /// Who waits for a License to be looked at, by its name.
+    waiting: HashMap<Key, Vec<Key>>,
+    /// The names of Licenses that are gone, of which nothing is left.
+    swept: HashSet<Key>,
 }
 
 /// Which object it was that was read, by UID and generation.
@@ -124,7 +130,8 @@ impl<L> Context<L> {
     pub(super) fn begin_term(&self, head: Head) {
         *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Queue::default();
         self.signers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let term = Term { head, known: HashSet::new() };
+        let (known, looked, swept) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let term = Term { head, known, looked, waiting: HashMap::new(), swept };
         *self.term.lock().unwrap_or_else(PoisonError::into_inner) = Some(term);
     }
 
@@ -134,17 +141,58 @@ impl<L> Context<L> {
         term.as_ref().map_or((1, Timestamp::UNIX_EPOCH), |term| (term.head.mark.incarnation, term.head.since))
     }
 
+    /// Whether the ledger was ever lost or restored: then it may know less than there is.
+    pub(super) fn was_lost(&self) -> bool {
+        self.incarnation().0 > 1
+    }
+
     /// Whether the ledger is known to tell the truth of this License.
     pub(super) fn is_true(&self, license: &Uid) -> bool {
-        let term = self.term.lock().unwrap_or_else(PoisonError::into_inner);
-        term.as_ref().is_some_and(|term| term.known.contains(license))
+        self.in_term(|term| term.known.contains(license))
     }
 
     /// From now on it is.
     pub(super) fn note_true(&self, license: &Uid) {
-        if let Some(term) = self.term.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            term.known.insert(license.clone());
+        self.in_term(|term| term.known.insert(license.clone()));
+    }
+
+    /// The License was looked at: what there was to recover of it is recovered. Whoever waited for that is looked at again.
+    pub(super) fn note_looked(&self, license: &Key) {
+        let mut waiting = Vec::new();
+        self.in_term(|term| {
+            waiting = term.waiting.remove(license).unwrap_or_default();
+            term.looked.insert(license.clone())
+        });
+        if !waiting.is_empty() {
+            self.push(waiting.into_iter().map(Task::License));
         }
+    }
+
+    /// Whether one of `others` was not looked at yet; then `license` is looked at again once that one was.
+    pub(super) fn waits_for(&self, license: &Key, others: Vec<Key>) -> bool {
+        self.in_term(|term| {
+            let other = others.into_iter().find(|other| !term.looked.contains(other));
+            let waits = other.is_some();
+            if let Some(other) = other {
+                term.waiting.entry(other).or_default().push(license.clone());
+            }
+            waits
+        })
+    }
+
+    /// Whether nothing is left of the License, which is gone.
+    pub(super) fn is_swept(&self, license: &Key) -> bool {
+        self.in_term(|term| term.swept.contains(license))
+    }
+
+    /// From now on there is not.
+    pub(super) fn note_swept(&self, license: &Key) {
+        self.in_term(|term| term.swept.insert(license.clone()));
+    }
+
+    fn in_term(&self, look: impl FnOnce(&mut Term) -> bool) -> bool {
+        let mut term = self.term.lock().unwrap_or_else(PoisonError::into_inner);
+        term.as_mut().is_some_and(look)
     }
 
     /// What is measured, as OpenMetrics text; how everything stands is counted now.
@@ -201,6 +249,14 @@ impl<L> Context<L> {
         let (declared, signing) = signers.get(authority)?;
         let (of, _) = declared.as_ref()?;
         (of.as_deref() == Some(uid)).then(|| signing.clone())
+    }
+
+    /// Everybody who signs; `None` until every Authority was looked at once.
+    pub(super) fn signers(&self) -> Option<Vec<Arc<Signer>>> {
+        let authorities = self.index.authorities();
+        let signings: Option<Vec<Signing>> =
+            authorities.iter().map(|authority| self.signing(&authority.name_any())).collect();
+        Some(signings?.into_iter().filter_map(Result::ok).collect())
     }
 
     /// Records what became of an Authority's keys. Asks for a look at the Licenses under it, unless nothing is other for

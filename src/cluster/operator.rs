@@ -203,7 +203,9 @@ async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
     let authorities = context.index.authorities().into_iter().map(|authority| authority.name_any());
     // The answers that were under way when a lead ended were dropped.
     let namespaces = context.rights.wanted().into_iter().map(Task::Namespace);
-    let tasks = authorities.map(Task::Authority).chain(keys.map(Task::License)).chain(namespaces);
+    // What the ledger does not know any more may be all that is left of a License.
+    let left = if context.was_lost() { context.index.looks_for_secrets() } else { BTreeSet::new() };
+    let tasks = authorities.map(Task::Authority).chain(keys.map(Task::License)).chain(namespaces).chain(left);
     context.push(tasks.collect::<BTreeSet<_>>());
     Ok(())
 }

@@ -154,6 +154,14 @@ pub fn root_in(keys_jws: &str) -> Option<String> {
     serde_json::to_string(&root).ok()
 }
 
+/// The root that has signed the key set `found` for `issuer`; nobody says that it is ours.
+#[must_use]
+pub fn unproven_root(found: &str, issuer: &Issuer) -> Option<KeyId> {
+    let root: Jwk = serde_json::from_str(&root_in(found)?).ok()?;
+    KeySet::verify(found.as_bytes(), &root.thumbprint(), issuer.as_str()).ok()?;
+    root.thumbprint().to_string().parse().ok()
+}
+
 /// Whether `found` is a key set that the root of `own`, which was verified, has signed for `issuer`.
 #[must_use]
 pub fn is_of_same_root(own: &str, found: &str, issuer: &Issuer) -> bool {

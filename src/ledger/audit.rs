@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     domain::{hex, rotation::Key, witness::Loss},
-    ledger::{AuthorityFacts, Change},
+    ledger::{AuthorityFacts, Change, Recovery},
 };
 
 pub use finding::Finding;
@@ -242,7 +242,7 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
         let (license, subject) = (license.clone(), document.subject.to_string());
         let (serial, key) = (document.serial.clone(), document.key_id.clone());
         let until = document.expires_at.as_second();
-        if change.recover {
+        if change.recovery != Recovery::None {
             Entry::Adopt { license, subject, serial, key, until }
         } else {
             Entry::Issue { license, subject, serial, key, until }

@@ -125,6 +125,18 @@ pub struct Bind {
     pub holder: String,
 }
 
+/// What a change has to do with facts that were lost, or are old.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing: it goes on from facts that are true.
+    #[default]
+    None,
+    /// It brings a part of them back, and they are not true yet. Its documents are not new but found again.
+    Part,
+    /// With it they are true again. Its documents are not new but found again.
+    Whole,
+}
+
 /// All that one decision about one License changes. Bindings are freed before others are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -164,8 +176,8 @@ pub struct Change {
     pub copies: Copies,
     /// The License is gone, and with this change nothing of it is left.
     pub forget: bool,
-    /// The facts were lost or old, and with this change are true again: documents are not new but found again.
-    pub recover: bool,
+    /// What it has to do with facts that were lost, or are old.
+    pub recovery: Recovery,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -195,7 +207,7 @@ impl Change {
             keys: Vec::new(),
             copies: Copies::default(),
             forget: false,
-            recover: false,
+            recovery: Recovery::None,
             at,
             entropy,
         }
@@ -222,7 +234,7 @@ impl Change {
         self.seats.is_none()
             && self.terms.is_none()
             && !self.forget
-            && !self.recover
+            && self.recovery == Recovery::None
             && free.is_empty()
             && cool.is_empty()
             && cooled.is_empty()
@@ -280,7 +292,7 @@ pub trait Ledger: Audit + Authorities {
     fn head(&self) -> impl Future<Output = Result<Head, Unavailable>> + Send;
 
     /// Begins a new incarnation of a ledger that was lost or restored. What it knows of Licenses is of a former
-    /// incarnation from now on, until a [`Change`] that recovers says that it is true. Of Authorities it knows nothing.
+    /// incarnation from now on, until a [`Change`] says that it is true. Authorities are held against what is published, as ever.
     fn recover(
         &self,
         loss: Loss,

@@ -3,7 +3,8 @@
 //! The published key set says what the keys are, for the root has signed it. In its order the first key without an end signs,
 //! later ones are announced, those with an end are retired. A Secret whose key is not in the set holds a key that was withdrawn or
 //! revoked: nobody knows which, so it is never used again. The numbers go on from the set's. Of a ledger and a published set that
-//! are of different times the later one counts, by its number; what the ledger knows to be revoked stays so.
+//! are of different times the later one counts, by its number; what the ledger knows to be revoked stays so. A wish for a successor
+//! is fulfilled where one has come meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +63,10 @@ pub(super) async fn catch_up<K: KeyStore>(
     let mut there = found(store, authority).await?;
     there.extend(facts.keys.iter().map(|key| (key.kid.clone(), key.clone())));
     let later = adopted(&there, &keys_in(&keys_jws), now);
+    if later.iter().any(|key| facts.keys.iter().all(|known| known.kid != key.kid)) {
+        // A successor has come since: whoever wished for one has it.
+        facts.rotated_for.clone_from(&authority.wish);
+    }
     facts.keys = later.into_iter().map(|key| merged(there.get(&key.kid), key)).collect();
     (facts.serial, facts.keys_jws) = (serial, Some(keys_jws));
     Ok(())

@@ -9,7 +9,7 @@ use crate::{
         document::{self, Current, Due, State},
         duration::Ttl,
         hex,
-        license::{Holder, License, Seat, Uid},
+        license::{Holder, Key, License, Seat, Uid},
         reason::Reason,
         terms::Feature,
     },
@@ -115,8 +115,7 @@ pub fn adopt(
     jws: &str,
     keys_jws: &str,
 ) -> Option<Document> {
-    let keys = wire::Keys::from_jwks(signer.own_keys().ok()?.as_bytes()).ok()?;
-    let signed = wire::check_signature(jws.as_bytes(), &keys).ok()?;
+    let signed = signed(signer, jws)?;
     let claims = signed.unproven_claims();
     let wanted = match subject {
         Subject::License => None,
@@ -147,6 +146,23 @@ pub fn adopt(
         expires_at: Timestamp::from_second(i64::try_from(claims.exp).ok()?).ok()?,
         renew_at: times.renew_at.filter(|_| as_today),
     })
+}
+
+/// Whether this Authority has signed the document in `jws`, about a License of the name `key` or one of its Seats, of
+/// whatever UID: such a Secret nobody else has made.
+#[must_use]
+pub fn is_about(key: &Key, signer: &Signer, jws: &str) -> bool {
+    signed(signer, jws).is_some_and(|signed| {
+        let claims = signed.unproven_claims();
+        let about = (claims.iss.as_str(), claims.license.namespace.as_str(), claims.license.name.as_str());
+        about == (signer.issuer.as_str(), key.namespace.as_str(), key.name.as_str())
+    })
+}
+
+/// What was signed by a key of this Authority.
+fn signed(signer: &Signer, jws: &str) -> Option<wire::License<wire::Unproven>> {
+    let keys = wire::Keys::from_jwks(signer.own_keys().ok()?.as_bytes()).ok()?;
+    wire::check_signature(jws.as_bytes(), &keys).ok()
 }
 
 /// `iat`, `nbf`, `exp` and the lease, as a document says them.

@@ -8,8 +8,11 @@
 //!    names today, in the Secret of that name. Status is never read, nor what a Secret says beside the document.
 //! 2. No more are bound than the limit allows: if more documents claim a seat, the newest count.
 //! 3. Documents are taken over to the byte. One that says what it should is not due, so nothing is signed again.
-//! 4. Every Secret that bears one of our names is claimed, genuine or not: what is not wanted is then removed as ever.
+//! 4. A Secret that bears the name for this License or for a Seat that there is, is claimed, genuine or not: what is not wanted
+//!    is then removed as ever. So is a genuine one of a Seat that is gone; anything else is somebody else's.
 //! 5. What an older ledger says of a binding without a genuine document does not count: that seat was freed since.
+//! 6. One commit brings back a bounded part, and until the last one the facts are still old: nothing is decided upon them. All
+//!    that was brought back before is found there, so that a part is decided upon as if it were the first.
 
 use std::{
     cmp::Reverse,
@@ -24,10 +27,10 @@ use crate::{
         terms::Client,
     },
     keys::Signer,
-    ledger::{Bind, Change, CommitError, Document, Facts, Ledger},
+    ledger::{Bind, Change, CommitError, Document, Facts, Ledger, Recovery},
     service::{
-        issue::{Subject, adopt},
-        reconcile_license::{SEAT_SUFFIX, seat_secret, terms},
+        issue::{Subject, adopt, is_about},
+        reconcile_license::{seat_secret, terms},
     },
 };
 
@@ -57,25 +60,58 @@ pub struct Remains<'a> {
     pub signer: &'a Signer,
     /// What the Secrets say.
     pub found: &'a [Found],
-    /// What an older ledger says.
+    /// What an older ledger says, and what was brought back already.
     pub facts: Option<&'a Facts>,
     /// How many seats of the product each holder has under other Licenses of the namespace.
     pub elsewhere: &'a BTreeMap<String, u32>,
 }
 
-/// Makes the facts true again. Returns how many holders and documents were found.
+/// What was brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// So many holders.
+    pub bound: usize,
+    /// So many documents.
+    pub documents: usize,
+    /// There is more: look again.
+    pub more: bool,
+}
+
+/// Makes the facts true again, `at_most` of each kind.
 ///
 /// # Errors
 /// When the ledger is away or somebody else was faster: look again.
 pub async fn recover_license(
     ledger: &impl Ledger,
     remains: Remains<'_>,
+    at_most: usize,
     now: Timestamp,
     entropy: [u8; 32],
-) -> Result<(usize, usize), CommitError> {
-    let change = recovered(remains, now, entropy);
+) -> Result<Recovered, CommitError> {
+    let mut change = recovered(remains, now, entropy);
+    let more = cut(&mut change, at_most);
     ledger.commit(&change).await?;
-    Ok((change.bind.len(), change.issue.len()))
+    Ok(Recovered { bound: change.bind.len(), documents: change.issue.len(), more })
+}
+
+/// Leaves `at_most` of each kind in `change`, and whoever is to be freed goes before anybody is bound. Returns whether there was more.
+/// Secrets are claimed with their documents; those without are few and come last, for a claim may be refused again and again.
+fn cut(change: &mut Change, at_most: usize) -> bool {
+    let Change { free, withdraw, bind, issue, claim, .. } = change;
+    let more = [free.len(), withdraw.len(), bind.len(), issue.len()].into_iter().any(|kind| kind > at_most);
+    if free.len() > at_most {
+        bind.clear();
+    }
+    free.truncate(at_most);
+    withdraw.truncate(at_most);
+    bind.truncate(at_most);
+    issue.truncate(at_most);
+    if more {
+        let issued: BTreeSet<&Uid> = issue.iter().map(|document| &document.subject).collect();
+        claim.retain(|(_, subject)| issued.contains(subject));
+    }
+    change.recovery = if more { Recovery::Part } else { Recovery::Whole };
+    more
 }
 
 /// What is true, as a change. Pure.
@@ -89,7 +125,6 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
 
     let mut change =
         Change::new(license.key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
-    change.recover = true;
     change.seats = Some(license.limit());
     // Whether anything may be granted, the ordinary look that follows says.
     change.terms = Some(terms(license, None));
@@ -118,11 +153,15 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
     change
 }
 
+/// For whom the Secret of each name is.
+fn by_name<'a>(license: &License, seats: &'a [Seat]) -> BTreeMap<String, Subject<'a>> {
+    let of_seats = seats.iter().map(|seat| (seat_secret(&seat.name), Subject::Seat(seat, &[])));
+    std::iter::once((license.secret.to_string(), Subject::License)).chain(of_seats).collect()
+}
+
 /// The genuine documents in the Secrets, by whom they are about.
 fn genuine(Remains { license, seats, signer, found, .. }: Remains<'_>) -> BTreeMap<Uid, Document> {
-    let subjects = std::iter::once((license.secret.to_string(), Subject::License))
-        .chain(seats.iter().map(|seat| (seat_secret(&seat.name), Subject::Seat(seat, &[]))));
-    let by_name: BTreeMap<String, Subject<'_>> = subjects.collect();
+    let by_name = by_name(license, seats);
     found
         .iter()
         .filter_map(|found| {
@@ -163,194 +202,16 @@ fn holders<'a>(
     claiming.into_iter().map(|(_, seat)| seat).collect()
 }
 
-/// The Secrets that bear a name of ours, for whom they say that they are: also of Seats that are gone meanwhile.
-fn claims(Remains { license, found, facts, .. }: Remains<'_>) -> Vec<(String, Uid)> {
-    let ours = |name: &str| name == license.secret.as_str() || name.ends_with(SEAT_SUFFIX);
-    let claimed =
-        |name: &str| facts.is_some_and(|facts| facts.secrets.iter().any(|claim| claim.name == name));
-    let unclaimed = found.iter().filter(|found| ours(&found.name) && !claimed(&found.name));
+/// The Secrets to claim, for whom they say that they are: also of Seats that are gone meanwhile.
+fn claims(Remains { license, seats, signer, found, facts, .. }: Remains<'_>) -> Vec<(String, Uid)> {
+    let by_name = by_name(license, seats);
+    let claimed: BTreeSet<&str> =
+        facts.iter().flat_map(|facts| &facts.secrets).map(|claim| claim.name.as_str()).collect();
+    let ours =
+        |found: &&Found| by_name.contains_key(&found.name) || is_about(&license.key, signer, &found.jws);
+    let unclaimed = found.iter().filter(|found| !claimed.contains(found.name.as_str())).filter(ours);
     unclaimed.map(|found| (found.name.clone(), found.subject.clone())).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        domain::{
-            allocation::Binding,
-            license::{
-                Holder,
-                tests::{at, license},
-            },
-        },
-        keys::{KeyPair, key_set::Request},
-        ledger::Terms,
-        service::issue::issue_if_due,
-    };
-
-    fn signer(seed: u8) -> Signer {
-        let (root, signing) = (KeyPair::from_seed(&[seed; 32]), KeyPair::from_seed(&[seed + 1; 32]));
-        let issuer: crate::domain::text::Issuer = "https://usher.acme.example/a/default".parse().unwrap();
-        let request = Request { iss: issuer.clone(), serial: 1, keys: Vec::new() };
-        let keys = request.sign(&root, 1).unwrap();
-        Signer::new(issuer, signing, keys, None)
-    }
-
-    fn seat(name: &str) -> Seat {
-        Seat {
-            uid: Uid(format!("uid-{name}")),
-            name: name.into(),
-            holder: Holder::Email(format!("{name}@acme.example").parse().unwrap()),
-            priority: 0,
-            created: at(1),
-            place: 0,
-            group: None,
-            rests: None,
-        }
-    }
-
-    fn document(license: &License, seat: &Seat, signer: &Signer, iat: i64) -> Document {
-        issue_if_due(license, Subject::Seat(seat, &[]), signer, None, at(iat), &[7; 32]).unwrap().unwrap().0
-    }
-
-    fn found(seat: &Seat, document: &Document) -> Found {
-        Found {
-            name: seat_secret(&seat.name),
-            subject: seat.uid.clone(),
-            jws: document.jws.clone(),
-            keys_jws: document.keys_jws.clone(),
-        }
-    }
-
-    /// What comes of it: who is bound anew, and the change.
-    fn recover(
-        license: &License,
-        seats: &[Seat],
-        found: &[Found],
-        facts: Option<&Facts>,
-    ) -> (Vec<String>, Change) {
-        let (unreadable, elsewhere, signer) = (BTreeMap::new(), BTreeMap::new(), signer(1));
-        let remains = Remains {
-            license,
-            seats,
-            unreadable: &unreadable,
-            signer: &signer,
-            found,
-            facts,
-            elsewhere: &elsewhere,
-        };
-        let change = recovered(remains, at(2_000), [9; 32]);
-        (change.bind.iter().map(|bind| bind.seat.to_string()).collect(), change)
-    }
-
-    #[test]
-    fn a_genuine_document_is_taken_over_to_the_byte_and_is_not_due() {
-        let (license, ann) = (license(1), seat("ann"));
-        let issued = document(&license, &ann, &signer(1), 1_000);
-        let (bound, change) = recover(&license, std::slice::from_ref(&ann), &[found(&ann, &issued)], None);
-        assert_eq!(bound, ["uid-ann"]);
-        assert_eq!(
-            change.issue,
-            std::slice::from_ref(&issued),
-            "with the digest and the renewal that it had"
-        );
-        let again = issue_if_due(
-            &license,
-            Subject::Seat(&ann, &[]),
-            &signer(1),
-            change.issue.first(),
-            at(2_000),
-            &[8; 32],
-        );
-        assert!(again.unwrap().is_none());
-        let mut edited = license.clone();
-        edited.customer = "acme inc".parse().unwrap();
-        let (_, change) = recover(&edited, std::slice::from_ref(&ann), &[found(&ann, &issued)], None);
-        let again = issue_if_due(
-            &edited,
-            Subject::Seat(&ann, &[]),
-            &signer(1),
-            change.issue.first(),
-            at(2_000),
-            &[8; 32],
-        );
-        assert!(again.unwrap().is_some(), "it says what was edited meanwhile");
-    }
-
-    #[test]
-    fn no_document_counts_but_this_authoritys_about_this_license_seat_and_holder() {
-        let (license, ann, bob) = (license(5), seat("ann"), seat("bob"));
-        let genuine = document(&license, &ann, &signer(1), 1_000);
-        let of = |found: Found| recover(&license, &[ann.clone(), bob.clone()], &[found], None);
-        let foreign = document(&license, &ann, &signer(50), 1_000);
-        assert!(of(found(&ann, &foreign)).0.is_empty(), "another key");
-        let former = License { uid: Uid("former".into()), ..license.clone() };
-        assert!(
-            of(found(&ann, &document(&former, &ann, &signer(1), 1_000))).0.is_empty(),
-            "a former License"
-        );
-        let (bound, change) =
-            of(Found { name: "bob-seat".into(), subject: bob.uid.clone(), ..found(&ann, &genuine) });
-        assert!(bound.is_empty(), "hers in his Secret");
-        assert_eq!(change.claim, [("bob-seat".to_owned(), bob.uid.clone())], "so that it is removed");
-        assert!(
-            of(Found { subject: Uid("gone".into()), ..found(&ann, &genuine) }).0.is_empty(),
-            "a former Seat"
-        );
-        let before = Seat { holder: Holder::Email("eve@acme.example".parse().unwrap()), ..ann.clone() };
-        assert!(
-            of(found(&ann, &document(&license, &before, &signer(1), 1_000))).0.is_empty(),
-            "another holder"
-        );
-        let mut broken = found(&ann, &genuine);
-        broken.jws = broken.jws.replacen('.', ".A", 1);
-        assert!(of(broken).0.is_empty(), "another text");
-        assert_eq!(of(found(&ann, &genuine)).0, ["uid-ann"]);
-    }
-
-    #[test]
-    fn when_more_documents_claim_a_seat_than_there_are_the_newest_count() {
-        let seats = ["ann", "bob", "cy"].map(seat);
-        let many = license(9);
-        let found: Vec<Found> = seats
-            .iter()
-            .zip([1_000, 1_200, 1_100])
-            .map(|(seat, iat)| found(seat, &document(&many, seat, &signer(1), iat)))
-            .collect();
-        assert_eq!(
-            recover(&license(2), &seats, &found, None).0,
-            ["uid-cy", "uid-bob"],
-            "in the order of their documents"
-        );
-        let (bound, change) = recover(&license(0), &seats, &found, None);
-        assert!(bound.is_empty() && change.issue.is_empty());
-        assert_eq!(change.claim.len(), 3, "so that they are removed");
-    }
-
-    #[test]
-    fn what_an_older_ledger_says_gives_way_to_the_documents() {
-        let (license, ann, bob) = (license(1), seat("ann"), seat("bob"));
-        let (old, new) =
-            (document(&license, &ann, &signer(1), 500), document(&license, &bob, &signer(1), 1_000));
-        let facts = Facts {
-            license: license.uid.clone(),
-            version: 4,
-            incarnation: 1,
-            seats: 1,
-            terms: Terms::default(),
-            bindings: vec![Binding { seat: ann.uid.clone(), holder: ann.holder.identity(), ordinal: 1 }],
-            cooling: Vec::new(),
-            documents: vec![old],
-            secrets: Vec::new(),
-            copies: Vec::new(),
-            keys: BTreeMap::new(),
-        };
-        let (bound, change) =
-            recover(&license, &[ann.clone(), bob.clone()], &[found(&bob, &new)], Some(&facts));
-        assert_eq!(
-            (bound, change.free, change.withdraw),
-            (vec!["uid-bob".into()], vec![ann.uid.clone()], vec![ann.uid])
-        );
-        assert_eq!((change.issue, change.expected), (vec![new], Some(4)));
-    }
-}
+mod tests;

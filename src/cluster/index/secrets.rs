@@ -81,6 +81,14 @@ impl Index {
         self.read(|s| s.secrets_of(&key.namespace)?.items.get(key).map(|secret| secret.seen()))
     }
 
+    /// The looks that all Secrets of ours call for.
+    pub fn looks_for_secrets(&self) -> BTreeSet<Task> {
+        self.read(|s| {
+            let secrets = s.secrets.values().flat_map(|shelf| shelf.items.values());
+            secrets.filter_map(|secret| secret.task.clone()).collect()
+        })
+    }
+
     /// The RoleBinding that lets us into a namespace came, changed or went. Returns where.
     pub fn binding_event(&self, event: Event<PartialObjectMeta<RoleBinding>>) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();

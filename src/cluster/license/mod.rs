@@ -24,7 +24,7 @@ mod status;
 mod troubles;
 mod validate;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, error, info};
 
 use crate::{
@@ -43,11 +43,14 @@ use crate::{
 };
 
 use copies::Copied;
-use recover::{Recovered, recover};
+use recover::{Recovered, recover, sweep};
 use troubles::Troubles;
 use validate::Validated;
 
 pub(crate) use copies::FINALIZER;
+
+/// How long until Authorities that nobody has looked at yet may have been looked at.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why a look failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -90,14 +93,25 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
     let gathered = gather::gather(context, key);
     let facts = context.ledger.facts(key).await?;
-    context.want(key, &copies::namespaces(&gathered, &facts));
+    let mut namespaces = copies::namespaces(&gathered, &facts);
+    // Of a License that went with its ledger there may be something left.
+    namespaces.extend(gathered.seats.first().filter(|_| context.was_lost()).map(|_| key.namespace.clone()));
+    context.want(key, &namespaces);
     let validated = match validate::validate(&gathered) {
         Validated::Wait => return Ok(Done::Rest),
+        Validated::Paused => {
+            context.note_looked(key);
+            return Ok(Done::Rest);
+        }
         Validated::Unreadable(because) => {
+            context.note_looked(key);
             apply::stalled(context, &gathered, &because).await?;
             return Ok(Done::Rest);
         }
-        Validated::Gone => None,
+        Validated::Gone => {
+            context.note_looked(key);
+            None
+        }
         Validated::Wanted(wanted) => Some(wanted),
     };
     let (mut troubles, now) = (Troubles::default(), context.edge.now());
@@ -252,11 +266,14 @@ async fn gone<L>(
     if apply::remove_seats(context, &gathered.key.namespace, &unwanted, &mut troubles).await || outcome.more {
         return Ok(Done::Again);
     }
+    let mut all_known = true;
     if gathered.access == Access::Open {
         apply::strays(context, gathered, outcome, &mut troubles).await;
+        all_known = sweep(context, &gathered.key, &mut troubles).await?;
     }
     apply::orphans(context, gathered, &mut troubles, now).await;
-    troubles.end(now, None)
+    let next = (!all_known).then(|| now.checked_add(SOON).unwrap_or(Timestamp::MAX));
+    troubles.end(now, next)
 }
 
 /// Removals are made: losses, then Secrets, then gains, then what speaks of all of them.

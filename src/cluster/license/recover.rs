@@ -1,4 +1,10 @@
 //! Seeing to it that what the ledger knows of a License is true, before anything is decided upon it.
+//!
+//! 1. A License that was lost is made true again by parts: a look brings back one, and is made again.
+//! 2. Where one person may hold only so many seats of a product, nothing is decided before all Licenses of the product were looked
+//!    at: else a waiting one might be given what another one's documents prove to be taken.
+//! 3. Of a License that is gone, documents that nobody claims are removed, by their signatures: only what an Authority
+//!    of ours has signed about a License of that very name.
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
@@ -10,15 +16,20 @@ use crate::{
         Context,
         context::Access,
         labels,
-        license::{Error, gather::Gathered, validate},
-        secrets::TYPE,
+        license::{Error, gather::Gathered, troubles::Troubles, validate},
+        secrets::{self, TYPE},
     },
     domain::{
         license::{Key, Uid},
         reason::Because,
     },
+    keys::Signer,
     ledger::{Facts, Ledger},
-    service::recover_license::{Found, Remains, recover_license},
+    service::{
+        issue::is_about,
+        reconcile_license::AT_MOST,
+        recover_license::{Found, Remains, recover_license},
+    },
 };
 
 /// A License made so shortly before an incarnation began may be older than it, by the API server's clock.
@@ -30,9 +41,10 @@ const PAGE: u32 = 200;
 pub(super) enum Recovered {
     /// They are true.
     True,
-    /// They are true now, and others than those that were read.
+    /// A part of them is true now, or all: they are others than those that were read.
     Now,
-    /// They cannot be made true yet, and until then all is left as it is: nobody signs, or Secrets are out of reach.
+    /// They cannot be made true yet, and until then all is left as it is: nobody signs, Secrets are out of reach, or others come
+    /// first.
     Not(Option<Because>),
 }
 
@@ -43,39 +55,85 @@ pub(super) async fn recover<L: Ledger>(
     validated: &validate::Valid,
     facts: &[Facts],
 ) -> Result<Recovered, Error> {
-    let uid = &validated.license.uid;
-    if context.is_true(uid) {
+    let (key, license) = (&gathered.key, &validated.license);
+    if context.is_true(&license.uid) {
         return Ok(Recovered::True);
     }
-    let facts = facts.iter().find(|facts| facts.license == *uid);
-    let is_old = is_old(context, gathered, facts);
-    if is_old {
+    let facts = facts.iter().find(|facts| facts.license == license.uid);
+    if is_old(context, gathered, facts) {
         let signer = match (&validated.keys, gathered.access) {
             (Some(keys), Access::Open) => keys,
-            (None, _) => return Ok(Recovered::Not(validated.signer.as_ref().err().cloned())),
-            (Some(_), Access::Refused | Access::Unknown | Access::Ending) => {
-                return Ok(Recovered::Not(None));
+            (None, _) => {
+                context.note_looked(key);
+                return Ok(Recovered::Not(validated.signer.as_ref().err().cloned()));
             }
+            (Some(_), Access::Refused | Access::Unknown | Access::Ending) => return Ok(Recovered::Not(None)),
         };
-        let found = secrets(context, &gathered.key).await?;
-        let (namespace, product) = (&gathered.key.namespace, validated.license.product.as_str());
-        let elsewhere = context.ledger.held_elsewhere(namespace, product, uid).await?;
-        let remains = Remains {
-            license: &validated.license,
-            seats: &validated.seats.seats,
-            unreadable: &gathered.unreadable_seats,
-            signer,
-            found: &found,
-            facts,
-            elsewhere: &elsewhere,
-        };
-        let (now, entropy) = (context.edge.now(), context.edge.entropy());
-        let (bound, documents) = recover_license(&context.ledger, remains, now, entropy).await?;
-        info!(bound, documents, secrets = found.len(), "recovered");
-        context.binding_changed.notify_one();
+        bring_back(context, gathered, validated, signer, facts).await?;
+        return Ok(Recovered::Now);
     }
-    context.note_true(uid);
-    Ok(if is_old { Recovered::Now } else { Recovered::True })
+    context.note_looked(key);
+    let others = || context.index.licenses_beside(key, license.product.as_str());
+    if context.was_lost() && license.max_per_user.is_some() && context.waits_for(key, others()) {
+        return Ok(Recovered::Not(None));
+    }
+    context.note_true(&license.uid);
+    Ok(Recovered::True)
+}
+
+/// Brings back a part of what the Secrets say.
+async fn bring_back<L: Ledger>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    validated: &validate::Valid,
+    signer: &Signer,
+    facts: Option<&Facts>,
+) -> Result<(), Error> {
+    let (key, license) = (&gathered.key, &validated.license);
+    let found = labelled(context, key).await?;
+    let elsewhere =
+        context.ledger.held_elsewhere(&key.namespace, license.product.as_str(), &license.uid).await?;
+    let remains = Remains {
+        license,
+        seats: &validated.seats.seats,
+        unreadable: &gathered.unreadable_seats,
+        signer,
+        found: &found,
+        facts,
+        elsewhere: &elsewhere,
+    };
+    let (now, entropy) = (context.edge.now(), context.edge.entropy());
+    let recovered = recover_license(&context.ledger, remains, AT_MOST, now, entropy).await?;
+    let (bound, documents, more) = (recovered.bound, recovered.documents, recovered.more);
+    info!(bound, documents, more, secrets = found.len(), "recovered");
+    context.binding_changed.notify_one();
+    Ok(())
+}
+
+/// Removes what is left of a License that is gone, and that this ledger knows nothing of. Returns whether it is known what is.
+pub(super) async fn sweep<L>(
+    context: &Context<L>,
+    key: &Key,
+    troubles: &mut Troubles,
+) -> Result<bool, Error> {
+    if !context.was_lost() || context.is_swept(key) {
+        return Ok(true);
+    }
+    let Some(signers) = context.signers() else { return Ok(false) };
+    let mut all = true;
+    for found in labelled(context, key).await? {
+        if signers.iter().any(|signer| is_about(key, signer, &found.jws)) {
+            let secret = Key::new(&key.namespace, &found.name);
+            if let Err(error) = secrets::remove(&context.client, &secret, &found.subject).await {
+                troubles.note("removing a Secret", error);
+                all = false;
+            }
+        }
+    }
+    if all {
+        context.note_swept(key);
+    }
+    Ok(true)
 }
 
 /// Whether the ledger may know less of the License than there is.
@@ -91,7 +149,7 @@ fn is_old<L>(context: &Context<L>, gathered: &Gathered, facts: Option<&Facts>) -
 }
 
 /// The Secrets that bear the License's label, copies of other Licenses' left out. The index has no content, so they are read.
-async fn secrets<L>(context: &Context<L>, key: &Key) -> Result<Vec<Found>, Error> {
+async fn labelled<L>(context: &Context<L>, key: &Key) -> Result<Vec<Found>, Error> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
     let (license, of_others) = (labels::LICENSE, labels::LICENSE_NAMESPACE);
     let selector = format!("{},{license}={},!{of_others}", labels::selector(), key.name);

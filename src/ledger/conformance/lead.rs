@@ -6,7 +6,7 @@ use crate::{
         license::Key,
         witness::{AuditHead, Loss, Mark, Witness},
     },
-    ledger::{Change, CommitError, KeepError, Ledger},
+    ledger::{Change, CommitError, KeepError, Ledger, Recovery},
 };
 
 pub(super) async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: L, ledger: Shared<L>) {
@@ -61,16 +61,26 @@ pub(super) async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: 
     ledger.commit(&change(None)).await.unwrap();
     ledger.recover(Loss::Older, None, at(77)).await.unwrap();
     assert_eq!(facts(&*ledger).await.incarnation, 1);
-    let mut true_again = change(Some(1));
-    true_again.recover = true;
+    let mut part = change(Some(1));
+    part.recovery = Recovery::Part;
+    part.issue = vec![document("s", "2")];
+    ledger.commit(&part).await.unwrap();
+    assert_eq!(facts(&*ledger).await.incarnation, 1, "a part of it is not all of it");
+    let mut true_again = change(Some(2));
+    true_again.recovery = Recovery::Whole;
     true_again.issue = vec![document("l", "1")];
     ledger.commit(&true_again).await.unwrap();
     let facts = facts(&*ledger).await;
-    assert_eq!((facts.incarnation, facts.documents.len()), (2, 1));
+    assert_eq!((facts.incarnation, facts.documents.len()), (2, 2));
     let told = ledger.audit(1, 10).await.unwrap().pop().unwrap().entries;
     assert!(told.contains("\"adopt\"") && !told.contains("\"issue\""), "found again, not signed: {told}");
     let mut new = Change::new(Key::new("design", "pcb"), uid("m"), None, at(100), [8; 32]);
     new.seats = Some(1);
     ledger.commit(&new).await.unwrap();
     assert_eq!(ledger.facts(&new.key).await.unwrap()[0].incarnation, 2);
+    let mut of_lost = Change::new(Key::new("design", "xr"), uid("n"), None, at(100), [8; 32]);
+    of_lost.recovery = Recovery::Part;
+    ledger.commit(&of_lost).await.unwrap();
+    let part = ledger.facts(&of_lost.key).await.unwrap()[0].incarnation;
+    assert!(part < 2, "nothing was known of it, and not all of it is");
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::ledger::{
-    Change, CommitError, Unavailable,
+    Change, CommitError, Recovery, Unavailable,
     audit::{self, Entry, Link},
     sqlite::{Sqlite, authorities, claims, keys},
 };
@@ -59,7 +59,7 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
         .bind(&change.license.0)
         .bind(version)
         .bind(seats)
-        .bind(change.recover)
+        .bind(change.recovery == Recovery::Whole)
         .execute(connection)
         .await
         .map_err(failed)?;
@@ -67,12 +67,13 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
     }
     sqlx::query(
         "INSERT INTO licenses (uid, namespace, name, seats, version, incarnation)
-         SELECT $1, $2, $3, $4, 1, incarnation FROM ledger_meta",
+         SELECT $1, $2, $3, $4, 1, CASE WHEN $5 THEN 0 ELSE incarnation END FROM ledger_meta",
     )
     .bind(&change.license.0)
     .bind(&change.key.namespace)
     .bind(&change.key.name)
     .bind(seats.unwrap_or(0))
+    .bind(change.recovery == Recovery::Part)
     .execute(connection)
     .await
     .map_err(conflict_or_failed)?;
@@ -248,7 +249,7 @@ async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result
             .map_err(failed)?;
     }
     for document in &change.issue {
-        if change.recover {
+        if change.recovery != Recovery::None {
             authorities::had_signed(connection, &document.key_id, document.expires_at).await?;
         } else {
             authorities::signed(connection, &document.key_id, document.expires_at).await?;

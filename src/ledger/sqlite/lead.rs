@@ -104,10 +104,6 @@ impl Sqlite {
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
-        // Keys may have turned since: they are found again from what is published, and from their Secrets.
-        for forget in ["DELETE FROM keys", "DELETE FROM authorities"] {
-            sqlx::query(forget).execute(&mut *transaction).await.map_err(&failed)?;
-        }
         let last = witness.and_then(|witness| witness.audit.clone());
         let entry = Entry::Recover {
             loss,

@@ -3,7 +3,7 @@
 use super::{Declared, EstablishError, Look, says};
 use crate::{
     domain::{reason::Because, text::KeyId},
-    keys::KeyPair,
+    keys::{KeyPair, key_set::unproven_root},
     ledger::{Authorities, AuthorityFacts},
     service::{
         adopt_keys::{adopt_keys, catch_up},
@@ -82,13 +82,24 @@ impl<L: Authorities, K: KeyStore> Look<'_, L, K> {
                 Ok(RootKey::Lost(says::root_changed(root, facts)))
             }
             (Some(_), _) => Ok(RootKey::Outside),
-            (None, None) => Ok(RootKey::Here(made(self.store, self.authority, Role::Root, entropy).await?)),
-            (None, Some(facts)) => {
-                Ok(match recorded(self.store, self.authority, Role::Root, &facts.root).await? {
-                    Ok(root) => RootKey::Here(root),
-                    Err(because) => RootKey::Lost(because),
-                })
-            }
+            (None, Some(facts)) => self.recorded_root(&facts.root).await,
+            (None, None) => match self.published_root().await? {
+                // It had keys, and this ledger has lost what it knew of them.
+                Some(root) => self.recorded_root(&root).await,
+                None => Ok(RootKey::Here(made(self.store, self.authority, Role::Root, entropy).await?)),
+            },
         }
+    }
+
+    async fn recorded_root(&self, root: &KeyId) -> Result<RootKey, EstablishError<K::Error>> {
+        let found = recorded(self.store, self.authority, Role::Root, root).await?;
+        Ok(found.map_or_else(RootKey::Lost, RootKey::Here))
+    }
+
+    /// The root whose key set is published already.
+    async fn published_root(&self) -> Result<Option<KeyId>, EstablishError<K::Error>> {
+        let published = self.store.published_key_set(self.authority).await.map_err(EstablishError::Keys)?;
+        let published = published.and_then(|set| String::from_utf8(set).ok());
+        Ok(published.and_then(|set| unproven_root(&set, &self.authority.issuer)))
     }
 }

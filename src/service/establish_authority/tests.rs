@@ -159,6 +159,21 @@ async fn a_key_that_was_made_before_a_crash_is_taken() {
 }
 
 #[tokio::test]
+async fn who_had_keys_before_the_ledger_was_lost_is_not_given_others() {
+    let before = World::new().await;
+    let first = before.look(&declared("a")).await;
+    let root = before.take("a", Role::Root);
+    let lost = World { store: before.store, ..World::new().await };
+    *lost.store.published.lock().unwrap() = first.facts.keys_jws.clone().map(String::into_bytes);
+    assert_eq!(lost.stalled(&declared("a")).await.reason, Reason::KeyMissing);
+    let stranger = KeyPair::from_seed(&[99; 32]).to_jwk().unwrap().as_bytes().to_vec();
+    lost.put("a", Role::Root, stranger);
+    assert_eq!(lost.stalled(&declared("a")).await.reason, Reason::KeyChanged);
+    lost.put("a", Role::Root, root);
+    assert_eq!(kids(&lost.look(&declared("a")).await), kids(&first));
+}
+
+#[tokio::test]
 async fn a_successor_comes_by_itself_and_the_root_vouches_for_both() {
     let mut world = World::new().await;
     let first = world.look(&declared("a")).await;

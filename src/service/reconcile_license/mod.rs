@@ -120,13 +120,10 @@ pub enum ReconcileError {
     Sign(#[from] serde_json::Error),
 }
 
-/// How the name of the Secret for a Seat's document ends.
-pub const SEAT_SUFFIX: &str = "-seat";
-
 /// The name of the Secret for a Seat's document.
 #[must_use]
 pub fn seat_secret(seat: &str) -> String {
-    format!("{seat}{SEAT_SUFFIX}")
+    format!("{seat}-seat")
 }
 
 /// Looks at the License `key`, of which `facts` are all that the ledger knows, commits what follows, and says what to show.

@@ -1,11 +1,12 @@
 //! Several that would lead, with one ledger and one cluster.
 
-use std::sync::Arc;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, api::DeleteParams};
 use serde_json::json;
-use usher::{cluster::Settings, ledger::sqlite::Sqlite};
+use usher::{cluster::Settings, ledger::sqlite::Sqlite, service::edge::Edge};
 
 use crate::{
     faults::{
@@ -17,9 +18,42 @@ use crate::{
 
 /// A replica on the same ledger, which is ready to lead.
 async fn replica(ground: &Ground, ledger: &Sqlite, name: &str) -> (Operator, Arc<Control>) {
+    replica_with(ground, ledger, name, Arc::new(Machine)).await
+}
+
+async fn replica_with(
+    ground: &Ground,
+    ledger: &Sqlite,
+    name: &str,
+    edge: Arc<dyn Edge>,
+) -> (Operator, Arc<Control>) {
     let (client, control) = wire::client(&ground.usher_config().await, |_| Act::Pass);
     let settings = Settings { identity: Some(name.into()), ..Settings::default() };
-    (Operator::follow(client, ledger.another(), Arc::new(Machine), settings).await, control)
+    (Operator::follow(client, ledger.another(), edge, settings).await, control)
+}
+
+/// A machine whose clock is behind, and runs at another speed.
+struct Skewed {
+    behind: SignedDuration,
+    percent: u32,
+}
+
+impl Edge for Skewed {
+    fn now(&self) -> Timestamp {
+        Machine.now() - self.behind
+    }
+    fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Machine.wait_until(until.saturating_add(self.behind).unwrap())
+    }
+    fn elapsed(&self) -> Duration {
+        Machine.elapsed() * self.percent / 100
+    }
+    fn wait(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Machine.wait(pause * 100 / self.percent)
+    }
+    fn entropy(&self) -> [u8; 32] {
+        Machine.entropy()
+    }
 }
 
 async fn holder(ground: &Ground) -> Option<String> {
@@ -201,6 +235,52 @@ async fn a_leader_that_reaches_nobody_stops_before_the_next_one_begins() {
     place.never_over(2);
     place.is_silent(&second).await;
     assert!(!first.is_leader());
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn two_whose_clocks_disagree_by_an_hour_and_run_at_other_speeds_never_lead_at_once() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
+    // By the clock of the second, what the first writes into the Lease has ended long ago.
+    let slow = Skewed { behind: SignedDuration::from_hours(1), percent: 90 };
+    let (first, control) = replica_with(&ground, &ledger, "first", Arc::new(slow)).await;
+    first.leads().await;
+    let fast = Skewed { behind: SignedDuration::from_secs(1), percent: 110 };
+    let (second, of_second) = replica_with(&ground, &ledger, "second", Arc::new(fast)).await;
+    let place = Place::new(&ground).await;
+    place.license(1).await;
+    place.seat(&["ann", "bob"]).await;
+    place.are_bound(&["ann"]).await;
+    let renewals = || control.passed("patch leases");
+    let before = renewals();
+    until("the lead was renewed for longer than anybody waits", async || {
+        assert!(first.is_leader() && !second.is_leader(), "the first leads on");
+        (renewals() >= before + 6).then_some(())
+    })
+    .await;
+    assert_eq!(of_second.writes().0, 0, "who follows writes nothing");
+
+    control.plan(|call| if call.what.ends_with("leases") { Act::Refuse(500) } else { Act::Pass });
+    until("the first stops", async || {
+        assert!(!(first.is_leader() && second.is_leader()), "two lead");
+        (!first.is_leader()).then_some(())
+    })
+    .await;
+    second.leads().await;
+    assert!(!first.is_leader());
+    place.delete_seat("ann").await;
+    place
+        .ends_as(&[
+            "License cad: 1 of 1 bound, 0 waits, in cad-license, True Issued",
+            "Seat bob: Bound, in bob-seat, True Bound",
+            "Secret bob-seat of Seat bob: bob@acme.example",
+            "Secret cad-license of License cad: license",
+        ])
+        .await;
+    place.never_over(1);
+    place.is_silent(&second).await;
     first.stop().await;
     second.stop().await;
 }

@@ -13,6 +13,7 @@ mod crash;
 mod hands;
 mod kill;
 mod leaders;
+mod left;
 mod lost;
 mod missed;
 mod place;

@@ -148,6 +148,12 @@ impl Control {
         (of(false), of(true))
     }
 
+    /// How many requests of this kind went through as they were.
+    pub fn passed(&self, what: &str) -> usize {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter(|((call, hit), _)| call.what == what && !hit).map(|(_, count)| count).sum()
+    }
+
     /// What met a fault.
     pub fn hit(&self) -> Vec<String> {
         let calls = self.calls.lock().unwrap();

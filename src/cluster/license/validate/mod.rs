@@ -28,8 +28,10 @@ pub(super) use seats::{Made, Seats, is_made, made_for_nobody};
 pub(super) enum Validated {
     /// There is no such License.
     Gone,
-    /// It is paused, or its Authority was not looked at yet.
+    /// Its Authority was not looked at yet.
     Wait,
+    /// It is to be left as it is.
+    Paused,
     /// It cannot be read: nothing is done, and nothing is taken away, until it is edited.
     Unreadable(Because),
     /// It is to be as it says.
@@ -54,7 +56,7 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
         return Validated::Gone;
     }
     if paused(license.meta()) {
-        return Validated::Wait;
+        return Validated::Paused;
     }
     let object = match &license.0 {
         Ok(object) => object,

@@ -57,10 +57,6 @@ async fn live(story: &[Happens], at_most: usize, crashes: bool) -> (BTreeSet<Str
         }
     }
     world.rests().await;
-    if world.lost > 0 {
-        // What belonged to whoever is gone, nobody knows any more but the garbage collector.
-        world.happens(&Happens::Collect);
-    }
     world.end().await
 }
 

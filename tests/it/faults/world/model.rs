@@ -159,10 +159,13 @@ impl World {
     }
 
     /// What the ledger knows is made true again, if it knows less than there is.
-    async fn recover(&mut self, seats: &[Seat]) {
+    /// Returns whether there is more.
+    async fn recover(&mut self, seats: &[Seat]) -> bool {
         // A License that was made again when the ledger had just been lost may be older, by another clock.
-        if !self.recoverable || self.facts().await.iter().any(|facts| facts.license == self.license.uid) {
-            return;
+        let facts = self.facts().await.into_iter().find(|facts| facts.license == self.license.uid);
+        let current = self.ledger.head().await.unwrap().mark.incarnation;
+        if !self.recoverable || facts.as_ref().is_some_and(|facts| facts.incarnation == current) {
+            return false;
         }
         let found: Vec<Found> = self
             .secrets
@@ -179,16 +182,19 @@ impl World {
             elsewhere: &BTreeMap::new(),
             signer: &self.signer,
             found: &found,
-            facts: None,
+            facts: facts.as_ref(),
         };
-        recover_license(&self.ledger, remains, now(), [9; 32]).await.unwrap();
+        recover_license(&self.ledger, remains, self.at_most, now(), [9; 32]).await.unwrap().more
     }
 
     /// A look, in the order of `cluster::license`. Whether it is at rest.
     pub(super) async fn look(&mut self, left: &mut Option<u8>, entropy: u8) -> Result<bool, Crash> {
         let key = self.license.key.clone();
         let seats: Vec<Seat> = self.seats.values().cloned().collect();
-        self.recover(&seats).await;
+        if self.recover(&seats).await {
+            self.effect(left)?;
+            return Ok(false);
+        }
         let wanted = Wanted {
             license: &self.license,
             seats: &seats,

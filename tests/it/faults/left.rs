@@ -1,0 +1,215 @@
+//! The ledger is gone, and what is left does not tell all: the License went meanwhile, keys turned or are missing, and one
+//! License knows of another.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use usher::cluster::{Settings, api::Authority, rights::Rights};
+
+use crate::{
+    faults::{
+        lost::{are_as_before, lines, says, secrets, settled, signed, start, usher_ledger},
+        place::{Disk, Place},
+        wire::{self, Act},
+    },
+    ground::{self, Ground, Machine, Operator, until, wait_for},
+};
+
+/// Gives the Secrets to nobody, so that the garbage collector leaves them.
+async fn disown(place: &Place<'_>) {
+    let nobody = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+    for secret in secrets(place).await {
+        place.secrets().patch(&secret.name_any(), &PatchParams::default(), &nobody).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_a_license_that_went_with_the_ledger_only_what_was_signed_for_it_is_removed() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let place = settled(&ground).await;
+    operator.stop().await;
+    disk.lose();
+    disown(&place).await;
+    let of_ann = place.secrets().get("ann-seat").await.unwrap();
+    // What looks like ours and is not: nothing that we signed, and what we signed under another name.
+    let like_ours = |name: &str, license: &str, jws: &str| Secret {
+        metadata: ObjectMeta {
+            name: Some(name.into()),
+            labels: Some(BTreeMap::from([
+                ("app.kubernetes.io/managed-by".into(), "usher".into()),
+                ("usher.dev/license".into(), license.into()),
+                ("usher.dev/subject".into(), of_ann.labels()["usher.dev/subject"].clone()),
+            ])),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([("license.jws".into(), of_ann.data.clone().unwrap()[jws].clone())])),
+        type_: Some("usher.dev/license".into()),
+        ..Secret::default()
+    };
+    for theirs in [like_ours("unsigned", "cad", "keys.jws"), like_ours("elsewhere", "pcb", "license.jws")] {
+        place.secrets().create(&PostParams::default(), &theirs).await.unwrap();
+    }
+    place.clear().await;
+    until("they are gone", async || {
+        place.seats().list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+    })
+    .await;
+
+    let operator = start(&ground, &disk).await;
+    let names = async || secrets(&place).await.iter().map(kube::ResourceExt::name_any).collect::<Vec<_>>();
+    until("only theirs is left", async || (names().await == ["elsewhere", "unsigned"]).then_some(())).await;
+
+    // And nothing of it stands in the way of a License that comes with the same name.
+    place.license(1).await;
+    place.seat(&["bob"]).await;
+    place.are_bound(&["bob"]).await;
+    until("the License counts him", async || {
+        place
+            .state()
+            .await
+            .iter()
+            .any(|line| line.starts_with("License cad: 1 of 1 bound, 0 waits"))
+            .then_some(())
+    })
+    .await;
+    place.never_over(2);
+    place.is_silent(&operator).await;
+    assert_eq!(names().await, ["bob-seat", "cad-license", "elsewhere", "unsigned"]);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_second_seat_of_a_product_is_not_given_it_because_the_first_was_forgotten() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let place = Place::new(&ground).await;
+    let license = |name: &str| {
+        let mut license = ground::license(1);
+        license["metadata"]["name"] = json!(name);
+        license["spec"]["maxPerUser"] = json!(1);
+        license
+    };
+    place.apply(&license("cad")).await;
+    place.seat(&["ann"]).await;
+    place.are_bound(&["ann"]).await;
+    place.apply(&license("aaa")).await;
+    let mut too = ground::seat("ann");
+    too["metadata"]["name"] = json!("ann-too");
+    too["spec"]["licenseRef"]["name"] = json!("aaa");
+    place.apply(&too).await;
+    until("she waits for another one", async || {
+        let state = place.state().await;
+        let told = |line: &str| state.iter().any(|known| known.starts_with(line));
+        (told("Seat ann-too: Waiting") && told("License aaa: 0 of 1 bound, ")).then_some(())
+    })
+    .await;
+    operator.stop().await;
+    let (before, bytes) = (place.state().await, secrets(&place).await);
+    disk.lose();
+
+    // One after the other, and the one where she waits comes first.
+    let (client, _) = wire::client(&ground.usher_config().await, |_| Act::Pass);
+    let settings = Settings { workers: 1, ..Settings::default() };
+    let operator =
+        Operator::start_as(client, Rights::new(true), &disk.ledger(), Arc::new(Machine), settings).await;
+    says(&place, "LedgerRebuilt").await;
+    place.look(&operator).await;
+    place.ends_as(&lines(&before)).await;
+    are_as_before(&place, &bytes).await;
+    assert!(!signed(&operator), "nothing is signed again");
+    place.never_over(1);
+    place.is_silent(&operator).await;
+    operator.stop().await;
+}
+
+async fn signing_key(place: &Place<'_>) -> Option<String> {
+    let authorities: Api<Authority> = Api::all(place.client.clone());
+    authorities.get("default").await.unwrap().status?.signing_key
+}
+
+#[tokio::test]
+async fn keys_that_turned_after_the_backup_are_found_again_and_what_they_signed_counts() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let place = settled(&ground).await;
+    let backup = usher_ledger(&["backup", "-"], &disk.ledger(), b"").unwrap();
+    let first = signing_key(&place).await;
+    let turn = Patch::Merge(json!({
+        "metadata": {"annotations": {"usher.dev/rotate-key": "now"}}, "spec": {"rotation": {"every": "2160h", "overlap": "0s"}},
+    }));
+    let authorities: Api<Authority> = Api::all(place.client.clone());
+    authorities.patch("default", &PatchParams::default(), &turn).await.unwrap();
+    until("another key signs", async || (signing_key(&place).await != first).then_some(())).await;
+    place.delete_seat("ann").await;
+    place.are_bound(&["bob", "cy"]).await;
+    until("the License counts them", async || {
+        place
+            .state()
+            .await
+            .iter()
+            .any(|line| line.starts_with("License cad: 2 of 2 bound, 0 waits"))
+            .then_some(())
+    })
+    .await;
+    operator.stop().await;
+    let (before, bytes, second) = (place.state().await, secrets(&place).await, signing_key(&place).await);
+    usher_ledger(&["restore", "-"], &disk.ledger(), &backup).unwrap();
+
+    let operator = start(&ground, &disk).await;
+    says(&place, "LedgerRebuilt").await;
+    place.look(&operator).await;
+    place.ends_as(&lines(&before)).await;
+    are_as_before(&place, &bytes).await;
+    assert_eq!(signing_key(&place).await, second);
+    assert!(!signed(&operator), "nothing is signed again");
+    place.never_over(2);
+    place.is_silent(&operator).await;
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn keys_that_went_with_the_ledger_are_not_made_again_and_nobody_loses_anything_meanwhile() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let place = settled(&ground).await;
+    operator.stop().await;
+    let (before, bytes) = (place.state().await, secrets(&place).await);
+    disk.lose();
+    let kept: Api<Secret> = Api::namespaced(place.client.clone(), "usher-system");
+    let of_authorities = ListParams::default().labels("usher.dev/authority");
+    let keys = kept.list(&of_authorities).await.unwrap().items;
+    assert_eq!(keys.len(), 2);
+    for key in &keys {
+        kept.delete(&key.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+
+    let operator = start(&ground, &disk).await;
+    let authorities: Api<Authority> = Api::all(place.client.clone());
+    let is_missing = |authority: &Authority| {
+        authority.status.as_ref().is_some_and(|s| s.conditions.iter().any(|c| c.reason == "KeyMissing"))
+    };
+    wait_for(&authorities, "default", "misses its keys", is_missing).await;
+    until("the License was looked at", async || (operator.looks("License") > 0).then_some(())).await;
+    place.are_bound(&["ann", "bob"]).await;
+    are_as_before(&place, &bytes).await;
+    assert!(kept.list(&of_authorities).await.unwrap().items.is_empty(), "no other key is made");
+
+    for key in keys {
+        let metadata =
+            ObjectMeta { name: key.metadata.name, labels: key.metadata.labels, ..ObjectMeta::default() };
+        kept.create(&PostParams::default(), &Secret { metadata, ..key }).await.unwrap();
+    }
+    says(&place, "LedgerRebuilt").await;
+    place.ends_as(&lines(&before)).await;
+    are_as_before(&place, &bytes).await;
+    assert!(!signed(&operator), "nothing is signed again");
+    place.never_over(2);
+    place.is_silent(&operator).await;
+    operator.stop().await;
+}
