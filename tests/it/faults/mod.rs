@@ -10,12 +10,14 @@
 //! somebody else.
 
 mod crash;
+mod editions;
 mod hands;
 mod kill;
 mod leaders;
 mod left;
 mod lost;
 mod missed;
+mod namespaces;
 mod place;
 mod refused;
 mod replies;
