@@ -16,6 +16,7 @@ mod kill;
 mod leaders;
 mod left;
 mod lost;
+mod many;
 mod missed;
 mod namespaces;
 mod place;
