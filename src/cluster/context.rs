@@ -15,6 +15,7 @@ use crate::{
         index::Index,
         leader::{Lead, guard},
         metrics::Metrics,
+        names::Awaited,
         queue::{Queue, Task},
         rights::{EVERYWHERE, Right, Rights},
     },
@@ -61,6 +62,8 @@ pub struct Context<L> {
     pub(super) index: Index,
     /// Where we may work with Secrets.
     pub(super) rights: Rights,
+    /// Who waits for the name of a Secret.
+    pub(super) awaited: Awaited,
     /// What users are told.
     pub(super) events: Events,
     /// What is served over HTTPS.
@@ -116,6 +119,7 @@ impl<L> Context<L> {
             namespace,
             index: Index::default(),
             rights,
+            awaited: Awaited::default(),
             published,
             metrics,
             queue: Mutex::default(),
@@ -209,6 +213,14 @@ impl<L> Context<L> {
         }
         drop(queue);
         self.pushed.notify_one();
+    }
+
+    /// These Secrets are gone: whoever waits for one of their names looks again.
+    pub(super) fn released(&self, secrets: &[Key]) {
+        let waiting = self.awaited.by(secrets);
+        if !waiting.is_empty() {
+            self.push(waiting.into_iter().map(Task::License));
+        }
     }
 
     /// Whether every kind was listed once; of Secrets, those that we may always see.

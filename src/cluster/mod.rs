@@ -19,6 +19,7 @@ pub mod labels;
 mod leader;
 pub mod license;
 pub mod metrics;
+mod names;
 mod namespace;
 mod operator;
 mod queue;

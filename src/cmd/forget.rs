@@ -152,12 +152,7 @@ where
 
 /// Whether this is the person.
 fn names(user: Option<&UserSpec>, person: &[Holder]) -> bool {
-    let Some(user) = user else { return false };
-    let identity = user.identity.as_ref().map(|identity| Holder::Identity {
-        issuer: identity.issuer.clone(),
-        subject: identity.subject.clone(),
-    });
-    user.email.clone().map(Holder::Email).or(identity).is_some_and(|holder| person.contains(&holder))
+    user.and_then(UserSpec::holder).is_some_and(|holder| person.contains(&holder))
 }
 
 #[cfg(test)]

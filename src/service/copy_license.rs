@@ -82,13 +82,13 @@ pub async fn settle_copies(
     key: &Key,
     license: &Uid,
     version: i64,
-    gone: Vec<Key>,
+    gone: &[Key],
     now: Timestamp,
 ) -> Result<(), CommitError> {
     if gone.is_empty() {
         return Ok(());
     }
-    let copies = Copies { settle: gone, ..Copies::default() };
+    let copies = Copies { settle: gone.to_vec(), ..Copies::default() };
     commit(ledger, key, license, version, copies, now).await.map(|_| ())
 }
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::api::{Condition, Reference, SecretName},
-    domain::text::{DeviceId, DeviceName, Email, Issuer, Subject},
+    domain::{
+        license::Holder,
+        text::{DeviceId, DeviceName, Email, Issuer, Subject},
+    },
 };
 
 /// One place under a License, for a user or a device. If all are taken it waits.
@@ -101,6 +104,44 @@ pub struct DeviceSpec {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<DeviceName>,
+}
+
+impl UserSpec {
+    /// Who this is. The API server sees to it that exactly one of the names is there.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        let identity = || {
+            let IdentitySpec { issuer, subject } = self.identity.clone()?;
+            Some(Holder::Identity { issuer, subject })
+        };
+        self.email.clone().map(Holder::Email).or_else(identity)
+    }
+}
+
+impl HolderSpec {
+    /// Who or what this is.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        let device = || {
+            let DeviceSpec { id, name } = self.device.clone()?;
+            Some(Holder::Device { id, name })
+        };
+        self.user.as_ref().and_then(UserSpec::holder).or_else(device)
+    }
+
+    /// The same person; no machine.
+    #[must_use]
+    pub fn of_person(holder: &Holder) -> Option<Self> {
+        let user = match holder {
+            Holder::Email(email) => UserSpec { email: Some(email.clone()), identity: None },
+            Holder::Identity { issuer, subject } => {
+                let identity = IdentitySpec { issuer: issuer.clone(), subject: subject.clone() };
+                UserSpec { email: None, identity: Some(identity) }
+            }
+            Holder::Device { .. } => return None,
+        };
+        Some(Self { user: Some(user), device: None })
+    }
 }
 
 /// How a Seat stands.

@@ -93,7 +93,7 @@ pub(super) async fn withdraw<L: Ledger>(
         let (gone, left) = remove(context, &facts.license, &claimed.removing, troubles).await?;
         unknown |= left.iter().any(|copy| context.access(&copy.namespace) == Access::Unknown);
         changed |= claimed.version != facts.version || !gone.is_empty();
-        settle_copies(&context.ledger, &gathered.key, &facts.license, claimed.version, gone, now).await?;
+        settled(context, gathered, &facts.license, claimed.version, gone, now).await?;
     }
     let done = !changed && !unknown && !troubles.have_failed();
     if current.is_none() && done && has_finalizer(gathered) {
@@ -136,7 +136,8 @@ pub(super) async fn show<L: Ledger>(
         return Ok(Copied::Finalized);
     }
     let (gone, left) = remove(context, &license.uid, &claimed.removing, troubles).await?;
-    settle_copies(&context.ledger, &gathered.key, &license.uid, claimed.version, gone, now).await?;
+    settled(context, gathered, &license.uid, claimed.version, gone, now).await?;
+    context.awaited.wait_also(&gathered.key, &claimed.taken);
     hinder(context, &wanted, outcome, &claimed, troubles);
     if let Some(document) = document {
         for copy in &claimed.ours {
@@ -233,6 +234,20 @@ async fn is_gone<L>(
         troubles.note("removing a copy", error);
         false
     }))
+}
+
+/// The ledger knows that these are gone, and whoever waits for their names.
+async fn settled<L: Ledger>(
+    context: &Context<L>,
+    gathered: &Gathered,
+    license: &Uid,
+    version: i64,
+    gone: Vec<Key>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    settle_copies(&context.ledger, &gathered.key, license, version, &gone, now).await?;
+    context.released(&gone);
+    Ok(())
 }
 
 /// Puts our finalizer on the very License that was looked at, or takes it off: metadata, never the spec.

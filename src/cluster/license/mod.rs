@@ -222,6 +222,8 @@ async fn decide<L: Ledger>(
         context.binding_changed.notify_one();
     }
     context.metrics.committed(outcome.signed, outcome.bound.len(), outcome.freed.len());
+    let awaited = validated.map(|validated| apply::awaited(validated, &outcome)).unwrap_or_default();
+    context.awaited.wait(key, awaited);
     if let Some(validated) = validated {
         // Whoever had one seat too many of the product has not now.
         if !outcome.freed.is_empty() {
@@ -251,6 +253,8 @@ async fn remove<L: Ledger>(
         outcome.removals.iter().take(AT_MOST).cloned().collect()
     };
     settle(&context.ledger, key, &gone, context.edge.now()).await?;
+    let names: Vec<Key> = gone.iter().map(|removal| Key::new(&key.namespace, &removal.name)).collect();
+    context.released(&names);
     Ok(!gone.is_empty())
 }
 

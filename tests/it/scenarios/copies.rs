@@ -1,19 +1,20 @@
 //! Copies of a License's Secret in other namespaces, and the finalizer that goes with them.
 
-use std::process::Command;
+use std::{pin::Pin, process::Command, sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use usher::cluster::api::License;
+use usher::{cluster::api::License, service::edge::Edge};
 
 use super::{
     Place, assert_nothing_was_forbidden, claims, license_conditions, ready, stalled, substance, with,
 };
-use crate::ground::{Ground, Operator, license, shared, until, wait_for};
+use crate::ground::{Ground, Machine, Operator, license, seat, shared, until, wait_for};
 
 /// A namespace that lets Usher in.
 async fn granted(ground: &Ground) -> Place {
@@ -230,6 +231,73 @@ async fn a_copy_never_takes_the_place_of_a_secret_that_is_not_ours_or_another_li
     lab.no_secret("other").await;
     assert_eq!(substance(&farm.secret("other").await), others, "not a byte");
     assert_eq!(substance(&farm.secret("cad-license").await), before, "not a byte");
+}
+
+/// A clock by which nobody is woken who waits for long: whoever looks again was told to.
+struct Told;
+
+impl Edge for Told {
+    fn now(&self) -> Timestamp {
+        Machine.now()
+    }
+    fn wait_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let is_long = until.duration_since(self.now()) > SignedDuration::from_secs(10);
+        if is_long { Box::pin(std::future::pending()) } else { Machine.wait_until(until) }
+    }
+    fn elapsed(&self) -> Duration {
+        Machine.elapsed()
+    }
+    fn wait(&self, wait: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Machine.wait(wait)
+    }
+    fn entropy(&self) -> [u8; 32] {
+        Machine.entropy()
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_let_go_reaches_whoever_waits_for_it_at_once() {
+    let ground = Ground::own();
+    let directory = tempfile::tempdir().unwrap();
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Told)).await;
+    let (place, farm) = (Place::new(&ground).await, Place::new(&ground).await);
+    let named = |name: &str, secret: &str| {
+        let spec = json!({"metadata": {"name": name}, "spec": {"secret": {"name": secret}}});
+        with(license(1), &spec)
+    };
+    let says = async |place: &Place, name: &str, reason: &str| drop(place.license_says(name, reason).await);
+
+    // The name of a License's own Secret, of a Seat's, and of a copy.
+    farm.apply(&named("first", "ann-seat")).await;
+    says(&farm, "first", "Issued").await;
+    farm.apply(&named("second", "ann-seat")).await;
+    says(&farm, "second", "SecretNameTaken").await;
+    farm.delete_license("first").await;
+    says(&farm, "second", "Issued").await;
+    farm.apply(&license(1)).await;
+    farm.apply(&seat("ann")).await;
+    farm.seat_says("ann", "SecretNameTaken").await;
+    place.apply(&with(copied_to(&[&farm]), &json!({"spec": {"secret": {"name": "ann-seat"}}}))).await;
+    says(&place, "cad", "SecretNameTaken").await;
+    farm.apply(&named("second", "another")).await;
+    until("one of the two has it", async || {
+        let of_seat =
+            farm.seats.get("ann").await.unwrap().status.is_some_and(|status| status.secret.is_some());
+        let copied = ready(license_conditions(&place.licenses.get("cad").await.unwrap()))
+            .is_some_and(|ready| ready.reason == "Issued");
+        assert!(!(of_seat && copied), "both");
+        (of_seat || copied).then_some(())
+    })
+    .await;
+    // And a copy lets one go.
+    place.apply(&with(copied_to(&[&farm]), &json!({"spec": {"secret": {"name": "of-copy"}}}))).await;
+    says(&place, "cad", "Issued").await;
+    farm.apply(&named("second", "of-copy")).await;
+    says(&farm, "second", "SecretNameTaken").await;
+    place.apply(&license(1)).await;
+    says(&farm, "second", "Issued").await;
+    operator.stop().await;
 }
 
 #[tokio::test]

@@ -3,8 +3,12 @@
 mod keys;
 mod made;
 mod statuses;
+mod write;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use futures::{StreamExt as _, stream};
 use kube::ResourceExt as _;
@@ -115,11 +119,8 @@ pub(super) fn is_missing<L>(context: &Context<L>, validated: &validate::Valid, o
     wanted(validated, outcome).any(|(_, key)| context.index.secret(&key).is_none())
 }
 
-/// Where the documents of the License and of the Seats that hold a place lie.
-fn wanted<'a>(
-    validated: &'a validate::Valid,
-    outcome: &'a Outcome,
-) -> impl Iterator<Item = (Owner<'a>, Key)> {
+/// Where the documents of the License and of its Seats are to lie.
+fn places(validated: &validate::Valid) -> impl Iterator<Item = (Owner<'_>, Key)> {
     let license = &validated.license;
     let own =
         (Owner { kind: "License", name: &license.key.name, uid: &license.uid }, license.secret.to_string());
@@ -128,10 +129,25 @@ fn wanted<'a>(
         .seats
         .iter()
         .map(|seat| (Owner { kind: "Seat", name: &seat.name, uid: &seat.uid }, seat_secret(&seat.name)));
-    std::iter::once(own)
-        .chain(of_seats)
+    std::iter::once(own).chain(of_seats).map(|(owner, name)| (owner, Key::new(&license.key.namespace, name)))
+}
+
+/// Where the documents of the License and of the Seats that hold a place lie.
+fn wanted<'a>(
+    validated: &'a validate::Valid,
+    outcome: &'a Outcome,
+) -> impl Iterator<Item = (Owner<'a>, Key)> {
+    places(validated)
         .filter(|(owner, _)| !outcome.taken.contains(owner.uid) && outcome.documents.contains_key(owner.uid))
-        .map(|(owner, name)| (owner, Key::new(&license.key.namespace, name)))
+}
+
+/// The Secrets whose names belong to somebody else.
+pub(super) fn awaited(validated: &validate::Valid, outcome: &Outcome) -> BTreeSet<Key> {
+    let license = &validated.license;
+    let keys = outcome.taken.contains(&license.keys_subject());
+    let keys = keys.then(|| Key::new(&license.key.namespace, license.keys_secret()));
+    let documents = places(validated).filter(|(owner, _)| outcome.taken.contains(owner.uid));
+    documents.map(|(_, secret)| secret).chain(keys).collect()
 }
 
 /// Writes the Secrets; of Seats only those that are there already, while nobody new may be shown.

@@ -10,11 +10,14 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{AT_ONCE, Outcomes, failed};
+use super::{
+    AT_ONCE, Outcomes, failed,
+    write::{Shown, conditions, is_due, says_bound, write},
+};
 use crate::{
     cluster::{
         self, Context,
-        api::{self, Condition, Conditions, LicenseStatus, SeatStatus, Type, UserAssignmentStatus, paused},
+        api::{self, Condition, Conditions, SeatStatus},
         license::{
             Error,
             gather::Gathered,
@@ -22,7 +25,6 @@ use crate::{
             troubles::Troubles,
             validate,
         },
-        status::write,
     },
     domain::{
         allocation::Standing,
@@ -96,7 +98,7 @@ fn due<'a>(
         if !chosen(standing, &seat.uid, object) {
             return None;
         }
-        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let before = before(object);
         let status = status::of_seat(validated, seat, outcome, troubles, &before, now);
         is_due(object, &status).then_some((object, status))
     });
@@ -113,7 +115,7 @@ async fn seats<'a, L>(
         let failures = Outcomes::none();
         stream::iter(part)
             .for_each_concurrent(AT_ONCE, async |(object, status)| {
-                if let Err(error) = write_seat(context, object, status.clone()).await {
+                if let Err(error) = write(context, *object, status).await {
                     failures.add((*object, error));
                 }
             })
@@ -129,19 +131,13 @@ async fn seats<'a, L>(
     (failed, false)
 }
 
-/// Whether whoever looks at the Seat sees a seat taken.
-fn says_bound(status: Option<&SeatStatus>) -> bool {
-    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == Type::Bound && condition.status == "True")
-}
-
 /// The Seats by their UIDs.
 fn objects(gathered: &Gathered) -> HashMap<&str, &api::Seat> {
     gathered.readable_seats().filter_map(|seat| Some((seat.metadata.uid.as_deref()?, seat))).collect()
 }
 
-fn before<'a>(object: &impl kube::Resource, conditions: Option<&'a [Condition]>) -> Before<'a> {
-    Before { conditions: conditions.unwrap_or_default(), generation: object.meta().generation.unwrap_or(0) }
+fn before<K: Shown>(object: &K) -> Before<'_> {
+    Before { conditions: conditions(object), generation: object.meta().generation.unwrap_or(0) }
 }
 
 /// The License's own status.
@@ -157,9 +153,9 @@ pub(in crate::cluster::license) async fn license<L>(
     if troubles.unsure.contains(&validated.license.uid) {
         return;
     }
-    let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+    let before = before(object);
     let status = status::of_license(validated, outcome, troubles, &before, now);
-    if let Err(error) = write_license(context, object, status).await {
+    if let Err(error) = write(context, object, &status).await {
         troubles.note("writing the status of a License", error);
     }
 }
@@ -209,10 +205,10 @@ pub(in crate::cluster::license) async fn assignments<L>(
         readable.filter_map(|object| Some((object.metadata.uid.as_deref()?, object))).collect();
     for assignment in &validated.assignments {
         let Some(object) = objects.get(assignment.uid.0.as_str()).copied() else { continue };
-        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let before = before(object);
         let status =
             status::of_assignment(validated, assignment, &object.spec, outcome, &stands, &before, now);
-        if let Err(error) = write_assignment(context, object, status).await {
+        if let Err(error) = write(context, object, &status).await {
             troubles.note(WRITING_AN_ASSIGNMENT, error);
         }
     }
@@ -228,80 +224,20 @@ pub(in crate::cluster::license) async fn orphans<L>(
     let name = &gathered.key.name;
     let by_hand = gathered.readable_seats().filter(|seat| !validate::is_made(seat));
     for seat in by_hand.filter(|seat| seat.metadata.deletion_timestamp.is_none()) {
-        let before = before(seat, seat.status.as_ref().map(|status| status.conditions.as_slice()));
-        if let Err(error) = write_seat(context, seat, status::of_orphan(name, &before, now)).await {
+        let before = before(seat);
+        if let Err(error) = write(context, seat, &status::of_orphan(name, &before, now)).await {
             troubles.note(WRITING_A_SEAT, error);
         }
     }
     for object in
         gathered.readable_assignments().filter(|object| object.metadata.deletion_timestamp.is_none())
     {
-        let before = before(object, object.status.as_ref().map(|status| status.conditions.as_slice()));
+        let before = before(object);
         let status = status::of_orphaned_assignment(name, &object.spec, &before, now);
-        if let Err(error) = write_assignment(context, object, status).await {
+        if let Err(error) = write(context, object, &status).await {
             troubles.note(WRITING_AN_ASSIGNMENT, error);
         }
     }
-}
-
-async fn write_assignment<L>(
-    context: &Context<L>,
-    object: &api::UserAssignment,
-    status: UserAssignmentStatus,
-) -> Result<(), kube::Error> {
-    if object.status.as_ref() == Some(&status) || paused(&object.metadata) {
-        return Ok(());
-    }
-    let api: Api<api::UserAssignment> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    if let Some(written) = write(&api, object, &status).await? {
-        context.index.note_assignment(written);
-        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.events.of_change(object, Type::Ready, former, &status.conditions).await;
-    }
-    Ok(())
-}
-
-/// Whoever lost a seat says so even when paused: somebody else is about to say that they have it.
-fn is_due(object: &api::Seat, status: &SeatStatus) -> bool {
-    let loses = says_bound(object.status.as_ref()) && !says_bound(Some(status));
-    object.status.as_ref() != Some(status) && (loses || !paused(&object.metadata))
-}
-
-async fn write_seat<L>(
-    context: &Context<L>,
-    object: &api::Seat,
-    status: SeatStatus,
-) -> Result<(), kube::Error> {
-    if !is_due(object, &status) {
-        return Ok(());
-    }
-    let api: Api<api::Seat> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    if let Some(written) = write(&api, object, &status).await? {
-        context.index.note_seat(written);
-        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.events.of_change(object, Type::Bound, former, &status.conditions).await;
-    }
-    Ok(())
-}
-
-async fn write_license<L>(
-    context: &Context<L>,
-    object: &api::License,
-    status: LicenseStatus,
-) -> Result<(), kube::Error> {
-    if object.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let api: Api<api::License> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    if let Some(written) = write(&api, object, &status).await? {
-        context.index.note_license(written);
-        let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.events.of_change(object, Type::Ready, former, &status.conditions).await;
-    }
-    Ok(())
 }
 
 /// Tells those who lost their seat although they are there. They hold none any more when they are told.

@@ -68,7 +68,9 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
         }
     };
     let Some(uid) = object.uid() else { return Validated::Wait };
-    let license = match parse(gathered, object, Uid(uid)) {
+    let edition = edition(gathered);
+    let effective = effective::effective(&object.spec.shared, edition.map(|edition| &edition.spec.shared));
+    let license = match parse(gathered, object, Uid(uid), &effective) {
         Ok(license) => license,
         Err(because) => return Validated::Unreadable(because),
     };
@@ -76,9 +78,7 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     let keys = gathered.signing.as_ref().and_then(|signing| signing.as_ref().ok()).cloned();
     let living = gathered.readable_assignments().filter(|a| a.metadata.deletion_timestamp.is_none());
     let assignments: Vec<Assignment> = living.filter_map(seats::assignment).collect();
-    let edition = edition(gathered);
     let resolved = edition.is_some() == license.edition.is_some();
-    let effective = effective::effective(&object.spec.shared, edition.map(|edition| &edition.spec.shared));
     let effective = resolved.then_some(effective);
     let seats = seats::seats(gathered, &license, &assignments, resolved);
     Validated::Wanted(Box::new(Valid { license, effective, seats, assignments, signer, keys }))
@@ -92,10 +92,14 @@ pub(super) fn secret_name(license: &api::License) -> Option<Label> {
     }
 }
 
-fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License, Because> {
+fn parse(
+    gathered: &Gathered,
+    object: &api::License,
+    uid: Uid,
+    effective: &SharedSpec,
+) -> Result<License, Because> {
     let spec = &object.spec;
     let validity = spec.validity.clone().unwrap_or_default();
-    let effective = effective::effective(&spec.shared, edition(gathered).map(|edition| &edition.spec.shared));
     let secret = secret_name(object).ok_or_else(|| {
         Because::new(Reason::InvalidSpec, "no Secret can be named after this License: set spec.secret.name")
     })?;
@@ -106,7 +110,7 @@ fn parse(gathered: &Gathered, object: &api::License, uid: Uid) -> Result<License
         customer: spec.customer.clone(),
         edition: spec.edition_ref.as_ref().map(|edition| edition.name.clone()),
         authority: effective.authority_ref.as_ref().map(|authority| authority.name.clone()),
-        terms: effective::terms(&effective),
+        terms: effective::terms(effective),
         seats: spec.seats.0,
         overage_percent: spec.overage.as_ref().map_or(0, |overage| overage.percent.0),
         max_per_user: spec.max_per_user.map(|max| max.0),

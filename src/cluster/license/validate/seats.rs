@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     cluster::{
-        api::{self, HolderSpec, IdentitySpec, UserSpec},
+        api::{self, HolderSpec, UserSpec},
         labels,
         license::gather::Gathered,
     },
@@ -64,10 +64,10 @@ pub(super) fn seats(
     let by_hand: BTreeSet<String> = there
         .iter()
         .filter(|seat| !is_made(seat))
-        .filter_map(|seat| Some(holder(&seat.spec.holder)?.identity()))
+        .filter_map(|seat| Some(seat.spec.holder.holder()?.identity()))
         .collect();
     let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
-        let holder = holder(&seat.spec.holder)?;
+        let holder = seat.spec.holder.holder()?;
         let assigned = assigned.get(&holder.identity());
         let by_hand = by_hand.contains(&holder.identity());
         Some(Seat {
@@ -128,7 +128,7 @@ fn made(
             name: seat_name(&license.uid, assigned.holder),
             spec: api::SeatSpec {
                 license_ref: api::Reference { name: license_ref.clone() },
-                holder: holder_spec(assigned.holder)?,
+                holder: HolderSpec::of_person(assigned.holder)?,
                 priority: assigned.priority,
             },
             place: assigned.place,
@@ -190,38 +190,13 @@ fn rests(
 
 /// What a UserAssignment says.
 pub(super) fn assignment(object: &api::UserAssignment) -> Option<Assignment> {
-    let user = |user: &UserSpec| holder(&HolderSpec { user: Some(user.clone()), device: None });
     Some(Assignment {
         uid: Uid(object.uid()?),
         name: object.name_any(),
         created: object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
         priority: object.spec.priority,
-        users: object.spec.users.iter().filter_map(user).collect(),
+        users: object.spec.users.iter().filter_map(UserSpec::holder).collect(),
         group: object.spec.group.clone(),
         suspended: object.spec.suspended,
     })
-}
-
-/// The API server sees to it that exactly one of the names is there.
-fn holder(spec: &HolderSpec) -> Option<Holder> {
-    match (&spec.user, &spec.device) {
-        (Some(UserSpec { email: Some(email), .. }), _) => Some(Holder::Email(email.clone())),
-        (Some(UserSpec { identity: Some(identity), .. }), _) => {
-            Some(Holder::Identity { issuer: identity.issuer.clone(), subject: identity.subject.clone() })
-        }
-        (_, Some(device)) => Some(Holder::Device { id: device.id.clone(), name: device.name.clone() }),
-        _ => None,
-    }
-}
-
-fn holder_spec(holder: &Holder) -> Option<HolderSpec> {
-    let user = match holder {
-        Holder::Email(email) => UserSpec { email: Some(email.clone()), identity: None },
-        Holder::Identity { issuer, subject } => UserSpec {
-            email: None,
-            identity: Some(IdentitySpec { issuer: issuer.clone(), subject: subject.clone() }),
-        },
-        Holder::Device { .. } => return None,
-    };
-    Some(HolderSpec { user: Some(user), device: None })
 }
