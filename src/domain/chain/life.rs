@@ -29,6 +29,7 @@ fn begun(call: &Call, lost: Option<Position>, ground: &Ground) -> Chain {
         made_by: *call,
         last: LastCall { used: lost, call: *call },
         earlier: Vec::new(),
+        resolved_at: None,
         expires_at: ground.times.expires_at,
     }
 }
@@ -117,9 +118,9 @@ pub fn expire(chain: &Chain, now: Timestamp) -> Option<Chain> {
     lapses.then(|| Chain { state: State::Lapsed, ..chain.clone() })
 }
 
-/// Ends a quarantine: whoever has the head goes on. Nothing if there is none.
+/// Ends a quarantine: whoever has the head goes on, and older copies do not stop it again. Nothing if there is none.
 #[must_use]
 pub fn resolve(chain: &Chain) -> Option<Chain> {
     let resolves = chain.state == State::Quarantined;
-    resolves.then(|| Chain { state: State::Active, ..chain.clone() })
+    resolves.then(|| Chain { state: State::Active, resolved_at: Some(chain.head), ..chain.clone() })
 }

@@ -28,7 +28,7 @@
 //!    that nonce, its key and the last document. Whoever does so is never refused as a copy.
 //! 6. A fork is recorded once per activation and position (the ledger's unique insert) and only from a caller with valid
 //!    credentials. Then, by [`ClonePolicy`]: *Refuse*, and whoever has the head goes on; *Quarantine*, and nobody is renewed
-//!    until [`resolve`], or until the last document has ended; *Replace*, and the caller is given an activation of its own
+//!    until [`resolve`] (after which older copies are refused and stop nobody), or until the last document has ended; *Replace*, and the caller is given an activation of its own
 //!    if there is a place.
 //! 7. [`recover`]: who has lost the state activates the same device again. That supersedes the old activation and takes no
 //!    second place; it is counted. A superseded activation that speaks again is a fork.
@@ -65,7 +65,7 @@ pub use life::{Recovery, activate, end, expire, rebuild, recover, repeated, reso
 pub use present::{check, present};
 
 /// How many calls back a late copy of a request is still known. HTTP gives a request up after minutes, so a copy that is more
-/// than this many calls late is none; and each costs a row of the ledger about 70 bytes.
+/// than this many calls late is none; and each costs a row of the ledger about 100 bytes.
 pub const RECENT: usize = 8;
 
 /// How many former incarnations are known apart; what is older is not taken for lost. Each is a restore of the ledger.
@@ -202,6 +202,8 @@ pub struct Chain {
     pub last: LastCall,
     /// Those before it, oldest first.
     pub earlier: Vec<EarlierCall>,
+    /// The head when somebody resolved a fork: what lies below it was judged then.
+    pub resolved_at: Option<Position>,
     /// The last instant at which a document of this activation is good.
     pub expires_at: Timestamp,
 }

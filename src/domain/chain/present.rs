@@ -151,6 +151,7 @@ fn advanced(chain: &Chain, at: Position, call: &Call, ground: &Ground) -> Chain 
         made_by: chain.made_by,
         last: LastCall { used: Some(at), call: *call },
         earlier: if at == chain.head { remembered(chain) } else { Vec::new() },
+        resolved_at: chain.resolved_at,
         expires_at: if renews { ground.times.expires_at } else { chain.expires_at },
     }
 }
@@ -176,7 +177,8 @@ fn remembered(chain: &Chain) -> Vec<EarlierCall> {
 
 fn fork(chain: &Chain, at: Position, code: Code, policy: ClonePolicy) -> Verdict {
     let ended = matches!(chain.state, State::Ended(_));
-    let quarantines = policy == ClonePolicy::Quarantine && chain.state == State::Active;
+    let is_judged = chain.resolved_at.is_some_and(|head| at < head);
+    let quarantines = policy == ClonePolicy::Quarantine && chain.state == State::Active && !is_judged;
     let state = if quarantines { State::Quarantined } else { chain.state };
     Verdict::Fork {
         at,

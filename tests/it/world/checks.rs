@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use usher::domain::{
     chain::{Call, Position},
     refusal::Code,
+    terms::ClonePolicy,
 };
 
 use super::{
@@ -90,6 +91,8 @@ pub struct Checks {
     released: BTreeSet<Id>,
     /// Activations with documents that a restore may have taken from the ledger.
     lost: BTreeSet<Id>,
+    /// Activations of which a fork was recorded that nobody has resolved.
+    forked: BTreeSet<Id>,
     /// Clients that were refused as copies with the best nonce that they had: at which position, and after how many restores.
     outdone: BTreeMap<(usize, Id), (Position, usize)>,
 }
@@ -103,8 +106,14 @@ impl Checks {
 
     /// The ledger was restored.
     pub fn restored(&mut self) {
+        self.forked.clear();
         self.counts.one(Counted::LedgersRestored);
         self.lost.extend(self.documents.keys());
+    }
+
+    /// Somebody has resolved all forks.
+    pub fn resolved(&mut self) {
+        self.forked.clear();
     }
 
     /// After a commit.
@@ -141,12 +150,18 @@ impl Checks {
                 if self.released.remove(id) && self.restores() == 0 {
                     return Err(format!("{id} had ended and was given a document"));
                 }
+                let is_watched = context.plan.policy == ClonePolicy::Quarantine && !context.plan.jumps;
+                let is_good = self.documents.contains_key(id) && !self.lost.contains(id);
+                if self.forked.remove(id) && is_watched && is_good {
+                    return Err(format!("{id} was renewed, and nobody has resolved its fork"));
+                }
                 self.lost.remove(id);
                 let last = self.documents.entry(*id).or_insert(*until);
                 *last = (*last).max(*until);
             }
             Event::Forked { id } => {
                 self.counts.one(Counted::ForksRecorded);
+                self.forked.insert(*id);
                 if !context.copied.contains(&ledger.rows[id].device) {
                     return Err(format!("{id}: false alarm, for there is but one of it"));
                 }

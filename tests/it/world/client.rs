@@ -1,5 +1,6 @@
 //! A client that obeys rule 5, on a disk that may be copied, rolled back or wiped.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use usher::domain::refusal::Code;
 
@@ -32,7 +33,7 @@ pub enum Character {
     Recovers,
     /// It says nothing any more, and runs until its document ends.
     Silent,
-    /// It tries all that it knows, again and again.
+    /// It tries all that it knows, again and again, for other activations too, and forges nonces.
     Stubborn,
 }
 
@@ -49,6 +50,13 @@ pub struct Client {
     pub is_off: bool,
     /// All that it was ever given: only the stubborn use it.
     knows: Vec<Activation>,
+}
+
+/// A nonce of a later call, with the tag of this one.
+fn forged(nonce: &str) -> String {
+    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(nonce).unwrap();
+    bytes[15] = bytes[15].wrapping_add(1);
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Client {
@@ -79,10 +87,15 @@ impl Client {
     }
 
     fn known(&self, random: &mut Random) -> Option<Activation> {
-        if self.character == Character::Stubborn && !self.knows.is_empty() && random.in_thousand(300) {
-            return Some(self.knows[random.below(self.knows.len())].clone());
+        if self.character != Character::Stubborn || self.knows.is_empty() || !random.in_thousand(300) {
+            return self.disk.activation.clone();
         }
-        self.disk.activation.clone()
+        let [some, other] = [(); 2].map(|()| &self.knows[random.below(self.knows.len())]);
+        Some(match random.below(3) {
+            0 => Activation { nonce: forged(&some.nonce), ..some.clone() },
+            1 => Activation { nonce: other.nonce.clone(), ..some.clone() },
+            _ => some.clone(),
+        })
     }
 
     /// Writes the request down before it is sent.

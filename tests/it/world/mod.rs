@@ -10,7 +10,8 @@
 //! ```
 //!
 //! 1. **One head.** A position is used by one call. What is accepted is the last that this life of the ledger issued, or one
-//!    of a life that was lost, and then the highest. A copy that was refused is not renewed.
+//!    of a life that was lost, and then the highest. A copy that was refused is not renewed; where a fork
+//!    quarantines, nobody is until it is resolved or the last document has ended.
 //! 2. **No false alarm.** No fork is recorded of a device of which there is but one, and it is never refused as a copy.
 //! 3. **Limits.** Places that are held are never more than there are; documents that are good are at most so many more as
 //!    places were released, or documents lost in a restore, while they are good.

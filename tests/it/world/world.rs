@@ -255,6 +255,7 @@ impl<'a> World<'a> {
                 server.lapse();
             }),
             _ => {
+                self.checks.resolved();
                 for row in self.ledger.rows.values_mut().filter(|row| row.chain.state == State::Quarantined) {
                     row.chain = resolve(&row.chain).unwrap();
                 }

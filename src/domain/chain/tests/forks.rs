@@ -48,6 +48,18 @@ fn under_quarantine_nobody_is_renewed_until_it_is_resolved() {
 }
 
 #[test]
+fn a_copy_that_was_judged_stops_nobody_again_and_a_later_one_does() {
+    let (quarantined, _) = forked(&after_calls(2), ClonePolicy::Quarantine);
+    let resolved = resolve(&quarantined).unwrap();
+    let after = go(&resolved, place(1, 2), &refresh("k"), &ground(2));
+    assert_eq!(forked(&after, ClonePolicy::Quarantine).0.state, State::Active);
+    let Verdict::Fork { after, .. } = presented(&after, place(1, 2), ClonePolicy::Quarantine) else {
+        panic!()
+    };
+    assert_eq!(after.state, State::Quarantined);
+}
+
+#[test]
 fn a_quarantine_ends_with_the_last_document() {
     let (quarantined, _) = forked(&after_calls(2), ClonePolicy::Quarantine);
     assert_eq!(quarantined.expires_at, at(25 * HOUR));
