@@ -132,6 +132,15 @@ impl<'a> Place<'a> {
         .await;
     }
 
+    /// Waits until the Secret is there, or is not.
+    pub async fn secret_of(&self, name: &str, is_there: bool) -> Option<Secret> {
+        until(&format!("{name} is in {}: {is_there}", self.namespace), async || {
+            let secret = self.secrets().get_opt(name).await.unwrap();
+            (secret.is_some() == is_there).then_some(secret)
+        })
+        .await
+    }
+
     // ---- the oracles ----
 
     /// The end: what there is comes to be `wanted`, and all documents verify.

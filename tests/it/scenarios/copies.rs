@@ -129,7 +129,8 @@ async fn a_copy_lies_where_its_owner_lets_usher_in_and_is_kept_to_the_byte() {
 async fn a_copy_goes_with_its_reason_and_the_finalizer_with_the_last_one() {
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
-    let operator = Operator::start_narrow(&ground, &directory.path().join("ledger.db")).await;
+    let ledger = directory.path().join("ledger.db");
+    let operator = Operator::start_narrow(&ground, &ledger).await;
     let (place, farm, lab) = (granted(&ground).await, granted(&ground).await, granted(&ground).await);
     place.apply(&copied_to(&[&farm, &lab])).await;
     for there in [&farm, &lab] {
@@ -163,10 +164,20 @@ async fn a_copy_goes_with_its_reason_and_the_finalizer_with_the_last_one() {
     place.delete_license("cad").await;
     license_is_gone(&place).await;
     farm.no_secret("cad-document").await;
-    // And of what follows under the same name nothing is taken for that of the former.
+    // Of what follows under the same name nothing is taken for that of the former.
     place.apply(&copied_to(&[&farm])).await;
     place.license_says("cad", "Issued").await;
     farm.secret("cad-license").await;
+
+    // Deleted while Usher is stopped, it waits, and goes when Usher is back.
+    operator.stop().await;
+    place.delete_license("cad").await;
+    let left = place.licenses.get("cad").await.unwrap();
+    assert!(left.metadata.deletion_timestamp.is_some());
+    farm.secret("cad-license").await;
+    let operator = Operator::start_narrow(&ground, &ledger).await;
+    license_is_gone(&place).await;
+    farm.no_secret("cad-license").await;
     assert_nothing_was_forbidden(&ground);
     operator.stop().await;
 }
@@ -197,8 +208,25 @@ async fn a_copy_whose_consent_is_withdrawn_stays_as_it_is_and_holds_up_nobody() 
     place.delete_license("cad").await;
     license_is_gone(&place).await;
     farm.secret("cad-license").await;
+    // Nor does what is left of it hold up a License of the same name, whose copy comes when the former one's is gone.
+    place.apply(&copied_to(&[&farm])).await;
+    says(&place, "NamespaceNotGranted", &farm.namespace).await;
+    run_told(&ground, &told);
+    place.license_says("cad", "Issued").await;
+    let uid = place.licenses.get("cad").await.unwrap().uid().unwrap();
+    let is_new = |secret: &Secret| claims(secret).license.uid == uid;
+    wait_for(&farm.secrets, "cad-license", "is of the new License", is_new).await;
+
+    // An entry that is taken out while its namespace is out of reach hinders nothing.
+    ground.revoke(&farm.namespace);
+    says(&place, "NamespaceNotGranted", "stays as it is until its exp").await;
+    place.apply(&license(1)).await;
+    place.license_says("cad", "Issued").await;
+    is_finalized(&place, true).await;
+    farm.secret("cad-license").await;
     run_told(&ground, &told);
     farm.no_secret("cad-license").await;
+    is_finalized(&place, false).await;
     assert_nothing_was_forbidden(&ground);
     operator.stop().await;
 }

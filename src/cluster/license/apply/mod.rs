@@ -143,6 +143,9 @@ fn wanted<'a>(
 
 /// The Secrets whose names belong to somebody else.
 pub(super) fn awaited(validated: &validate::Valid, outcome: &Outcome) -> BTreeSet<Key> {
+    if outcome.taken.is_empty() {
+        return BTreeSet::new();
+    }
     let license = &validated.license;
     let keys = outcome.taken.contains(&license.keys_subject());
     let keys = keys.then(|| Key::new(&license.key.namespace, license.keys_secret()));
