@@ -79,6 +79,7 @@ impl Census {
             (&mut all.bound, own.bound),
             (&mut all.waiting, own.waiting),
             (&mut all.cooling, own.cooling),
+            (&mut all.activated, own.activated),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -170,7 +171,7 @@ mod tests {
     fn seats_are_summed_over_all_licenses() {
         let of = |limit, bound, waiting, cooling| serde_json::json!({"seats": {"limit": limit, "bound": bound, "waiting": waiting, "cooling": cooling}});
         let census = counted(&[of(5, 3, 0, 1), of(2, 2, 4, 0)]);
-        assert_eq!(census.seats, SeatCounts { limit: 7, bound: 5, waiting: 4, cooling: 1 });
+        assert_eq!(census.seats, SeatCounts { limit: 7, bound: 5, waiting: 4, cooling: 1, activated: 0 });
     }
 
     #[test]

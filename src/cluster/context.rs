@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -18,13 +18,14 @@ use crate::{
         names::Awaited,
         queue::{Queue, Task},
         rights::{EVERYWHERE, Right, Rights},
+        runtime::Summaries,
     },
     domain::{
         license::{Key, Uid},
         reason::Because,
         witness::Head,
     },
-    keys::{Published, Signer},
+    keys::{Published, Signer, Signers, nonce::NonceKeys},
     service::edge::Edge,
 };
 
@@ -74,7 +75,12 @@ pub struct Context<L> {
     pub(super) pushed: Notify,
     /// Told when somebody was bound or freed: the witness is written at once.
     pub(super) binding_changed: Notify,
-    signers: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
+    /// Who signs, for those who answer programs.
+    pub signers: Arc<Signers>,
+    pub(super) summaries: Summaries,
+    /// What makes nonces, once it is found.
+    pub nonces: Arc<OnceLock<NonceKeys>>,
+    signing: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
     term: Mutex<Option<Term>>,
 }
 
@@ -125,7 +131,10 @@ impl<L> Context<L> {
             queue: Mutex::default(),
             pushed: Notify::new(),
             binding_changed: Notify::new(),
-            signers: Mutex::default(),
+            signers: Arc::default(),
+            nonces: Arc::default(),
+            summaries: Summaries::default(),
+            signing: Mutex::default(),
             term: Mutex::default(),
         }
     }
@@ -133,7 +142,7 @@ impl<L> Context<L> {
     /// The ledger is ours, as far as `head` says. What was known under an earlier lead is forgotten.
     pub(super) fn begin_term(&self, head: Head) {
         *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Queue::default();
-        self.signers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.signing.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let (known, looked, swept) = (HashSet::new(), HashSet::new(), HashSet::new());
         let term = Term { head, known, looked, waiting: HashMap::new(), swept };
         *self.term.lock().unwrap_or_else(PoisonError::into_inner) = Some(term);
@@ -223,6 +232,12 @@ impl<L> Context<L> {
         }
     }
 
+    /// Asks for a look by then.
+    pub(super) fn push_by(&self, task: Task, by: Timestamp) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_by(task, by);
+        self.pushed.notify_one();
+    }
+
     /// Whether every kind was listed once; of Secrets, those that we may always see.
     pub(super) fn is_complete(&self) -> bool {
         let scope = if self.rights.are_wide() { EVERYWHERE } else { &self.namespace };
@@ -251,13 +266,13 @@ impl<L> Context<L> {
 
     /// The signer of an Authority; `None` until it was looked at once.
     pub(super) fn signing(&self, authority: &str) -> Option<Signing> {
-        let signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        let signers = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
         signers.get(authority).map(|(_, signing)| signing.clone())
     }
 
     /// The same, if it is of the very object with `uid`: whoever had its name before, or has it since, allows something else.
     pub(super) fn signing_of(&self, authority: &str, uid: &str) -> Option<Signing> {
-        let signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        let signers = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
         let (declared, signing) = signers.get(authority)?;
         let (of, _) = declared.as_ref()?;
         (of.as_deref() == Some(uid)).then(|| signing.clone())
@@ -280,12 +295,13 @@ impl<L> Context<L> {
         signing: Option<Signing>,
     ) {
         let same = {
-            let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut signers = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
             let former = signers.get(authority);
             let same = declared.is_some()
                 && former
                     .zip(signing.as_ref())
                     .is_some_and(|((former, before), after)| *former == declared && alike(before, after));
+            self.signers.set(authority, signing.as_ref().and_then(|signing| signing.as_ref().ok()).cloned());
             match signing {
                 Some(signing) => drop(signers.insert(authority.to_owned(), (declared, signing))),
                 None => drop(signers.remove(authority)),

@@ -59,7 +59,11 @@ impl Stands {
             self.authorities.clone(),
         );
         registry.register("seats_limit", "Seats that there are, of all Licenses", self.limit.clone());
-        registry.register("seats", "Seats of all Licenses: bound, waited for, cooling", self.seats.clone());
+        registry.register(
+            "seats",
+            "Seats of all Licenses: bound, waited for, cooling, held by activations without a Seat",
+            self.seats.clone(),
+        );
         registry.register(
             "renewals_overdue",
             "Licenses whose document should have been signed anew by now",
@@ -86,8 +90,12 @@ impl Stands {
             }
         }
         let seats = &census.seats;
-        for (state, count) in [("bound", seats.bound), ("waiting", seats.waiting), ("cooling", seats.cooling)]
-        {
+        for (state, count) in [
+            ("bound", seats.bound),
+            ("waiting", seats.waiting),
+            ("cooling", seats.cooling),
+            ("activated", seats.activated),
+        ] {
             self.seats.get_or_create(&SeatsIn { state }).set(count);
         }
         self.limit.set(seats.limit);

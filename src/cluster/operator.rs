@@ -25,7 +25,7 @@ use crate::{
         },
         license, namespace,
         queue::{Done, Task},
-        watch,
+        runtime, watch,
         witness::{self, Keeper},
     },
     ledger::Ledger,
@@ -95,6 +95,9 @@ pub async fn run<L: Ledger>(
     mut stop: signal::Receiver<bool>,
 ) -> Result<(), Error> {
     let mut watches = watch::all(&context);
+    // It ends when this is dropped.
+    let mut nonces = JoinSet::new();
+    nonces.spawn(runtime::find_nonce_key(context.clone()));
     while !context.is_complete() {
         tokio::select! {
             () = context.pushed.notified() => {}

@@ -10,6 +10,7 @@
 //!
 //! 1. A task is never run twice at once.
 //! 2. However often it is pushed, it waits once; pushed while it runs, it runs once more.
+//!    Pushed for later, it runs by then, or with whatever is sooner.
 //! 3. A failure is tried again after 200 ms, doubling to 5 minutes, per task; a push does not wait for that.
 //! 4. Times come from the clock, and the clock may be wrong: whoever waits for one wakes at least once an hour, and a clock
 //!    that went back is told, for then nothing that waits for its time waits for the right one.
@@ -104,6 +105,15 @@ impl Queue {
         }
     }
 
+    /// Look at `task` by then, unless it is looked at sooner.
+    pub fn push_by(&mut self, task: Task, by: Timestamp) {
+        let sooner = self.waiting.contains(&task) || self.again.contains(&task);
+        if !sooner && self.due.get(&task).is_none_or(|due| *due > by) {
+            self.unschedule(&task);
+            self.schedule(task, by);
+        }
+    }
+
     /// The next task to run at `now`.
     pub fn pop(&mut self, now: Timestamp) -> Option<Task> {
         while let Some((_, task)) = self.later.first().filter(|(at, _)| *at <= now).cloned() {
@@ -163,7 +173,10 @@ impl Queue {
         self.ready.len()
     }
 
+    /// Whoever asked for a look while it ran waits no longer than they said.
     fn schedule(&mut self, task: Task, at: Timestamp) {
+        let at = self.due.get(&task).map_or(at, |due| at.min(*due));
+        self.unschedule(&task);
         self.due.insert(task.clone(), at);
         self.later.insert((at, task));
     }

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::ValueEnum;
 use jiff::SignedDuration;
 use kube::Client;
@@ -23,7 +23,7 @@ use crate::{
         tls::{self, Pem},
     },
     ledger::sqlite::Sqlite,
-    service::edge::Edge,
+    service::{activations::Runtime, edge::Edge},
 };
 
 /// Reconciles Licenses and Seats, and serves the keys of Authorities. The cluster is that of KUBECONFIG, else the
@@ -130,6 +130,7 @@ async fn operate(args: Args) -> Result<(), Failure> {
 
     let edge: Arc<dyn Edge> = Arc::new(Machine);
     let ledger = Sqlite::open(&args.ledger).await?;
+    let facts = ledger.another();
     let identity = ledger.owner().map(|owner| format!("{}_{owner}", args.name));
     let client = Client::try_from(cmd::cluster().await?)?;
     let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
@@ -147,6 +148,8 @@ async fn operate(args: Args) -> Result<(), Failure> {
         Arc::new(Metrics::default()),
     ));
     let (ready, is_ready) = watch::channel(false);
+    let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
+    let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone()));
     let measured = context.clone();
     let operations = Operations { ready: is_ready, metrics: Arc::new(move || measured.measured()) };
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
@@ -161,13 +164,13 @@ async fn operate(args: Args) -> Result<(), Failure> {
         cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
     };
     let serve = |address, router| {
-        let server = http::serve::serve(address, router, tls.clone(), stopped.clone());
+        let server = http::serve::serve(address, router, tls.clone(), Handle::new(), stopped.clone());
         async move { server.await.map_err(|error| Failure::from(format!("cannot listen on {address}: {error}"))) }
     };
     let running = async {
         tokio::try_join!(
             operator,
-            serve(args.listen, http::keys(published)),
+            serve(args.listen, http::main(runtime, edge.clone(), published)),
             serve(args.ops_listen, http::operations(operations)),
         )
     };

@@ -15,6 +15,8 @@ pub struct Contract {
     pub license: License,
     /// In whose name documents are signed; nobody's while nothing may be granted.
     pub issuer: Option<Issuer>,
+    /// Places that are kept from activations: reserves of groups that are not filled, and seats that cool.
+    pub kept: u32,
 }
 
 /// By which devices may activate, as it is declared; what it is lies in a Secret.

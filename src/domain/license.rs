@@ -226,17 +226,24 @@ impl Phase {
 pub const UNLIMITED: u32 = u32::MAX;
 
 impl License {
-    /// How many may be bound at once: the seats and the overage, or any number where limits only advise. A Floating
-    /// License binds nobody: its seats are taken by activations.
+    /// How many places there are: the seats and the overage, or any number where limits only advise.
     #[must_use]
-    pub fn limit(&self) -> u32 {
-        match (self.terms.provisioning, self.enforcement) {
-            (Provisioning::Floating, _) => 0,
-            (Provisioning::Named, Enforcement::Advise) => UNLIMITED,
-            (Provisioning::Named, Enforcement::Enforce) => {
+    pub fn places(&self) -> u32 {
+        match self.enforcement {
+            Enforcement::Advise => UNLIMITED,
+            Enforcement::Enforce => {
                 let over = u64::from(self.seats) * u64::from(self.overage_percent) / 100;
                 self.seats.saturating_add(u32::try_from(over).unwrap_or(UNLIMITED))
             }
+        }
+    }
+
+    /// How many may be bound at once. A Floating License binds nobody: its places are taken by activations.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        match self.terms.provisioning {
+            Provisioning::Floating => 0,
+            Provisioning::Named => self.places(),
         }
     }
 
@@ -355,7 +362,8 @@ pub(crate) mod tests {
         license.enforcement = Enforcement::Advise;
         assert_eq!(license.limit(), UNLIMITED);
         license.terms.provisioning = Provisioning::Floating;
-        assert_eq!(license.limit(), 0, "its seats are taken by activations");
+        assert_eq!(license.limit(), 0, "its places are taken by activations");
+        assert_eq!(license.places(), UNLIMITED);
     }
 
     #[test]

@@ -55,6 +55,8 @@ reasons! {
     Bound,
     /// All seats are taken; the Seat waits.
     NoFreeSeat,
+    /// A nonce was used twice: two copies of an activation are out there.
+    CloneSeen,
     /// The License's `seats` was lowered, and the Seat lost its seat.
     LimitLowered,
     /// Another Seat stands for the same holder.

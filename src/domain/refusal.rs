@@ -84,6 +84,36 @@ refusals! {
     TransfersExhausted = "transfers-exhausted", next "Wait until the time that is named, or ask an administrator to raise `deviceTransfers`.";
     /// The device was activated again as often as it may be for now.
     RecoveriesExhausted = "recoveries-exhausted", next "Deactivate the activation and activate anew, or wait until the time that is named.";
+    /// The credential is missing, unknown, or good for something else.
+    Unauthorized = "unauthorized", next "Send the credential of this call: an activation key to activate, the activation's token for everything else.";
+    /// The activation key has expired.
+    KeyExpired = "key-expired", next "Ask for another activation key, or raise the key's `expires` in the License.";
+    /// As many devices as may have activated by this key.
+    KeyUsedUp = "key-used-up", next "Ask for another activation key, or raise the key's `uses` in the License.";
+    /// The License is for people, and this is a device.
+    DeviceNotAllowed = "device-not-allowed", next "Sign in instead, or change the License's `client`.";
+    /// Only devices that a Seat names may activate.
+    DeviceNotListed = "device-not-listed", next "Ask for a Seat with this device as its holder, or change the License's `admission`.";
+    /// The device is active by another credential.
+    DeviceActive = "device-active", next "Activate by the credential that was used before, or deactivate the device first.";
+    /// The License is suspended.
+    LicenseSuspended = "license-suspended", next "Wait until it is resumed: what was given is good until its end.";
+    /// The License has expired.
+    LicenseExpired = "license-expired", next "Renew the contract: a later `validity.until` lets everything go on.";
+    /// Nothing can be granted under the License as it stands: its conditions say why.
+    LicenseNotReady = "license-not-ready", next "Look at the License's conditions; try again when they are mended.";
+    /// The request is not what this call takes.
+    RequestInvalid = "request-invalid", next "Correct what the detail names.";
+    /// The request is larger than any that makes sense.
+    RequestTooLarge = "request-too-large", next "Send less.";
+    /// There is no such call.
+    NotFound = "not-found", next "Compare the path with the guide.";
+    /// This method does not go with this path.
+    MethodNotAllowed = "method-not-allowed", next "Compare the method with the guide.";
+    /// This caller asks too often.
+    RateLimited = "rate-limited", next "Wait as long as `Retry-After` says.";
+    /// Usher cannot answer now; nothing has changed.
+    Unavailable = "unavailable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
 }
 
 impl std::fmt::Display for Code {

@@ -3,10 +3,14 @@
 //! | listener | path | answers |
 //! |---|---|---|
 //! | main | `<path of the issuer>/jwks.json` | the JWK set of an Authority (RFC 7517) |
+//! | main | `/v1/…` | the runtime API ([`routes`]) |
 //! | operations | `/healthz` | 200 while the process lives |
 //! | operations | `/readyz` | 200 once everything is listed, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
 
+mod pace;
+mod problem;
+mod routes;
 pub mod serve;
 
 use std::sync::Arc;
@@ -20,10 +24,25 @@ use axum::{
 };
 use tokio::sync::watch;
 
-use crate::keys::Published;
+use crate::{
+    keys::Published,
+    service::{
+        activations::{Activations, Runtime},
+        edge::Edge,
+    },
+};
 
-/// The listener for keys.
-pub fn keys(published: Arc<Published>) -> Router {
+/// The listener for programs.
+pub fn main<L: Activations>(
+    runtime: Arc<Runtime<L>>,
+    edge: Arc<dyn Edge>,
+    published: Arc<Published>,
+) -> Router {
+    routes::v1(runtime, edge).merge(keys(published))
+}
+
+/// The published keys.
+fn keys(published: Arc<Published>) -> Router {
     Router::new().fallback(get(jwks)).with_state(published)
 }
 

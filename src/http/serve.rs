@@ -25,13 +25,13 @@ use connections::AtMost;
 
 /// How long open connections may go on once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
-/// The most that is kept of what a connection says before it is understood, in bytes: a request here is a line and a few headers.
+/// The most that is kept of what a connection says before it is understood, in bytes: a request here is a line, a few headers and a small body.
 const BUFFER: usize = 16 * 1024;
 /// The same for HTTP/2: the headers of one request.
 const HEADERS: u32 = 16 * 1024;
 /// How many requests an HTTP/2 connection may have under way.
 const STREAMS: u32 = 16;
-/// How much of a body is taken in, in bytes; nobody reads one.
+/// How much of a body is taken in before somebody reads it, in bytes.
 const WINDOW: u32 = 64 * 1024;
 /// How often an HTTP/2 connection that is silent is asked whether it is there.
 const ASK: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ pub fn tls(pem: &Pem) -> io::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Serves `router` at `address` until `stop` says so.
+/// Serves `router` at `address` until `stop` says so; `handle` knows the address that it has in the end.
 ///
 /// # Errors
 /// When the address cannot be had.
@@ -74,9 +74,10 @@ pub async fn serve(
     address: SocketAddr,
     router: Router,
     tls: RustlsConfig,
+    handle: Handle<SocketAddr>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    serve_within(Limits::default(), address, router, tls, Handle::new(), stop).await
+    serve_within(Limits::default(), address, router, tls, handle, stop).await
 }
 
 async fn serve_within(
@@ -109,6 +110,7 @@ async fn serve_within(
         let _ = stop.wait_for(|stop| *stop).await;
         handle.graceful_shutdown(Some(GRACE));
     };
-    let (served, ()) = tokio::join!(server.serve(router.into_make_service()), stopper);
+    let (served, ()) =
+        tokio::join!(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()), stopper);
     served
 }

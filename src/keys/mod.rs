@@ -13,6 +13,7 @@ mod audit;
 pub mod key_set;
 pub mod nonce;
 mod published;
+mod signers;
 pub mod tls;
 pub mod token;
 
@@ -32,6 +33,7 @@ use crate::domain::{
 
 pub use audit::AuditKey;
 pub use published::Published;
+pub use signers::Signers;
 
 /// What is wrong with a private key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

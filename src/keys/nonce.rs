@@ -31,6 +31,7 @@ const BLOCK: usize = 64;
 /// What the key is used for; the prefix keeps each use apart from the other.
 const NONCE: &[u8] = b"usher nonce 1\0";
 const KEY_ID: &[u8] = b"usher nonce key id\0";
+const TOKEN: &[u8] = b"usher activation token 1\0";
 
 /// A key that makes and knows nonces.
 pub struct NonceKey {
@@ -120,6 +121,17 @@ impl NonceKeys {
         BASE64_URL_SAFE_NO_PAD.encode(nonce)
     }
 
+    /// From what the token of `activation` is made: always the same, so that a reply that was lost can be given again, and kept nowhere.
+    #[must_use]
+    pub fn token_seed(&self, activation: &str) -> Zeroizing<[u8; 32]> {
+        let mut seed = Zeroizing::new([0; 32]);
+        fill(
+            seed.as_mut_slice(),
+            &self.current.mac.clone().chain_update(TOKEN).chain_update(activation).finalize().into_bytes(),
+        );
+        seed
+    }
+
     /// What `nonce` is to `activation`. The tag is compared in constant time.
     #[must_use]
     pub fn read(&self, activation: &str, nonce: &str) -> Presented {
@@ -202,6 +214,14 @@ mod tests {
         let turned = NonceKeys::new(NonceKey::from_secret([8; 32]), former);
         assert_eq!(turned.read("a", &nonce), Presented::Genuine(AT));
         assert_ne!(turned.nonce("a", AT), nonce, "new ones are made under the new key");
+    }
+
+    #[test]
+    fn the_token_of_an_activation_is_its_own_and_no_nonce() {
+        assert_eq!(keys().token_seed("a"), keys().token_seed("a"));
+        assert_ne!(keys().token_seed("a"), keys().token_seed("b"));
+        let others = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
+        assert_ne!(keys().token_seed("a"), others.token_seed("a"));
     }
 
     #[test]

@@ -83,6 +83,35 @@ pub enum Entry {
         /// The key's name.
         key: String,
     },
+    /// An installation was activated, and given its first document.
+    Activate {
+        /// The License's namespace and name.
+        license: String,
+        /// The activation.
+        activation: String,
+        /// The reference of its holder.
+        holder: String,
+        /// `jti` of the document.
+        serial: String,
+    },
+    /// An activation ended.
+    Deactivate {
+        /// The License's namespace and name.
+        license: String,
+        /// The activation.
+        activation: String,
+        /// Why.
+        why: Said,
+    },
+    /// A nonce was used twice: there are two copies of the activation's state.
+    Fork {
+        /// The License's namespace and name.
+        license: String,
+        /// The activation.
+        activation: String,
+        /// The position in its chain that was used twice.
+        position: String,
+    },
     /// A License is gone.
     Forget {
         /// The License's namespace and name.
@@ -165,6 +194,18 @@ pub enum Entry {
     },
 }
 
+/// Why an activation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Said {
+    /// By who may.
+    Deactivated,
+    /// The device was activated again.
+    Superseded,
+    /// Its seat or its License is gone.
+    Withdrawn,
+}
+
 /// One link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -222,12 +263,17 @@ pub(super) fn reference(entropy: &[u8; 32], identity: &str) -> String {
     hex(digest.finalize().get(..16).unwrap_or_default())
 }
 
-/// What a change tells the audit. `holders` are the references of those whom it binds, in order.
-pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
+/// What a change tells the audit. `holders` are the references of those whom it binds, in order; `ended` are the activations that it ends.
+pub(super) fn entries(change: &Change, holders: Vec<String>, ended: Vec<String>) -> Vec<Entry> {
     let license = change.key.to_string();
     let limit = change.seats.map(|seats| Entry::Limit { license: license.clone(), seats });
     let freed =
         change.free.iter().map(|seat| Entry::Free { license: license.clone(), seat: seat.to_string() });
+    let ended = ended.into_iter().map(|activation| Entry::Deactivate {
+        license: license.clone(),
+        activation,
+        why: Said::Withdrawn,
+    });
     let moved = change.moved.iter().map(|(seat, to)| Entry::Move {
         license: license.clone(),
         seat: seat.to_string(),
@@ -254,7 +300,16 @@ pub(super) fn entries(change: &Change, holders: Vec<String>) -> Vec<Entry> {
         .map(|(name, _)| Entry::ActivationKey { license: license.clone(), key: name.clone() });
     let gone =
         change.forget.then(|| Entry::Forget { license: license.clone(), uid: change.license.to_string() });
-    limit.into_iter().chain(freed).chain(moved).chain(bound).chain(issued).chain(keys).chain(gone).collect()
+    limit
+        .into_iter()
+        .chain(freed)
+        .chain(ended)
+        .chain(moved)
+        .chain(bound)
+        .chain(issued)
+        .chain(keys)
+        .chain(gone)
+        .collect()
 }
 
 /// What became of an Authority.

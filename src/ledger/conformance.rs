@@ -1,6 +1,8 @@
 //! What every engine of the ledger must do, whatever it is made of: one call, [`check`].
 
 #[cfg(test)]
+mod activations;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod authorities;
@@ -51,6 +53,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, audit::nothing_is_pruned_that_no_checkpoint_seals).await;
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
+    activations::check(&open).await;
     authorities::check(&open).await;
     run(&open, async |ledger| {
         lead::whoever_takes_the_lead_deposes_who_had_it(another(&ledger), ledger).await;
@@ -258,7 +261,8 @@ async fn one_person_has_no_more_licenses_of_a_product_than_allowed<L: Ledger>(le
 async fn what_a_license_says_is_kept_as_it_was_last_told<L: Ledger>(ledger: Shared<L>) {
     ledger.commit(&change(None)).await.unwrap();
     assert_eq!(facts(&*ledger).await.terms, Terms::default());
-    let contract = Contract { license: license(1), issuer: "https://usher.acme.example".parse().ok() };
+    let contract =
+        Contract { license: license(1), issuer: "https://usher.acme.example".parse().ok(), kept: 1 };
     let terms = Terms {
         product: "cad".into(),
         provisioning: Provisioning::Floating,

@@ -5,6 +5,7 @@
 //!
 //! The port is small, and `conformance` is the suite that every engine passes unchanged.
 
+pub mod activations;
 pub mod audit;
 mod authorities;
 #[cfg(test)]
@@ -56,6 +57,21 @@ pub struct Facts {
     pub keys: BTreeMap<String, String>,
     /// Copies of its Secret, in other namespaces.
     pub copies: Vec<CopyClaim>,
+    /// Activations that hold a place by themselves, for their holders have no Seat that is bound; who began first comes first.
+    pub activated: Vec<Activated>,
+    /// Activations of which two copies are known to be out there.
+    pub forked: Vec<String>,
+}
+
+/// An activation that holds a place by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activated {
+    /// The activation.
+    pub id: String,
+    /// Who holds the place.
+    pub holder: String,
+    /// The last instant at which its document is good: then it gives the place back.
+    pub expires_at: Timestamp,
 }
 
 /// What the ledger keeps of a License to enforce it.
@@ -162,6 +178,8 @@ pub struct Change {
     pub bind: Vec<Bind>,
     /// Documents, each instead of the subject's former one.
     pub issue: Vec<Document>,
+    /// Activations that end, for their place is gone. Those of the holders of seats that are freed end, too.
+    pub end: Vec<String>,
     /// Subjects whose documents are no longer current.
     pub withdraw: Vec<Uid>,
     /// Secrets to claim.
@@ -200,6 +218,7 @@ impl Change {
             moved: Vec::new(),
             bind: Vec::new(),
             issue: Vec::new(),
+            end: Vec::new(),
             withdraw: Vec::new(),
             claim: Vec::new(),
             release: Vec::new(),
@@ -223,6 +242,7 @@ impl Change {
             moved,
             bind,
             issue,
+            end,
             withdraw,
             claim,
             release,
@@ -241,6 +261,7 @@ impl Change {
             && moved.is_empty()
             && bind.is_empty()
             && issue.is_empty()
+            && end.is_empty()
             && withdraw.is_empty()
             && claim.is_empty()
             && release.is_empty()
@@ -281,7 +302,7 @@ pub struct Unavailable {
 ///
 /// A handle that leads commits; all others are refused with [`CommitError::Deposed`] from the moment on at which somebody
 /// takes the lead. Only a ledger that nobody ever led takes changes from everybody.
-pub trait Ledger: Audit + Authorities {
+pub trait Ledger: Audit + Authorities + activations::Activations {
     /// Takes the lead: from now on this handle commits, and no other one does. Returns the epoch, which only rises.
     fn lead(&self) -> impl Future<Output = Result<i64, Unavailable>> + Send;
 

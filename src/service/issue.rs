@@ -12,6 +12,7 @@ use crate::{
         license::{Holder, Key, License, Seat, Uid},
         reason::Reason,
         terms::Feature,
+        text::DeviceId,
     },
     keys::Signer,
     ledger::Document,
@@ -24,6 +25,19 @@ pub enum Subject<'a> {
     License,
     /// A Seat that is bound, and the features that it carries.
     Seat(&'a Seat, &'a [&'a Feature]),
+    /// An activation.
+    Activation(&'a Installation),
+}
+
+/// An installation that is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// Of the activation.
+    pub id: Uid,
+    /// Who holds its place.
+    pub holder: Holder,
+    /// The device's fingerprint.
+    pub device: DeviceId,
 }
 
 impl Subject<'_> {
@@ -33,6 +47,7 @@ impl Subject<'_> {
         match self {
             Self::License => &license.uid,
             Self::Seat(seat, _) => &seat.uid,
+            Self::Activation(installation) => &installation.id,
         }
     }
 
@@ -40,6 +55,7 @@ impl Subject<'_> {
         match self {
             Self::License => format!("license/{}", license.key),
             Self::Seat(seat, _) => format!("seat/{}/{}", license.key.namespace, seat.name),
+            Self::Activation(installation) => format!("activation/{}", installation.id),
         }
     }
 }
@@ -120,6 +136,7 @@ pub fn adopt(
     let wanted = match subject {
         Subject::License => None,
         Subject::Seat(seat, _) => Some(holder(&seat.holder)),
+        Subject::Activation(_) => return None,
     };
     let about = (claims.iss.as_str(), claims.sub.as_str(), claims.aud.as_str(), claims.license.uid.as_str());
     let is_ours = about
@@ -180,6 +197,10 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
     let features = match subject {
         Subject::License => license.terms.features.iter().map(feature).collect(),
         Subject::Seat(_, carried) => carried.iter().copied().map(feature).collect(),
+        // What only some seats carry is carried by Seats: nobody could say which activations are among the first.
+        Subject::Activation(_) => {
+            license.terms.features.iter().filter(|feature| feature.seats.is_none()).map(feature).collect()
+        }
     };
     wire::Claims {
         iss: signer.issuer.to_string(),
@@ -205,6 +226,7 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
         holder: match subject {
             Subject::License => None,
             Subject::Seat(seat, _) => Some(holder(&seat.holder)),
+            Subject::Activation(installation) => Some(holder(&installation.holder)),
         },
         features: if state == State::Active { features } else { Vec::new() },
         limits: wire::Limits {
@@ -213,15 +235,21 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
             sessions_per_user: license.terms.sessions.per_user,
         },
         lease: wire::Lease { until: 0, renew_at: 0 },
-        device: None,
-        activation: None,
+        device: match subject {
+            Subject::Activation(installation) => Some(wire::Bound { id: installation.device.to_string() }),
+            Subject::License | Subject::Seat(..) => None,
+        },
+        activation: match subject {
+            Subject::Activation(installation) => Some(installation.id.to_string()),
+            Subject::License | Subject::Seat(..) => None,
+        },
     }
 }
 
 /// A Seat whose assignments are suspended says what a suspended License says.
 fn state(license: &License, subject: Subject<'_>, now: Timestamp) -> State {
     let suspended = match subject {
-        Subject::License => false,
+        Subject::License | Subject::Activation(_) => false,
         Subject::Seat(seat, _) => {
             seat.rests.as_ref().is_some_and(|because| because.reason == Reason::Suspended)
         }

@@ -1,6 +1,7 @@
 //! The use cases, one verb a file: gather, ask the domain, commit, answer.
 
 pub mod activation_keys;
+pub mod activations;
 mod adopt_keys;
 pub mod copy_license;
 pub mod edge;

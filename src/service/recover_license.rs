@@ -127,7 +127,7 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
         Change::new(license.key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
     change.seats = Some(license.limit());
     // Whether anything may be granted, the ordinary look that follows says.
-    change.terms = Some(terms(license, None));
+    change.terms = Some(terms(license, None, 0));
     change.free = former
         .keys()
         .filter(|s| !kept(s) && !held.iter().any(|h| h.uid == ***s))

@@ -12,6 +12,7 @@ mod clients;
 mod docs;
 mod faults;
 mod ground;
+mod runtime;
 mod scenarios;
 mod tidy;
 mod world;

@@ -21,6 +21,8 @@ pub enum Type {
     Bound,
     /// More hold a seat than the License has seats.
     OverLimit,
+    /// Two copies of an activation are out there.
+    CloneSeen,
     /// The root of the Authority, which is kept outside, has signed the key set that is wanted.
     KeySetSigned,
     /// Documents are being made anew, because their key was revoked.

@@ -276,6 +276,9 @@ pub struct SeatCounts {
     /// How many are free, and are not given yet (`reassignAfter`).
     #[serde(default)]
     pub cooling: i64,
+    /// How many are held by activations that have no Seat.
+    #[serde(default)]
+    pub activated: i64,
 }
 
 /// A Secret, by name.

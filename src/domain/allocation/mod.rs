@@ -19,6 +19,7 @@
 //! 5. Nobody loses a seat because somebody was added. A lowered limit takes from those outside reserves, then from the lowest
 //!    priority, then from whoever was bound last.
 //! 6. A seat that was freed cools: it is given to nobody but its former holder until its time has come.
+//!    So is a place that an activation holds: whoever has it is given their Seat, and nobody else.
 //! 7. Who rests, or holds enough seats of the product elsewhere, keeps what they hold and is not in the queue.
 //! 8. While the License does not grant, whoever holds keeps, and the queue stands still.
 //! 9. So many may be given seats at once that others would have to wait for it: then some are bound later, in the same order.
@@ -88,6 +89,8 @@ pub struct Held<'a> {
     pub elsewhere: Option<&'a BTreeMap<String, u32>>,
     /// Seats that cool.
     pub cooling: &'a [Cooling],
+    /// Holders without a binding whose activations hold places: these are given to nobody but them.
+    pub activated: &'a [String],
 }
 
 /// Why somebody waits.
@@ -201,7 +204,7 @@ pub fn allocate(rules: &Rules<'_>, seats: &[Seat], held: &Held<'_>) -> Allocatio
         }
     }
     keeping.sort_by_key(|candidate| candidate.binding.map(|binding| binding.ordinal));
-    let taken = queue::serve(rules, limit, &keeping, queued, held.cooling, &mut allocation.standings);
+    let taken = queue::serve(rules, limit, &keeping, queued, held, &mut allocation.standings);
 
     for candidate in &keeping {
         let (seat, binding) = (&candidate.seat.uid, candidate.binding.map(|binding| &binding.seat));

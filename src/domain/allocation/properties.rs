@@ -17,6 +17,7 @@ struct World {
     seats: Vec<Seat>,
     bindings: Vec<Binding>,
     cooling: Vec<Cooling>,
+    activated: Vec<String>,
     elsewhere: BTreeMap<String, u32>,
 }
 
@@ -31,6 +32,7 @@ impl World {
             kept: &[],
             elsewhere: Some(&self.elsewhere),
             cooling: &self.cooling,
+            activated: &self.activated,
         };
         allocate(&self.rules(), &self.seats, &held)
     }
@@ -47,6 +49,7 @@ impl World {
         for (ordinal, seat) in (last + 1..).zip(&allocation.take) {
             after.bindings.push(Binding { seat: seat.clone(), holder: holder(seat), ordinal });
             after.cooling.retain(|cooling| cooling.holder != holder(seat));
+            after.activated.retain(|activated| *activated != holder(seat));
         }
         after
     }
@@ -69,6 +72,7 @@ prop_compose! {
         grants in any::<bool>(),
         sizes in prop::collection::vec((prop::option::of(0u32..4), 0u32..3), 2),
         cooling in prop::collection::vec((0u8..8, 0i64..9), 0..3),
+        activated in prop::collection::btree_set(0u8..8, 0..3),
         elsewhere in prop::collection::btree_map(0u8..6, 0u32..3, 0..3),
     ) -> World {
         let holder = |n: &u8| format!("h{n}");
@@ -88,9 +92,14 @@ prop_compose! {
             .map(|(n, person)| Binding { seat: Uid(format!("uid-s{n}")), ..binding(&holder(&person.0), i64::try_from(n).unwrap()) })
             .collect();
         bindings.push(binding("gone", 99));
+        let identity = |n: &u8| email(&holder(n)).identity();
+        // Whoever has a Seat that is bound holds no place beside it.
+        let cools = |who: &String| cooling.iter().any(|(n, _)| identity(n) == *who);
+        let bound = |who: &String| bindings.iter().any(|b| b.holder == *who);
+        let activated = activated.iter().map(identity).filter(|who| !bound(who) && !cools(who)).collect();
         let cooling = cooling.iter().map(|(n, until)| Cooling { holder: email(&holder(n)).identity(), until: at(*until) }).collect();
         let elsewhere = elsewhere.iter().map(|(n, count)| (email(&holder(n)).identity(), *count)).collect();
-        World { limit, grants, groups, seats, bindings, cooling, elsewhere }
+        World { limit, grants, groups, seats, bindings, cooling, activated, elsewhere }
     }
 }
 
@@ -113,19 +122,20 @@ proptest! {
     }
 
     #[test]
-    fn what_is_reserved_and_what_cools_is_given_to_nobody_else(world in world()) {
+    fn what_is_reserved_what_cools_and_what_an_activation_holds_is_given_to_nobody_else(world in world()) {
         let allocation = world.allocate();
         let after = world.after(&allocation);
         let bound = bound(&allocation);
         let outside: Vec<&Uid> = allocation.take.iter().filter(|uid| {
             let seat = world.seats.iter().find(|s| s.uid == **uid).unwrap();
             let reserved = |name: &Label| world.groups.iter().any(|g| g.name == *name && g.reserved > 0);
-            let reclaimed = world.cooling.iter().any(|c| c.holder == seat.holder.identity());
+            let holder = seat.holder.identity();
+            let reclaimed = world.activated.contains(&holder) || world.cooling.iter().any(|c| c.holder == holder);
             !reclaimed && !seat.group.as_ref().is_some_and(reserved)
         }).collect();
         let unfilled: u32 = world.groups.iter()
             .map(|g| g.seats.map_or(g.reserved, |s| s.min(g.reserved)).saturating_sub(world.members(g, &bound))).sum();
-        let kept = unfilled as usize + after.cooling.len();
+        let kept = unfilled as usize + after.cooling.len() + after.activated.len();
         prop_assert!(outside.is_empty() || bound.len() + kept <= world.limit as usize, "{outside:?} took what is kept");
     }
 
@@ -181,7 +191,7 @@ proptest! {
         for standing in allocation.standings.values() {
             if let Standing::Waiting { why, .. } = standing {
                 let reason = match why {
-                    Why::NoFreeSeat | Why::Cools(_) => full || bound.len() + after.cooling.len() >= world.limit as usize,
+                    Why::NoFreeSeat | Why::Cools(_) => full || bound.len() + after.cooling.len() + after.activated.len() >= world.limit as usize,
                     Why::GroupFull(name) => world.groups.iter().any(|g| g.name == *name && g.seats == Some(world.members(g, &bound))),
                     Why::Reserved => world.groups.iter().any(|g| world.members(g, &bound) < g.reserved),
                 };

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::domain::{
-    allocation::{Candidate, Cooling, Rules, Standing, Why},
+    allocation::{Candidate, Cooling, Held, Rules, Standing, Why},
     license::{Group, Seat, Uid},
     text::Label,
 };
@@ -100,27 +100,30 @@ pub(super) fn serve<'a>(
     limit: usize,
     keeping: &[Candidate<'_>],
     mut queue: Vec<Candidate<'a>>,
-    cooling: &[Cooling],
+    held: &Held<'_>,
     standings: &mut BTreeMap<Uid, Standing>,
 ) -> Vec<Candidate<'a>> {
     queue.sort_by_key(|candidate| order(candidate.seat));
     let untaken = limit.saturating_sub(keeping.len());
-    let (mut taken, mut cooling) = (Vec::new(), cooling.to_vec());
+    let (mut taken, mut cooling) = (Vec::new(), held.cooling.to_vec());
+    let mut activated: HashSet<&str> = held.activated.iter().map(String::as_str).collect();
     let mut room = Room::new(rules, untaken, keeping);
     if rules.grants {
         let cools: HashSet<&str> = cooling.iter().map(|cooling| cooling.holder.as_str()).collect();
-        taken = room.serve(&mut queue, |_, candidate| cools.contains(candidate.holder.as_str()));
+        let mine = |holder: &str| cools.contains(holder) || activated.contains(holder);
+        taken = room.serve(&mut queue, |_, candidate| mine(&candidate.holder));
         let back: HashSet<&str> = taken.iter().map(|candidate| candidate.holder.as_str()).collect();
         cooling.retain(|cooling| !back.contains(cooling.holder.as_str()));
+        activated.retain(|holder| !back.contains(holder));
     }
-    room.free = room.free.saturating_sub(cooling.len());
+    room.free = room.free.saturating_sub(cooling.len() + activated.len());
     if rules.grants {
         taken.extend(room.serve(&mut queue, Room::fills_a_reserve));
         taken.extend(room.serve(&mut queue, |room, _| room.general() > 0));
     }
     // What cools is given to nobody, but only so much of it as there would be.
     cooling.sort_by_key(|cooling| cooling.until);
-    cooling.truncate(untaken.saturating_sub(taken.len()));
+    cooling.truncate(untaken.saturating_sub(taken.len() + activated.len()));
     wait(rules, &room, &queue, &cooling, standings);
     taken
 }

@@ -8,7 +8,7 @@ fn declaring(expected: i64, names: &[&str]) -> Change {
     let key = |name: &&str| ActivationKey { name: name.parse().unwrap(), expires: None, uses: None };
     let license =
         crate::domain::license::License { activation_keys: names.iter().map(key).collect(), ..license(1) };
-    let terms = Terms { contract: Some(Contract { license, issuer: None }), ..Terms::default() };
+    let terms = Terms { contract: Some(Contract { license, issuer: None, kept: 0 }), ..Terms::default() };
     Change { terms: Some(terms), ..change(Some(expected)) }
 }
 

@@ -45,6 +45,6 @@ impl Sqlite {
         if !there.iter().eq(MIGRATIONS.iter().map(|migration| &migration.version)) {
             return Err(OpenError::OtherVersion(path.to_owned()));
         }
-        Ok(Self { write: pool.clone(), read: pool, lock: None, epoch: 0.into(), deposed: false.into() })
+        Ok(Self::over(pool.clone(), pool, None))
     }
 }

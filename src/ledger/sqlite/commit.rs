@@ -6,7 +6,11 @@ use sqlx::SqliteConnection;
 use crate::ledger::{
     Change, CommitError, Recovery, Unavailable,
     audit::{self, Entry, Link},
-    sqlite::{Sqlite, authorities, claims, keys},
+    sqlite::{
+        Sqlite,
+        activations::{self, places},
+        authorities, claims, keys,
+    },
 };
 
 pub(super) fn failed(source: sqlx::Error) -> CommitError {
@@ -28,6 +32,7 @@ pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<Stri
     terms(connection, change).await?;
     cooling(connection, change).await?;
     keys::made(connection, change).await?;
+    let ended = activations::withdrawn(connection, change).await?;
     let holders = bindings(connection, change).await?;
     check_limit(connection, change).await?;
     check_max_per_user(connection, change).await?;
@@ -35,6 +40,7 @@ pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<Stri
     let mut refused = claims::secrets(connection, change).await?;
     refused.extend(claims::copies(connection, change).await?);
     if change.forget {
+        activations::forget(connection, &change.license).await?;
         keys::forget(connection, &change.license).await?;
         sqlx::query("DELETE FROM licenses WHERE uid = $1")
             .bind(&change.license.0)
@@ -42,7 +48,7 @@ pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<Stri
             .await
             .map_err(failed)?;
     }
-    chain(connection, change.at, &audit::entries(change, holders)).await?;
+    chain(connection, change.at, &audit::entries(change, holders, ended)).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(refused)
 }
@@ -52,7 +58,7 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
     let seats = change.seats.map(i64::from);
     if let Some(version) = change.expected {
         let advanced = sqlx::query(
-            "UPDATE licenses SET version = version + 1, seats = COALESCE($3, seats), incarnation =
+            "UPDATE licenses SET version = version + 1, turn = turn + 1, seats = COALESCE($3, seats), incarnation =
              CASE WHEN $4 THEN (SELECT incarnation FROM ledger_meta) ELSE incarnation END
              WHERE uid = $1 AND version = $2",
         )
@@ -182,7 +188,7 @@ async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<
 }
 
 /// The reference to a person: the one that they have, else a new one.
-async fn person(
+pub(super) async fn person(
     connection: &mut SqliteConnection,
     identity: &str,
     entropy: &[u8; 32],
@@ -203,17 +209,20 @@ async fn check_limit(connection: &mut SqliteConnection, change: &Change) -> Resu
     if change.bind.is_empty() {
         return Ok(());
     }
+    places::lapse(connection, &change.license, change.at).await.map_err(failed)?;
     let (bound, seats): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1), seats FROM licenses WHERE uid = $1",
     )
     .bind(&change.license.0)
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
     if bound > seats {
         return Err(CommitError::Limit(format!("{bound} holders for {seats} seats")));
     }
-    Ok(())
+    // A device has activated since this was decided.
+    let held = places::held(connection, &change.license, change.at).await.map_err(failed)?;
+    if held > seats { Err(CommitError::Conflict) } else { Ok(()) }
 }
 
 /// Two Licenses of one product may bind one person at the same moment, each unseen by the other: the second is refused.

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, Transaction, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
 
 use crate::{
     domain::witness::{AuditHead, Head, Loss, Mark, Witness, next_incarnation},
@@ -26,6 +26,7 @@ impl Sqlite {
         Self {
             write: self.write.clone(),
             read: self.read.clone(),
+            group: self.group.clone(),
             lock: self.lock.clone(),
             epoch: 0.into(),
             deposed: false.into(),
@@ -50,13 +51,7 @@ impl Sqlite {
 
     /// A transaction of whoever works beside the owner: counted like any other, and refused to nobody.
     pub(super) async fn begin_beside(&self) -> Result<Transaction<'static, sqlx::Sqlite>, CommitError> {
-        let failed = while_doing("beginning a change");
-        let mut transaction = self.write.begin_with(BEGIN).await.map_err(&failed)?;
-        sqlx::query("UPDATE ledger_meta SET commits = commits + 1")
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        Ok(transaction)
+        begin_counted(&self.write).await
     }
 
     pub(super) async fn take_lead(&self) -> Result<i64, Unavailable> {
@@ -114,6 +109,19 @@ impl Sqlite {
         commit::chain(&mut transaction, at, &[entry]).await?;
         Ok(transaction.commit().await.map_err(&failed)?)
     }
+}
+
+/// A transaction that is counted, and refused to nobody: those who answer programs need not lead.
+pub(super) async fn begin_counted(
+    pool: &SqlitePool,
+) -> Result<Transaction<'static, sqlx::Sqlite>, CommitError> {
+    let failed = while_doing("beginning a change");
+    let mut transaction = pool.begin_with(BEGIN).await.map_err(&failed)?;
+    sqlx::query("UPDATE ledger_meta SET commits = commits + 1")
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
+    Ok(transaction)
 }
 
 async fn current(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {

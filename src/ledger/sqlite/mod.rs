@@ -5,6 +5,7 @@
 //! others may read ([`Sqlite::to_read`]) and do single short transactions ([`Sqlite::beside`]). What is deleted is
 //! overwritten (`secure_delete`): it may have been a name.
 
+mod activations;
 mod audit;
 mod authorities;
 pub mod backup;
@@ -43,6 +44,8 @@ use crate::{
         Change, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
     },
 };
+
+use activations::Group;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 
@@ -104,6 +107,7 @@ pub enum OpenError {
 pub struct Sqlite {
     write: SqlitePool,
     read: SqlitePool,
+    group: Arc<Group>,
     /// Held while this process lives, by the owner.
     lock: Option<Arc<File>>,
     /// The epoch in which this handle leads: see [`lead`].
@@ -127,7 +131,12 @@ impl Sqlite {
             .await
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
         let read = pool(path, READERS, options).await?;
-        Ok(Self { write, read, lock: Some(Arc::new(lock)), epoch: 0.into(), deposed: false.into() })
+        Ok(Self::over(write, read, Some(Arc::new(lock))))
+    }
+
+    fn over(write: SqlitePool, read: SqlitePool, lock: Option<Arc<File>>) -> Self {
+        let group = Arc::new(Group::start(write.clone()));
+        Self { write, read, group, lock, epoch: 0.into(), deposed: false.into() }
     }
 }
 
@@ -182,10 +191,7 @@ fn terms(row: &SqliteRow) -> Result<Terms, sqlx::Error> {
         product: row.try_get("product")?,
         provisioning: row.try_get::<String, _>("provisioning")?.parse().map_err(damaged)?,
         max_per_user: row.try_get::<Option<i64>, _>("max_per_user")?.map(count).transpose()?,
-        // One that another version wrote and we cannot read is told anew with the next look.
-        contract: row
-            .try_get::<Option<&str>, _>("contract")?
-            .and_then(|json| serde_json::from_str(json).ok()),
+        contract: activations::contract(row)?,
     })
 }
 
@@ -255,6 +261,7 @@ impl Sqlite {
             .bind(&license)
             .fetch_all(&mut *connection)
             .await?;
+        let (activated, forked) = activations::of_license(connection, &license).await?;
         Ok(Facts {
             license: Uid(license),
             version: row.try_get("version")?,
@@ -267,6 +274,8 @@ impl Sqlite {
             secrets,
             keys: keys.into_iter().collect(),
             copies,
+            activated,
+            forked,
         })
     }
 }

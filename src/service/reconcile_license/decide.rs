@@ -1,5 +1,7 @@
 //! What follows from a License, its Seats and the facts. Pure.
 
+mod activated;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ use crate::{
         terms::Provisioning,
     },
     keys::Signer,
-    ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
+    ledger::{Activated, Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
     service::{
         issue::{Subject, is_to_end, issue_if_due},
         reconcile_license::{Known, Outcome, Wanted, seat_secret},
@@ -42,8 +44,9 @@ pub(super) fn decide(
     let version = known.facts.map(|facts| facts.version);
     let mut change = Change::new(license.key.clone(), license.uid.clone(), version, now, entropy);
     change.seats = Some(license.limit()).filter(|limit| known.facts.map(|facts| facts.seats) != Some(*limit));
-    change.terms =
-        Some(terms(&license, signer)).filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
+    let kept = activated::kept(&license, wanted.seats, &seated);
+    change.terms = Some(terms(&license, signer, kept))
+        .filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
     seated.tell(wanted.seats, &mut change);
     let (mut documents, later) = documents(wanted, known.facts, &subjects, at_most, now, &mut change)?;
     let taken;
@@ -59,11 +62,14 @@ pub(super) fn decide(
     let renewals = renewable
         .filter_map(|document| signer?.renew_at(&document.key_id, &document.subject, document.renew_at));
     let cooled = seated.cooling.iter().map(|cooling| cooling.until);
-    let next_look = renewals.chain(cooled).chain(license.next_phase(now)).min();
+    let lapse = activated::next_lapse(&seated);
+    let next_look = renewals.chain(cooled).chain(lapse).chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(license.phase(now)),
         over: over(&license, &seated),
         cooling: seated.cooling.len(),
+        activated: seated.activated.len(),
+        forked: known.facts.map(|facts| facts.forked.clone()).unwrap_or_default(),
         standings: seated.allocation.standings,
         documents,
         taken,
@@ -97,8 +103,8 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
     (license, refused)
 }
 
-/// What the ledger keeps of the License to enforce it; `signer` if documents may be granted.
-pub fn terms(license: &License, signer: Option<&Signer>) -> Terms {
+/// What the ledger keeps of the License to enforce it; `signer` if documents may be granted, and `kept` places are not for activations.
+pub fn terms(license: &License, signer: Option<&Signer>, kept: u32) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,
@@ -106,6 +112,7 @@ pub fn terms(license: &License, signer: Option<&Signer>) -> Terms {
         contract: Some(Contract {
             license: license.clone(),
             issuer: signer.map(|signer| signer.issuer.clone()),
+            kept,
         }),
     }
 }
@@ -121,6 +128,10 @@ struct Seated {
     cool: Vec<Freed>,
     /// Whose seat has cooled.
     cooled: Vec<String>,
+    /// Activations that hold places by themselves, after this.
+    activated: Vec<Activated>,
+    /// Activations that lose theirs.
+    ended: Vec<String>,
     /// There are seats to give that are not given yet.
     more: bool,
 }
@@ -146,8 +157,11 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     };
     let of = |freed: &Freed| Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
     let mut cooling: Vec<Cooling> = cools.into_iter().map(of).collect();
+    let mut activated = activated::holding(known.facts, now);
+    let holders: Vec<String> = activated.iter().map(|activated| activated.holder.clone()).collect();
     let allot = |cooling: &[Cooling]| {
-        let held = Held { bindings: &held, kept: &kept, elsewhere: known.elsewhere, cooling };
+        let held =
+            Held { bindings: &held, kept: &kept, elsewhere: known.elsewhere, cooling, activated: &holders };
         allocate(&rules, seats, &held)
     };
     let mut allocation = allot(&cooling);
@@ -161,7 +175,9 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     let taking = in_order(seats, &allocation.take).into_iter();
     let back: HashSet<String> = taking.map(|seat| seat.holder.identity()).collect();
     cooling.retain(|cooling| !back.contains(&cooling.holder));
-    Seated { kept: kept.len(), cooling, cool, cooled, more, allocation }
+    activated.retain(|activated| !back.contains(&activated.holder));
+    let ended = activated::beyond(license, allocation.bound.len() + kept.len(), &mut activated);
+    Seated { kept: kept.len(), cooling, cool, cooled, activated, ended, more, allocation }
 }
 
 fn cools_until(license: &License, freed: &Freed) -> Timestamp {
@@ -204,6 +220,7 @@ impl Seated {
         change.moved.clone_from(&self.allocation.moved);
         change.cool.clone_from(&self.cool);
         change.cooled.clone_from(&self.cooled);
+        change.end.clone_from(&self.ended);
     }
 }
 
@@ -289,9 +306,10 @@ fn secrets(
     let mut wanted: BTreeMap<String, Uid> = BTreeMap::new();
     let mut without = BTreeSet::new();
     let documented = subjects.iter().filter(|subject| documents.contains_key(subject.uid(license)));
-    let named = documented.map(|subject| match subject {
-        Subject::License => (license.secret.to_string(), license.uid.clone()),
-        Subject::Seat(seat, _) => (seat_secret(&seat.name), seat.uid.clone()),
+    let named = documented.filter_map(|subject| match subject {
+        Subject::License => Some((license.secret.to_string(), license.uid.clone())),
+        Subject::Seat(seat, _) => Some((seat_secret(&seat.name), seat.uid.clone())),
+        Subject::Activation(_) => None,
     });
     let keys = (!license.activation_keys.is_empty()).then(|| (license.keys_secret(), license.keys_subject()));
     for (name, uid) in named.chain(keys) {

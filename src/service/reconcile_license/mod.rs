@@ -70,6 +70,10 @@ pub struct Outcome {
     pub over: BTreeSet<Uid>,
     /// How many seats are free and not given yet.
     pub cooling: usize,
+    /// How many places activations hold by themselves.
+    pub activated: usize,
+    /// Activations of which two copies are known to be out there.
+    pub forked: Vec<String>,
     /// Seats that were bound just now.
     pub bound: BTreeSet<Uid>,
     /// Seats that lost their place just now.
@@ -231,8 +235,10 @@ async fn commit(
 fn emptied(key: &Key, facts: &Facts, at_most: usize, now: Timestamp, entropy: [u8; 32]) -> (Change, bool) {
     let claimed = facts.secrets.iter().filter(|claim| !claim.removing);
     let (bindings, documents) = (facts.bindings.len(), facts.documents.len());
-    let more = bindings.max(documents).max(claimed.clone().count()) > at_most;
+    let most = bindings.max(documents).max(facts.activated.len()).max(claimed.clone().count());
+    let more = most > at_most;
     let change = Change {
+        end: facts.activated.iter().take(at_most).map(|activated| activated.id.clone()).collect(),
         free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),
         withdraw: facts.documents.iter().take(at_most).map(|document| document.subject.clone()).collect(),
         release: claimed.take(at_most).map(|claim| claim.name.clone()).collect(),

@@ -33,7 +33,7 @@ use kube::{
 use serde_json::{Value, json};
 
 pub use chart::helm;
-pub use operator::{Machine, Operator};
+pub use operator::{Listening, Machine, Operator};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -264,8 +264,17 @@ fn lent() -> Option<PathBuf> {
 
 /// The control plane and operator that scenarios share.
 pub fn shared() -> &'static Ground {
+    &shared_with_programs().0
+}
+
+/// Where the shared operator serves programs.
+pub fn served() -> &'static Listening {
+    &shared_with_programs().1
+}
+
+fn shared_with_programs() -> &'static (Ground, Listening) {
     // Never dropped: the supervisor sees its input end when this process does.
-    static SHARED: LazyLock<Ground> = LazyLock::new(|| {
+    static SHARED: LazyLock<(Ground, Listening)> = LazyLock::new(|| {
         let ground = lent().map_or_else(Ground::own, Ground::borrowed);
         let (told, started) = std::sync::mpsc::channel();
         let kubeconfig = ground.kubeconfig_of_usher();
@@ -287,12 +296,12 @@ pub fn shared() -> &'static Ground {
                 let directory = tempfile::tempdir().unwrap();
                 let ledger = directory.path().join("ledger.db");
                 let operator = Operator::start(client, &ledger, std::sync::Arc::new(Machine)).await;
-                told.send(()).unwrap();
+                told.send(operator.listen().await).unwrap();
                 operator.run_on().await;
             });
         });
-        started.recv().expect("the shared operator starts");
-        ground
+        let listening = started.recv().expect("the shared operator starts");
+        (ground, listening)
     });
     &SHARED
 }

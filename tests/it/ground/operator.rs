@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, StatusCode};
+use ::http::{Request, StatusCode};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Client, Config, client::Body};
 use tokio::{
@@ -20,9 +21,13 @@ use tokio::{
 };
 use usher::{
     cluster::{self, Context, Settings, metrics::Metrics, rights::Rights},
-    keys::Published,
+    http,
+    keys::{
+        Published,
+        tls::{make_ca, make_certificate},
+    },
     ledger::sqlite::Sqlite,
-    service::edge::Edge,
+    service::{activations::Runtime, edge::Edge},
 };
 
 /// The machine's own clock and randomness.
@@ -98,12 +103,22 @@ impl Edge for Turned {
     }
 }
 
+/// Where programs are served, and under which CA.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    pub url: String,
+    pub ca: String,
+}
+
 /// A running operator.
 pub struct Operator {
     /// What it measures.
     pub metrics: Arc<Metrics>,
     /// What it serves.
     pub published: Arc<Published>,
+    /// What it answers programs with.
+    runtime: Arc<Runtime<Sqlite>>,
+    edge: Arc<dyn Edge>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -154,23 +169,40 @@ impl Operator {
         settings: Settings,
     ) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
+        let facts = ledger.another();
         let context = Context::new(
             client,
             rights,
             ledger,
-            edge,
+            edge.clone(),
             "usher-system".into(),
             published.clone(),
             metrics.clone(),
         );
+        let context = Arc::new(context);
+        let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
+        let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone()));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {
-            cluster::run(Arc::new(context), settings, ready, stopped).await.unwrap();
+            cluster::run(context, settings, ready, stopped).await.unwrap();
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
-        Self { metrics, published, stop, running }
+        Self { metrics, published, runtime, edge, stop, running }
+    }
+
+    /// Serves programs over TLS, until the operator is told to stop.
+    pub async fn listen(&self) -> Listening {
+        let ca = make_ca(self.edge.now()).unwrap();
+        let certificate = make_certificate(&ca, &["localhost".into()], self.edge.now()).unwrap();
+        let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
+        let router = http::main(self.runtime.clone(), self.edge.clone(), self.published.clone());
+        let (handle, any) = (Handle::new(), "127.0.0.1:0".parse().unwrap());
+        tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));
+        let address = handle.listening().await.expect("it listens");
+        super::until("activations are served", async || self.runtime.is_ready().then_some(())).await;
+        Listening { url: format!("https://localhost:{}", address.port()), ca: ca.certificate }
     }
 
     /// Waits until it leads.

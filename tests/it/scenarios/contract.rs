@@ -104,7 +104,10 @@ async fn a_floating_license_has_no_seats_and_a_document_of_its_own() {
     let place = Place::new(shared()).await;
     place.apply(&with(license(3), &json!({"spec": {"provisioning": "Floating"}}))).await;
     let said = place.license_says("cad", "Issued").await;
-    assert_eq!(ready(license_conditions(&said)).unwrap().message, "floating, 3 activations at once");
+    assert_eq!(
+        ready(license_conditions(&said)).unwrap().message,
+        "floating, 0 of 3 places are taken by activations"
+    );
     assert_eq!(claims(&place.secret("cad-license").await).limits.seats, Some(3));
     place.apply(&seat("ann")).await;
     let said = place.seat_says("ann", "LicenseFloating").await;
@@ -150,7 +153,7 @@ async fn overage_gives_more_and_says_so_and_advice_gives_to_all_and_counts() {
     let said = wait_for(&place.licenses, "cad", "says that it is over its limit", over).await;
     assert_eq!(
         condition(license_conditions(&said), Type::OverLimit).unwrap().message,
-        "1 more than the 2 seats are bound, for overage allows 50 percent: raise spec.seats, or free some"
+        "1 more than the 2 seats are taken, for overage allows 50 percent: raise spec.seats, or free some"
     );
     assert_eq!(
         place.seat_says("cy", "OverLimit").await,

@@ -29,7 +29,7 @@ const HIDDEN_IN: [(&str, &[&str]); 13] = [
     ("axum_server", &["http", "cmd"]),
     ("rustls", &["http", "cmd"]),
     ("clap", &["cmd"]),
-    ("tokio", &["http", "cluster", "cmd"]),
+    ("tokio", &["ledger", "http", "cluster", "cmd"]),
     ("std::fs", &["ledger", "cmd"]),
     ("std::net", &["http", "cmd"]),
 ];

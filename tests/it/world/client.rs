@@ -158,6 +158,7 @@ impl Client {
                     Character::Stubborn => {}
                 }
             }
+            other => panic!("the chain refuses nothing as {other}"),
         }
     }
 }

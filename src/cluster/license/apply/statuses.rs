@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cluster::{
         self, Context,
-        api::{self, Condition, Conditions, SeatStatus},
+        api::{self, Condition, Conditions, SeatStatus, Type},
         license::{
             Error,
             gather::Gathered,
@@ -155,8 +155,13 @@ pub(in crate::cluster::license) async fn license<L>(
     }
     let before = before(object);
     let status = status::of_license(validated, outcome, troubles, &before, now);
-    if let Err(error) = write(context, object, &status).await {
-        troubles.note("writing the status of a License", error);
+    match write(context, object, &status).await {
+        Ok(()) => {
+            if let Some(because) = new_clone(conditions(object), &status.conditions) {
+                context.events.tell(object, &because).await;
+            }
+        }
+        Err(error) => drop(troubles.note("writing the status of a License", error)),
     }
 }
 
@@ -238,6 +243,15 @@ pub(in crate::cluster::license) async fn orphans<L>(
             troubles.note(WRITING_AN_ASSIGNMENT, error);
         }
     }
+}
+
+/// What is to be told of copies that were not known before.
+fn new_clone(before: &[Condition], after: &[Condition]) -> Option<Because> {
+    let said = |conditions: &[Condition]| {
+        conditions.iter().find(|c| c.type_ == Type::CloneSeen).map(|c| c.message.clone())
+    };
+    let now = said(after)?;
+    (said(before).as_ref() != Some(&now)).then(|| Because::new(Reason::CloneSeen, now))
 }
 
 /// Tells those who lost their seat although they are there. They hold none any more when they are told.

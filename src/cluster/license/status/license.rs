@@ -49,6 +49,10 @@ pub(in crate::cluster::license) fn of_license(
         Some(because) => conditions.with(Type::OverLimit, true, &because),
         None => conditions,
     };
+    let conditions = match clone_seen(outcome) {
+        Some(because) => conditions.with(Type::CloneSeen, true, &because),
+        None => conditions,
+    };
     LicenseStatus {
         observed_generation: before.generation,
         seats: counts,
@@ -70,21 +74,37 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
     SeatCounts {
         limit: i64::from(license.seats),
         cooling: i64::try_from(outcome.cooling).unwrap_or(i64::MAX),
+        activated: i64::try_from(outcome.activated).unwrap_or(i64::MAX),
         bound: count(|standing| *standing == Standing::Bound),
         waiting: count(|standing| matches!(standing, Standing::Waiting { .. })),
     }
 }
 
+/// Whoever runs the copies wants to know which; devices and people have no name here.
+fn clone_seen(outcome: &Outcome) -> Option<Because> {
+    let first = outcome.forked.first()?;
+    let more = match outcome.forked.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "two copies of activation {first}{more} are out there: a nonce was used twice; deactivate it, or activate its device again"
+    );
+    Some(Because::new(Reason::CloneSeen, message))
+}
+
 /// Whoever sold the License wants to know.
 fn over_limit(license: &License, outcome: &Outcome) -> Option<Because> {
-    let over = outcome.over.len();
+    let held = outcome.standings.values().filter(|standing| **standing == Standing::Bound).count();
+    let seats = usize::try_from(license.seats).unwrap_or(usize::MAX);
+    let over = outcome.over.len().max((held + outcome.activated).saturating_sub(seats));
     let why = match license.enforcement {
         Enforcement::Advise => "enforcement is Advise".to_owned(),
         Enforcement::Enforce => format!("overage allows {} percent", license.overage_percent),
     };
     (over > 0).then(|| {
         let message = format!(
-            "{over} more than the {} seats are bound, for {why}: raise spec.seats, or free some",
+            "{over} more than the {} seats are taken, for {why}: raise spec.seats, or free some",
             license.seats
         );
         Because::new(Reason::OverLimit, message)
@@ -93,7 +113,13 @@ fn over_limit(license: &License, outcome: &Outcome) -> Option<Because> {
 
 fn license_ready(license: &License, outcome: &Outcome, counts: SeatCounts) -> Because {
     let seats = match license.terms.provisioning {
-        Provisioning::Floating => format!("floating, {} activations at once", counts.limit),
+        Provisioning::Floating => {
+            format!("floating, {} of {} places are taken by activations", counts.activated, counts.limit)
+        }
+        Provisioning::Named if counts.activated > 0 => format!(
+            "{} of {} seats are bound and {} taken by activations, {} waiting",
+            counts.bound, counts.limit, counts.activated, counts.waiting
+        ),
         Provisioning::Named if counts.cooling > 0 => format!(
             "{} of {} seats are bound, {} waiting, {} cooling",
             counts.bound, counts.limit, counts.waiting, counts.cooling

@@ -170,7 +170,7 @@ fn a_seat_beyond_the_number_says_so_and_so_does_its_license() {
     };
     assert_eq!(
         over(&one, &outcome).as_deref(),
-        Some("1 more than the 1 seats are bound, for enforcement is Advise: raise spec.seats, or free some")
+        Some("1 more than the 1 seats are taken, for enforcement is Advise: raise spec.seats, or free some")
     );
     one.license.enforcement = Enforcement::Enforce;
     one.license.overage_percent = 100;

@@ -55,13 +55,15 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         version: 1,
         incarnation: 1,
         seats: license.limit(),
-        terms: terms(license, Some(&signer())),
+        terms: terms(license, Some(&signer()), 0),
         bindings: (1..).zip(holders).map(binding).collect(),
         cooling: Vec::new(),
         documents: holders.iter().map(|name| document(&format!("uid-{name}"))).collect(),
         secrets: Vec::new(),
         keys: BTreeMap::new(),
         copies: Vec::new(),
+        activated: Vec::new(),
+        forked: Vec::new(),
     }
 }
 
@@ -256,7 +258,7 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
         removing: false,
     };
     let secrets = names.iter().map(claim).collect();
-    let all = Facts { secrets, terms: terms(&license, None), ..facts(&license, &names) };
+    let all = Facts { secrets, terms: terms(&license, None, 0), ..facts(&license, &names) };
     let (change, _) = unsigned(&license, &all);
     assert!(change.is_empty(), "whoever holds keeps");
     license.seats = 0;

@@ -1,0 +1,78 @@
+//! How often a caller may ask. Bounded memory, whoever comes: a caller has one of so many buckets, and may share it.
+
+use std::{
+    hash::{BuildHasher as _, Hash, RandomState},
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+/// How many buckets there are: two busy callers seldom share one, and all of them take some 100 kB.
+const BUCKETS: usize = 4_096;
+
+/// So many at once, and so many a second after that.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) at_once: u32,
+    pub(super) a_second: u32,
+}
+
+/// What is left of a bucket, in millionths of a request, and when that was.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    left: u64,
+    at: Timestamp,
+}
+
+const WHOLE: u64 = 1_000_000;
+
+/// The buckets.
+#[derive(Debug)]
+pub(super) struct Paced {
+    pace: Pace,
+    /// Drawn anew each time, so that nobody can choose whose bucket to empty.
+    hasher: RandomState,
+    buckets: Box<[Mutex<Bucket>]>,
+}
+
+impl Paced {
+    pub(super) fn new(pace: Pace) -> Self {
+        let full = || Mutex::new(Bucket { left: u64::from(pace.at_once) * WHOLE, at: Timestamp::MIN });
+        Self { pace, hasher: RandomState::new(), buckets: (0..BUCKETS).map(|_| full()).collect() }
+    }
+
+    /// Whether `caller` may ask at `now`; if `takes`, that counts.
+    pub(super) fn allows(&self, caller: impl Hash, now: Timestamp, takes: bool) -> bool {
+        let number = usize::try_from(self.hasher.hash_one(caller) % (BUCKETS as u64)).unwrap_or(0);
+        let Some(bucket) = self.buckets.get(number) else { return false };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that went back gives nothing.
+        let micros = u64::try_from(now.duration_since(bucket.at).as_micros()).unwrap_or(0);
+        let more = micros.saturating_mul(self.pace.a_second.into());
+        let left = bucket.left.saturating_add(more).min(u64::from(self.pace.at_once) * WHOLE);
+        let allows = left >= WHOLE;
+        *bucket = Bucket { left: if allows && takes { left - WHOLE } else { left }, at: now };
+        allows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    #[test]
+    fn a_caller_has_so_many_at_once_and_so_many_a_second_and_others_theirs() {
+        let paced = Paced::new(Pace { at_once: 3, a_second: 10 });
+        let asked = |caller: &str, millis| paced.allows(caller, at(millis), true);
+        assert_eq!((0..5).filter(|_| asked("a", 1_000)).count(), 3);
+        assert!(!asked("a", 1_099) && asked("a", 1_100) && !asked("a", 1_100));
+        assert!(!asked("a", 500), "the clock went back");
+        assert!(asked("b", 1_000), "another caller has a bucket of their own");
+        assert_eq!((0..5).filter(|_| asked("a", 90_000)).count(), 3, "nobody saves up");
+        assert!((0..9).all(|_| paced.allows("c", at(1_000), false)), "looking takes nothing");
+    }
+}

@@ -1,0 +1,36 @@
+//! Activations, one call a file.
+
+mod activate;
+mod check;
+mod deactivate;
+mod refresh;
+mod state;
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+
+pub(super) use activate::activate;
+pub(super) use check::check;
+pub(super) use deactivate::deactivate;
+pub(super) use refresh::refresh;
+pub(super) use state::state;
+
+use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};
+
+const NONCE: HeaderName = HeaderName::from_static("n-nonce");
+
+/// A reply as it is sent.
+fn sent(status: StatusCode, nonce: &str, body: String) -> Result<Response, Problem> {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(NONCE, HeaderValue::from_str(nonce).map_err(|_| Code::Unavailable)?);
+    Ok(response)
+}
+
+fn ok(reply: Reply) -> Result<Response, Problem> {
+    sent(StatusCode::OK, &reply.nonce, reply.body)
+}

@@ -1,0 +1,72 @@
+//! What is around each call: an id by which logs and people speak of it, a pace, an end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use tracing::{Instrument as _, info_span};
+
+use super::{Api, request::bearer};
+use crate::{domain::refusal::Code, http::problem::Problem};
+
+/// The longest that a call takes: the ledger answers in milliseconds, or it is away.
+const LONGEST: Duration = Duration::from_secs(10);
+/// What a request is known by: what the client says, if it is short and plain, else drawn.
+const REQUEST_ID: &str = "x-request-id";
+const LONGEST_ID: usize = 64;
+
+pub(super) async fn frame<L>(State(api): State<Api<L>>, request: Request, next: Next) -> Response {
+    let id = request_id(request.headers(), &api.edge.entropy());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let now = api.edge.now();
+    let stranger = bearer(request.headers()).is_none();
+    let may = api.strangers.allows(peer, now, stranger)
+        && bearer(request.headers()).is_none_or(|token| api.callers.allows(token, now, true));
+    let mut response = if may {
+        let call =
+            next.run(request).instrument(info_span!("call", request = %id.to_str().unwrap_or_default()));
+        tokio::time::timeout(LONGEST, call)
+            .await
+            .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
+    } else {
+        Problem::from(Code::RateLimited).into_response()
+    };
+    if response.status() == StatusCode::UNAUTHORIZED && !stranger {
+        api.strangers.allows(peer, now, true);
+    }
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn request_id(headers: &HeaderMap, entropy: &[u8; 32]) -> HeaderValue {
+    let plain = |id: &&HeaderValue| {
+        let text = id.as_bytes();
+        (1..=LONGEST_ID).contains(&text.len())
+            && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    };
+    let drawn: String = entropy.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let own = headers.get(REQUEST_ID).filter(plain).cloned();
+    own.or_else(|| HeaderValue::from_str(&drawn).ok()).unwrap_or_else(|| HeaderValue::from_static("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_what_its_client_says_if_that_is_plain() {
+        let id = |said: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(REQUEST_ID.parse().unwrap(), HeaderValue::from_static(said))]);
+            request_id(&headers, &[7; 32])
+        };
+        assert_eq!(id("a-1.b_2"), "a-1.b_2");
+        for said in ["", "a b", "<b>", "a;b"] {
+            assert_eq!(id(said), "0707070707070707", "{said}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The facts of the runtime: activations, and the steps that they take.
+//!
+//! A caller reads, decides, and has a [`Step`] recorded. Steps that arrive together share one transaction and one sync of the disk; each of
+//! them stands or falls by itself. A step says upon what it was decided (the version of a chain, the turn of a License), and of two that
+//! were decided upon the same one wins: the other is told `Conflict`, and decides again.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use super::{CommitError, Unavailable};
+use crate::domain::{
+    chain::{Chain, Position},
+    contract::Contract,
+    license::{Key, Uid},
+};
+
+/// One installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activation {
+    /// 128 random bits, in hex.
+    pub id: String,
+    /// The License.
+    pub license: Uid,
+    /// Who holds the place: [`crate::domain::license::Holder::identity`].
+    pub holder: String,
+    /// What the client said of the device, as JSON.
+    pub device: String,
+    /// The hash of its token.
+    pub token: String,
+    /// Its chain.
+    pub chain: Chain,
+    /// The answer to the last call, without what is made anew for each reply.
+    pub answer: String,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// An activation as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The activation.
+    pub activation: Activation,
+    /// Its version: it rises with each change.
+    pub version: i64,
+}
+
+/// An activation, and what it lives by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Living {
+    /// The activation.
+    pub seen: Seen,
+    /// The License's namespace and name.
+    pub key: Key,
+    /// What its License says; nothing while it was not reconciled.
+    pub contract: Option<Contract>,
+    /// Which life of the ledger this is.
+    pub incarnation: u32,
+}
+
+/// An activation key that somebody has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its License.
+    pub license: Uid,
+    /// The License's namespace and name.
+    pub key: Key,
+    /// The key's name.
+    pub name: String,
+    /// How many activations have begun by it.
+    pub used: u32,
+    /// What the License says; nothing while it was not reconciled.
+    pub contract: Option<Contract>,
+    /// The License's turn: it rises whenever a place is taken or given back.
+    pub turn: i64,
+    /// Which life of the ledger this is.
+    pub incarnation: u32,
+}
+
+/// What is taken of a License, as one more activation meets it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The License's turn when this was read.
+    pub turn: i64,
+    /// Holders of a place: by a Seat, or by an activation whose document has not ended.
+    pub places: u32,
+    /// Whether the holder in question has a Seat that is bound.
+    pub has_seat: bool,
+    /// When activations were deactivated, the last ones.
+    pub transfers: Vec<Timestamp>,
+    /// When the holder's activations were superseded and it counted, the last ones.
+    pub recovered: Vec<Timestamp>,
+    /// The holder's activation that has not ended.
+    pub former: Option<Seen>,
+}
+
+/// About what [`Taken`] is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The License.
+    pub license: &'a Uid,
+    /// Who asks for a place.
+    pub holder: &'a str,
+    /// Whose documents have ended by now hold no place.
+    pub now: Timestamp,
+    /// Of transfers, those after this.
+    pub transfers_after: Timestamp,
+    /// Of recoveries, those after this.
+    pub recoveries_after: Timestamp,
+    /// So many of each, at most.
+    pub at_most: u32,
+}
+
+/// A chain that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// The activation.
+    pub id: String,
+    /// The version that this was decided upon.
+    pub version: i64,
+    /// The chain from now on.
+    pub chain: Chain,
+    /// The answer to the call, if it has one to be recorded.
+    pub answer: Option<String>,
+    /// It was superseded, and that counts as a recovery.
+    pub recovery: bool,
+}
+
+/// A document that an activation is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// `jti`
+    pub serial: String,
+    /// `kid`
+    pub key_id: String,
+    /// `exp`
+    pub until: Timestamp,
+}
+
+/// All that one call changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The License.
+    pub license: Uid,
+    /// Its namespace and name.
+    pub key: Key,
+    /// The turn that places were counted in; nothing if none is taken or given back. Chains whose documents have ended lapse with it.
+    pub turn: Option<i64>,
+    /// A chain that goes on.
+    pub advance: Option<Advance>,
+    /// An activation that begins.
+    pub begin: Option<Activation>,
+    /// The activation key by which it begins, if that counts.
+    pub by_key: Option<String>,
+    /// A fork that was seen: the activation, and where.
+    pub fork: Option<(String, Position)>,
+    /// The document that is given.
+    pub given: Option<Given>,
+    /// When.
+    pub at: Timestamp,
+    /// From which references to persons are made; never stored.
+    pub entropy: [u8; 32],
+}
+
+impl Step {
+    /// No step yet.
+    #[must_use]
+    pub fn new(license: Uid, key: Key, at: Timestamp, entropy: [u8; 32]) -> Self {
+        Self {
+            license,
+            key,
+            turn: None,
+            advance: None,
+            begin: None,
+            by_key: None,
+            fork: None,
+            given: None,
+            at,
+            entropy,
+        }
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// A fork was recorded that was not known before.
+    pub new_fork: bool,
+}
+
+/// The port to activations.
+pub trait Activations: Send + Sync + 'static {
+    /// The activation key whose hash this is.
+    fn activation_key(&self, hash: &str) -> impl Future<Output = Result<Option<Shown>, Unavailable>> + Send;
+
+    /// The activation `id`.
+    fn activation(&self, id: &str) -> impl Future<Output = Result<Option<Living>, Unavailable>> + Send;
+
+    /// The activation under `license` that a call with this idempotency key has begun.
+    fn begun_by(
+        &self,
+        license: &Uid,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<Seen>, Unavailable>> + Send;
+
+    /// What is taken of a License.
+    fn taken(&self, question: &Question<'_>) -> impl Future<Output = Result<Taken, Unavailable>> + Send;
+
+    /// Whether there ever was an activation that is still known.
+    fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Records a step and what it tells the audit; it is on disk when this returns.
+    fn record(&self, step: Step) -> impl Future<Output = Result<Recorded, CommitError>> + Send;
+}

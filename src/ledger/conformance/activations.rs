@@ -1,0 +1,258 @@
+//! Activations, as every engine must keep them.
+
+use super::*;
+use crate::{
+    domain::{
+        chain::{Call, Chain, Digest, LastCall, Operation, Position, State, Why},
+        contract::ActivationKey,
+        license::License,
+    },
+    ledger::activations::{Activation, Advance, Given, Question, Recorded, Seen, Step, Taken},
+};
+
+/// Runs this part of the suite.
+pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
+    run(open, an_activation_is_read_back_as_it_was_recorded).await;
+    run(open, of_two_steps_upon_one_version_or_one_turn_exactly_one_is_recorded).await;
+    run(open, a_step_that_fails_leaves_nothing_behind_and_its_neighbours_alone).await;
+    run(open, places_are_held_by_seats_and_by_activations_without_one_while_they_last).await;
+    run(open, an_activation_ends_with_its_seat_and_with_its_license).await;
+    run(open, transfers_and_recoveries_are_counted_by_when_they_happened).await;
+    run(open, the_audit_tells_of_activations_and_names_nobody).await;
+}
+
+fn call(key: u8) -> Call {
+    let digest = |byte| Digest([byte; 32]);
+    Call { operation: Operation::Activate, key: digest(key), request: digest(0), caller: digest(9) }
+}
+
+/// The activation `id` of the device of the same name, good until the second `until`.
+fn activation(id: &str, key: u8, until: i64) -> Activation {
+    let head = Position { incarnation: 1, sequence: 0 };
+    Activation {
+        id: id.into(),
+        license: uid("l"),
+        holder: format!("device:{id}"),
+        device: "{}".into(),
+        token: "hash".into(),
+        chain: Chain {
+            state: State::Active,
+            head,
+            floors: Vec::new(),
+            resolved_at: None,
+            made_by: call(key),
+            last: LastCall { used: None, call: call(key) },
+            earlier: Vec::new(),
+            expires_at: at(until),
+        },
+        answer: "first".into(),
+        since: at(100),
+    }
+}
+
+fn step() -> Step {
+    Step::new(uid("l"), key(), at(200), [3; 32])
+}
+
+fn begins(id: &str, turn: i64, key: u8) -> Step {
+    Step { turn: Some(turn), begin: Some(activation(id, key, 900)), ..step() }
+}
+
+fn advances(seen: &Seen, chain: Chain) -> Step {
+    let advance = Advance {
+        id: seen.activation.id.clone(),
+        version: seen.version,
+        chain,
+        answer: Some("next".into()),
+        recovery: false,
+    };
+    Step { advance: Some(advance), ..step() }
+}
+
+async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Taken {
+    let (license, none) = (uid("l"), at(0));
+    let question = Question {
+        license: &license,
+        holder,
+        now: at(now),
+        transfers_after: none,
+        recoveries_after: none,
+        at_most: 2,
+    };
+    ledger.taken(&question).await.unwrap()
+}
+
+async fn seen<L: Ledger>(ledger: &L, id: &str) -> Seen {
+    ledger.activation(id).await.unwrap().unwrap().seen
+}
+
+/// The License `l` with two seats and the activation key `lab`.
+async fn with_license<L: Ledger>(ledger: &L) -> Contract {
+    let lab = ActivationKey { name: "lab".parse().unwrap(), expires: None, uses: Some(5) };
+    let license = License { activation_keys: vec![lab], ..license(2) };
+    let contract = Contract { license, issuer: None, kept: 0 };
+    let mut told = change(None);
+    told.seats = Some(2);
+    told.terms = Some(Terms { contract: Some(contract.clone()), ..Terms::default() });
+    told.keys = vec![("lab".into(), "hash of lab".into())];
+    ledger.commit(&told).await.unwrap();
+    contract
+}
+
+async fn an_activation_is_read_back_as_it_was_recorded<L: Ledger>(ledger: Shared<L>) {
+    let contract = with_license(&*ledger).await;
+    assert!(!ledger.has_activations().await.unwrap());
+    assert!(ledger.activation("a").await.unwrap().is_none());
+    let shown = ledger.activation_key("hash of lab").await.unwrap().unwrap();
+    assert_eq!((shown.license, shown.key, shown.name.as_str(), shown.used), (uid("l"), key(), "lab", 0));
+    assert_eq!(shown.contract, Some(contract.clone()));
+    assert!(ledger.activation_key("another").await.unwrap().is_none());
+
+    let begins = Step { by_key: Some("lab".into()), ..begins("a", shown.turn, 1) };
+    assert_eq!(ledger.record(begins).await.unwrap(), Recorded::default());
+    let living = ledger.activation("a").await.unwrap().unwrap();
+    assert_eq!(living.seen.activation, activation("a", 1, 900));
+    assert_eq!((living.key, living.contract, living.incarnation), (key(), Some(contract), 1));
+    assert!(ledger.has_activations().await.unwrap());
+    let key = String::from(call(1).key);
+    assert_eq!(ledger.begun_by(&uid("l"), &key).await.unwrap(), Some(living.seen));
+    assert_eq!(ledger.begun_by(&uid("m"), &key).await.unwrap(), None);
+    assert_eq!(ledger.activation_key("hash of lab").await.unwrap().unwrap().used, 1);
+}
+
+async fn of_two_steps_upon_one_version_or_one_turn_exactly_one_is_recorded<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    let turn = taken(&*ledger, "", 200).await.turn;
+    // All at once: they may share a transaction.
+    let begun = (0..8).map(|n| ledger.record(begins(&format!("a{n}"), turn, n)));
+    let begun = futures::future::join_all(begun).await;
+    assert_eq!(begun.iter().filter(|begun| begun.is_ok()).count(), 1);
+    assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(CommitError::Conflict))));
+    assert_eq!(taken(&*ledger, "", 200).await.places, 1);
+
+    let first = facts(&*ledger).await.activated[0].id.clone();
+    let before = seen(&*ledger, &first).await;
+    let used =
+        |sequence| Chain { head: Position { incarnation: 1, sequence }, ..before.activation.chain.clone() };
+    let advanced = (1..9).map(|n| ledger.record(advances(&before, used(n))));
+    let advanced = futures::future::join_all(advanced).await;
+    let winner = advanced.iter().position(Result::is_ok).unwrap();
+    assert_eq!(advanced.iter().filter(|advanced| advanced.is_ok()).count(), 1);
+    let after = seen(&*ledger, &first).await;
+    assert_eq!(after.activation.chain.head.sequence, u64::try_from(winner).unwrap() + 1);
+    assert_eq!(after.activation.answer, "next");
+}
+
+async fn a_step_that_fails_leaves_nothing_behind_and_its_neighbours_alone<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    ledger.record(begins("a", taken(&*ledger, "", 200).await.turn, 1)).await.unwrap();
+    let before = seen(&*ledger, "a").await;
+    let turn = taken(&*ledger, "", 200).await.turn;
+    // It would take a turn, lapse others and begin by a key that has begun another one already.
+    let fails = Step { by_key: Some("lab".into()), ..begins("b", turn, 1) };
+    let goes = advances(&before, Chain { expires_at: at(990), ..before.activation.chain.clone() });
+    let (failed, went) = futures::join!(ledger.record(fails), ledger.record(goes));
+    assert!(matches!(failed, Err(CommitError::Conflict)) && went.is_ok());
+    assert!(ledger.activation("b").await.unwrap().is_none());
+    assert_eq!(taken(&*ledger, "", 200).await.turn, turn, "the turn is not taken");
+    assert_eq!(ledger.activation_key("hash of lab").await.unwrap().unwrap().used, 0);
+    assert_eq!(seen(&*ledger, "a").await.activation.chain.expires_at, at(990));
+}
+
+async fn places_are_held_by_seats_and_by_activations_without_one_while_they_last<L: Ledger>(
+    ledger: Shared<L>,
+) {
+    with_license(&*ledger).await;
+    let turn = || async { taken(&*ledger, "", 200).await.turn };
+    ledger.record(begins("a", turn().await, 1)).await.unwrap();
+    assert_eq!(taken(&*ledger, "device:a", 900).await.places, 1, "it is good at its last second");
+    assert_eq!(taken(&*ledger, "device:a", 901).await.places, 0);
+
+    // A Seat for its device is the same place; a third holder is one too many.
+    let mut bound = change(Some(1));
+    bound.seats = Some(2);
+    bound.bind = vec![Bind { seat: uid("s"), holder: "device:a".into() }, bind("t", "ann")];
+    ledger.commit(&bound).await.unwrap();
+    let now = taken(&*ledger, "device:a", 200).await;
+    assert_eq!((now.places, now.has_seat), (2, true));
+    assert!(facts(&*ledger).await.activated.is_empty());
+    ledger.record(begins("c", now.turn, 3)).await.unwrap();
+    let mut more = change(Some(2));
+    more.seats = Some(3);
+    more.bind = vec![bind("u", "bob")];
+    assert!(matches!(ledger.commit(&more).await, Err(CommitError::Conflict)), "an activation was faster");
+
+    // Whose document has ended gives way, and for good: also if the clock goes back.
+    more.at = at(901);
+    ledger.commit(&more).await.unwrap();
+    assert_eq!(seen(&*ledger, "c").await.activation.chain.state, State::Lapsed);
+    assert_eq!(taken(&*ledger, "", 200).await.places, 3);
+}
+
+async fn an_activation_ends_with_its_seat_and_with_its_license<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    let mut bound = change(Some(1));
+    bound.bind = vec![Bind { seat: uid("s"), holder: "device:a".into() }];
+    ledger.commit(&bound).await.unwrap();
+    ledger.record(begins("a", taken(&*ledger, "", 200).await.turn, 1)).await.unwrap();
+    ledger.record(begins("b", taken(&*ledger, "", 200).await.turn, 2)).await.unwrap();
+    let fork = Step { fork: Some(("b".into(), Position { incarnation: 1, sequence: 7 })), ..step() };
+    assert!(ledger.record(fork.clone()).await.unwrap().new_fork);
+    assert!(!ledger.record(fork).await.unwrap().new_fork, "it is known");
+    assert_eq!(facts(&*ledger).await.forked, ["b"]);
+
+    let mut freed = change(Some(2));
+    (freed.free, freed.end) = (vec![uid("s")], vec!["b".into()]);
+    ledger.commit(&freed).await.unwrap();
+    for id in ["a", "b"] {
+        assert_eq!(seen(&*ledger, id).await.activation.chain.state, State::Ended(Why::Withdrawn), "{id}");
+    }
+    assert!(facts(&*ledger).await.forked.is_empty(), "copies of what has ended are no danger");
+    let mut gone = change(Some(3));
+    gone.forget = true;
+    ledger.commit(&gone).await.unwrap();
+    assert!(ledger.activation("a").await.unwrap().is_none());
+}
+
+async fn transfers_and_recoveries_are_counted_by_when_they_happened<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    for (n, (why, recovery)) in (1..).zip([
+        (Why::Deactivated, false),
+        (Why::Superseded, true),
+        (Why::Superseded, false),
+        (Why::Deactivated, false),
+        (Why::Deactivated, false),
+    ]) {
+        let id = format!("a{n}");
+        let begun = Activation { holder: "device:a".into(), ..activation(&id, n, 900) };
+        let turn = taken(&*ledger, "", 200).await.turn;
+        ledger.record(Step { turn: Some(turn), begin: Some(begun), ..step() }).await.unwrap();
+        let before = seen(&*ledger, &id).await;
+        let mut ends =
+            advances(&before, Chain { state: State::Ended(why), ..before.activation.chain.clone() });
+        ends.at = at(300 + i64::from(n));
+        ends.advance.as_mut().unwrap().recovery = recovery;
+        ledger.record(ends).await.unwrap();
+    }
+    let now = taken(&*ledger, "device:a", 400).await;
+    assert_eq!(now.transfers, [at(305), at(304)], "the last two");
+    assert_eq!((now.recovered, now.former), (vec![at(302)], None));
+    assert!(taken(&*ledger, "device:b", 400).await.recovered.is_empty(), "that was another device");
+}
+
+async fn the_audit_tells_of_activations_and_names_nobody<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    let given = Given { serial: "serial".into(), key_id: "kid".into(), until: at(900) };
+    let turn = taken(&*ledger, "", 200).await.turn;
+    ledger.record(Step { given: Some(given), ..begins("a", turn, 1) }).await.unwrap();
+    let before = seen(&*ledger, "a").await;
+    ledger.record(advances(&before, before.activation.chain.clone())).await.unwrap();
+    let before = seen(&*ledger, "a").await;
+    let ended = Chain { state: State::Ended(Why::Deactivated), ..before.activation.chain.clone() };
+    ledger.record(advances(&before, ended)).await.unwrap();
+    let links = ledger.audit(0, 10).await.unwrap();
+    assert_eq!(links.len(), 3, "going on is not told");
+    assert!(links[1].entries.contains(r#""kind":"activate","license":"design/cad","activation":"a""#));
+    assert!(links[1].entries.contains("serial") && !links[1].entries.contains("device:a"));
+    assert!(links[2].entries.contains(r#""why":"deactivated""#), "{}", links[2].entries);
+}

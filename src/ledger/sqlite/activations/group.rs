@@ -1,0 +1,123 @@
+//! Group commit: steps that arrive together share one transaction, one link of the audit and one sync of the disk.
+//!
+//! One task writes. While the disk syncs, steps queue; then all of them are taken at once. A step that cannot be done leaves
+//! nothing behind and does not touch its neighbours; each is answered when all of them are on disk.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::record::record;
+use crate::ledger::{
+    CommitError, Unavailable,
+    activations::{Recorded, Step},
+    sqlite::{
+        authorities,
+        commit::{chain, failed},
+        lead::begin_counted,
+    },
+};
+
+/// How many steps wait at most: who comes then waits for a place.
+const QUEUE: usize = 1_024;
+/// How many share a transaction at most, so that a commit of somebody else waits some 20 ms, not more.
+const TOGETHER: usize = 256;
+
+type Outcome = Result<Recorded, CommitError>;
+
+struct Waiting {
+    step: Step,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// The way to the task that writes. It ends when this is dropped.
+#[derive(Debug)]
+pub(in crate::ledger::sqlite) struct Group(mpsc::Sender<Waiting>);
+
+impl Group {
+    /// Starts the task.
+    pub(in crate::ledger::sqlite) fn start(pool: SqlitePool) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(write(pool, receiver));
+        Self(sender)
+    }
+
+    pub(super) async fn record(&self, step: Step) -> Outcome {
+        let (reply, outcome) = oneshot::channel();
+        let gone = || unavailable("the task that writes has ended");
+        self.0.send(Waiting { step, reply }).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}
+
+fn unavailable(why: &str) -> CommitError {
+    let source = sqlx::Error::Io(std::io::Error::other(why.to_owned()));
+    CommitError::Unavailable(Unavailable { doing: "recording a step", source })
+}
+
+async fn write(pool: SqlitePool, mut queue: mpsc::Receiver<Waiting>) {
+    let mut together = Vec::with_capacity(TOGETHER);
+    while queue.recv_many(&mut together, TOGETHER).await > 0 {
+        let (steps, replies): (Vec<Step>, Vec<_>) =
+            together.drain(..).map(|waiting: Waiting| (waiting.step, waiting.reply)).unzip();
+        match commit(&pool, &steps).await {
+            Ok(outcomes) => {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                    // Whoever has gone meanwhile finds the recorded answer when they ask again.
+                    let _ = reply.send(outcome);
+                }
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+                for reply in replies {
+                    let _ = reply.send(Err(unavailable(&why)));
+                }
+            }
+        }
+    }
+}
+
+async fn commit(pool: &SqlitePool, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
+    let mut transaction = begin_counted(pool).await?;
+    let silent = silent_keys(&mut transaction, steps).await?;
+    let (mut outcomes, mut entries) = (Vec::with_capacity(steps.len()), Vec::new());
+    for step in steps {
+        let key = step.given.as_ref().map(|given| given.key_id.as_str());
+        if key.is_some_and(|key| silent.contains(&key)) {
+            outcomes.push(Err(CommitError::Conflict));
+            continue;
+        }
+        match record(&mut transaction, step, &mut entries).await {
+            Err(CommitError::Unavailable(error)) => return Err(CommitError::Unavailable(error)),
+            outcome => outcomes.push(outcome),
+        }
+    }
+    if let Some(at) = steps.iter().map(|step| step.at).max() {
+        chain(&mut transaction, at, &entries).await?;
+    }
+    transaction.commit().await.map_err(failed)?;
+    Ok(outcomes)
+}
+
+/// Notes until when documents under each key are good. Returns the keys that do not sign any more.
+async fn silent_keys<'a>(
+    connection: &mut SqliteConnection,
+    steps: &'a [Step],
+) -> Result<Vec<&'a str>, CommitError> {
+    let mut last: HashMap<&str, Timestamp> = HashMap::new();
+    for given in steps.iter().filter_map(|step| step.given.as_ref()) {
+        let until = last.entry(&given.key_id).or_insert(given.until);
+        *until = given.until.max(*until);
+    }
+    let mut silent = Vec::new();
+    for (key, until) in last {
+        match authorities::signed(connection, key, until).await {
+            Ok(()) => {}
+            Err(CommitError::Conflict) => silent.push(key),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(silent)
+}

@@ -1,0 +1,125 @@
+//! Activations: reading them, and the steps that they take.
+
+mod group;
+mod license;
+pub(super) mod places;
+mod record;
+mod state;
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{Sqlite, count, damaged, instant, while_doing};
+use crate::{
+    domain::{
+        chain::Chain,
+        contract::Contract,
+        license::{Key, Uid},
+    },
+    ledger::{
+        CommitError, Unavailable,
+        activations::{Activation, Activations, Living, Question, Recorded, Seen, Shown, Step, Taken},
+    },
+};
+
+pub(super) use group::Group;
+pub(super) use license::{forget, of_license, withdrawn};
+
+const READING: &str = "reading activations";
+
+fn seen(row: &SqliteRow) -> Result<Seen, sqlx::Error> {
+    let chain: Chain = serde_json::from_str(row.try_get("chain")?).map_err(damaged)?;
+    let word: &str = row.try_get("state")?;
+    let state = state::read(word).ok_or_else(|| sqlx::Error::Decode(format!("no state: {word}").into()))?;
+    Ok(Seen {
+        activation: Activation {
+            id: row.try_get("id")?,
+            license: Uid(row.try_get("license")?),
+            holder: row.try_get("holder")?,
+            device: row.try_get("device")?,
+            token: row.try_get("token")?,
+            chain: Chain { state, ..chain },
+            answer: row.try_get("answer")?,
+            since: instant(row.try_get("since")?)?,
+        },
+        version: row.try_get("version")?,
+    })
+}
+
+fn key(row: &SqliteRow) -> Result<Key, sqlx::Error> {
+    Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("license_name")? })
+}
+
+/// What a License says, if we can read it: else its next look tells it anew.
+pub(super) fn contract(row: &SqliteRow) -> Result<Option<Contract>, sqlx::Error> {
+    Ok(row.try_get::<Option<&str>, _>("contract")?.and_then(|json| serde_json::from_str(json).ok()))
+}
+
+impl Activations for Sqlite {
+    async fn activation_key(&self, hash: &str) -> Result<Option<Shown>, Unavailable> {
+        let shown = sqlx::query(
+            "SELECT licenses.uid, namespace, licenses.name AS license_name, contract, turn,
+                    activation_keys.name AS name, used, (SELECT incarnation FROM ledger_meta) AS incarnation
+             FROM activation_keys JOIN licenses ON licenses.uid = activation_keys.license WHERE hash = $1",
+        )
+        .bind(hash)
+        .try_map(|row: SqliteRow| {
+            Ok(Shown {
+                license: Uid(row.try_get("uid")?),
+                key: key(&row)?,
+                name: row.try_get("name")?,
+                used: count(row.try_get("used")?)?,
+                contract: contract(&row)?,
+                turn: row.try_get("turn")?,
+                incarnation: count(row.try_get("incarnation")?)?,
+            })
+        })
+        .fetch_optional(&self.read)
+        .await;
+        shown.map_err(while_doing("reading an activation key"))
+    }
+
+    async fn activation(&self, id: &str) -> Result<Option<Living>, Unavailable> {
+        const QUERY: &str = "SELECT activations.*, namespace, licenses.name AS license_name, contract,
+             (SELECT incarnation FROM ledger_meta) AS incarnation
+             FROM activations JOIN licenses ON licenses.uid = activations.license WHERE activations.id = $1";
+        sqlx::query(QUERY)
+            .bind(id)
+            .try_map(|row: SqliteRow| {
+                Ok(Living {
+                    seen: seen(&row)?,
+                    key: key(&row)?,
+                    contract: contract(&row)?,
+                    incarnation: count(row.try_get("incarnation")?)?,
+                })
+            })
+            .fetch_optional(&self.read)
+            .await
+            .map_err(while_doing(READING))
+    }
+
+    async fn begun_by(&self, license: &Uid, key: &str) -> Result<Option<Seen>, Unavailable> {
+        sqlx::query("SELECT * FROM activations WHERE license = $1 AND begun_by = $2")
+            .bind(&license.0)
+            .bind(key)
+            .try_map(|row: SqliteRow| seen(&row))
+            .fetch_optional(&self.read)
+            .await
+            .map_err(while_doing(READING))
+    }
+
+    async fn taken(&self, question: &Question<'_>) -> Result<Taken, Unavailable> {
+        let failed = while_doing("counting places");
+        // One read transaction: the turn and what is counted in it are of one moment.
+        let mut snapshot = self.read.begin().await.map_err(&failed)?;
+        places::taken(&mut snapshot, question).await.map_err(failed)
+    }
+
+    async fn has_activations(&self) -> Result<bool, Unavailable> {
+        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM activations)").fetch_one(&self.read).await;
+        any.map_err(while_doing(READING))
+    }
+
+    async fn record(&self, step: Step) -> Result<Recorded, CommitError> {
+        self.group.record(step).await
+    }
+}

@@ -1,0 +1,102 @@
+//! Who holds a place of a License: whoever has a Seat that is bound, and whoever has an activation and no Seat.
+
+use jiff::Timestamp;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{super::instant, count, seen};
+use crate::{
+    domain::license::Uid,
+    ledger::activations::{Question, Taken},
+};
+
+/// Holders of a place, among those whose document has not ended at the second `$2`.
+const COUNT: &str = "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1)
+     + (SELECT COUNT(*) FROM activations WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at >= $2
+        AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1))";
+
+/// How many hold a place.
+pub(in crate::ledger::sqlite) async fn held(
+    connection: &mut SqliteConnection,
+    license: &Uid,
+    now: Timestamp,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(COUNT).bind(&license.0).bind(now.as_second()).fetch_one(connection).await
+}
+
+/// Whose document has ended gives the place back.
+pub(in crate::ledger::sqlite) async fn lapse(
+    connection: &mut SqliteConnection,
+    license: &Uid,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE activations SET state = 'lapsed', version = version + 1
+         WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at < $2",
+    )
+    .bind(&license.0)
+    .bind(now.as_second())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The last instants, in order.
+async fn instants(
+    connection: &mut SqliteConnection,
+    query: &'static str,
+    question: &Question<'_>,
+    after: Timestamp,
+) -> Result<Vec<Timestamp>, sqlx::Error> {
+    sqlx::query(query)
+        .bind(&question.license.0)
+        .bind(after.as_second())
+        .bind(question.at_most)
+        .bind(question.holder)
+        .try_map(|row: SqliteRow| instant(row.try_get(0)?))
+        .fetch_all(connection)
+        .await
+}
+
+/// What is taken, as of one moment.
+pub(super) async fn taken(
+    connection: &mut SqliteConnection,
+    question: &Question<'_>,
+) -> Result<Taken, sqlx::Error> {
+    let license = &question.license.0;
+    let turn = sqlx::query_scalar("SELECT turn FROM licenses WHERE uid = $1").bind(license);
+    let turn = turn.fetch_one(&mut *connection).await?;
+    let seat = sqlx::query("SELECT 1 FROM bindings WHERE license = $1 AND holder = $2");
+    let seat = seat.bind(license).bind(question.holder).fetch_optional(&mut *connection).await?;
+    let former = sqlx::query(
+        "SELECT * FROM activations WHERE license = $1 AND holder = $2 AND state IN ('active', 'quarantined', 'lapsed')
+         ORDER BY ordinal DESC LIMIT 1",
+    );
+    let former = former
+        .bind(license)
+        .bind(question.holder)
+        .try_map(|row: SqliteRow| seen(&row))
+        .fetch_optional(&mut *connection)
+        .await?;
+    Ok(Taken {
+        turn,
+        places: count(held(connection, question.license, question.now).await?)?,
+        has_seat: seat.is_some(),
+        transfers: instants(
+            connection,
+            "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2 AND $4 <> ''
+             ORDER BY ended_at DESC LIMIT $3",
+            question,
+            question.transfers_after,
+        )
+        .await?,
+        recovered: instants(
+            connection,
+            "SELECT ended_at FROM activations WHERE license = $1 AND holder = $4 AND recovery AND ended_at > $2
+             ORDER BY ended_at DESC LIMIT $3",
+            question,
+            question.recoveries_after,
+        )
+        .await?,
+        former,
+    })
+}

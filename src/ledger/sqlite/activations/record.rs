@@ -1,0 +1,164 @@
+//! One step, in a transaction that others share.
+
+use sqlx::{Acquire as _, SqliteConnection};
+
+use super::{super::commit, places, state::word};
+use crate::{
+    domain::chain::{State, Why},
+    ledger::{
+        CommitError,
+        activations::{Activation, Advance, Recorded, Step},
+        audit::{Entry, Said},
+    },
+};
+
+use commit::{conflict_or_failed, failed};
+
+/// Does what `step` says, or nothing. What it tells the audit is added to `entries`.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    step: &Step,
+    entries: &mut Vec<Entry>,
+) -> Result<Recorded, CommitError> {
+    let Step { turn: None, begin: None, fork: None, advance: Some(one), .. } = step else {
+        let mut own = connection.begin().await.map_err(failed)?;
+        let (recorded, said) = several(&mut own, step).await?;
+        own.commit().await.map_err(failed)?;
+        entries.extend(said);
+        return Ok(recorded);
+    };
+    // The many: one statement, which does it or nothing.
+    advance(connection, step, one).await?;
+    entries.extend(ended(step, one));
+    Ok(Recorded::default())
+}
+
+async fn several(
+    connection: &mut SqliteConnection,
+    step: &Step,
+) -> Result<(Recorded, Vec<Entry>), CommitError> {
+    let (mut recorded, mut entries) = (Recorded::default(), Vec::new());
+    if let Some(turn) = step.turn {
+        next_turn(connection, step, turn).await?;
+    }
+    if let Some(one) = &step.advance {
+        advance(connection, step, one).await?;
+        entries.extend(ended(step, one));
+    }
+    if step.turn.is_some() {
+        places::lapse(connection, &step.license, step.at).await.map_err(failed)?;
+    }
+    if let Some(activation) = &step.begin {
+        entries.push(begin(connection, step, activation).await?);
+    }
+    if let Some((activation, at)) = &step.fork {
+        let new = sqlx::query(
+            "INSERT INTO forks (activation, incarnation, sequence, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
+        .bind(activation)
+        .bind(at.incarnation)
+        .bind(i64::try_from(at.sequence).unwrap_or(i64::MAX))
+        .bind(step.at.as_second())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+        recorded.new_fork = new.rows_affected() == 1;
+        let entry = Entry::Fork {
+            license: step.key.to_string(),
+            activation: activation.clone(),
+            position: at.to_string(),
+        };
+        entries.extend(recorded.new_fork.then_some(entry));
+    }
+    Ok((recorded, entries))
+}
+
+/// Of two steps that counted places in one turn, one wins here.
+async fn next_turn(connection: &mut SqliteConnection, step: &Step, turn: i64) -> Result<(), CommitError> {
+    let turned = sqlx::query("UPDATE licenses SET turn = turn + 1 WHERE uid = $1 AND turn = $2")
+        .bind(&step.license.0)
+        .bind(turn)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    if turned.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
+}
+
+async fn advance(connection: &mut SqliteConnection, step: &Step, one: &Advance) -> Result<(), CommitError> {
+    let chain =
+        serde_json::to_string(&one.chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
+    let ended = matches!(one.chain.state, State::Ended(_)).then(|| step.at.as_second());
+    let advanced = sqlx::query(
+        "UPDATE activations SET state = $3, chain = $4, answer = COALESCE($5, answer), expires_at = $6, ended_at = $7,
+                recovery = $8, version = version + 1
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(&one.id)
+    .bind(one.version)
+    .bind(word(one.chain.state))
+    .bind(chain)
+    .bind(&one.answer)
+    .bind(one.chain.expires_at.as_second())
+    .bind(ended)
+    .bind(one.recovery)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
+}
+
+fn ended(step: &Step, one: &Advance) -> Option<Entry> {
+    let State::Ended(why) = one.chain.state else { return None };
+    Some(Entry::Deactivate {
+        license: step.key.to_string(),
+        activation: one.id.clone(),
+        why: match why {
+            Why::Deactivated => Said::Deactivated,
+            Why::Superseded => Said::Superseded,
+            Why::Withdrawn => Said::Withdrawn,
+        },
+    })
+}
+
+async fn begin(
+    connection: &mut SqliteConnection,
+    step: &Step,
+    activation: &Activation,
+) -> Result<Entry, CommitError> {
+    let chain = &activation.chain;
+    let json = serde_json::to_string(chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
+    sqlx::query(
+        "INSERT INTO activations
+         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE)",
+    )
+    .bind(&activation.id)
+    .bind(&activation.license.0)
+    .bind(&activation.holder)
+    .bind(&activation.device)
+    .bind(&activation.token)
+    .bind(String::from(chain.made_by.key))
+    .bind(word(chain.state))
+    .bind(json)
+    .bind(&activation.answer)
+    .bind(activation.since.as_second())
+    .bind(chain.expires_at.as_second())
+    .bind(step.turn.unwrap_or(0))
+    .execute(&mut *connection)
+    .await
+    .map_err(conflict_or_failed)?;
+    if let Some(name) = &step.by_key {
+        sqlx::query("UPDATE activation_keys SET used = used + 1 WHERE license = $1 AND name = $2")
+            .bind(&step.license.0)
+            .bind(name)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(Entry::Activate {
+        license: step.key.to_string(),
+        activation: activation.id.clone(),
+        holder: commit::person(connection, &activation.holder, &step.entropy).await?,
+        serial: step.given.as_ref().map(|given| given.serial.clone()).unwrap_or_default(),
+    })
+}

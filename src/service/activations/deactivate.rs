@@ -1,0 +1,32 @@
+//! An activation is ended by whoever may: its token is enough, and no nonce is needed, so that no place is ever stuck.
+
+use super::{Activations, Failure, Happened, Runtime, TRIES, crowded, settled};
+use crate::{
+    domain::chain::{self, Why},
+    ledger::activations::{Advance, Step},
+};
+
+impl<L: Activations> Runtime<L> {
+    /// Ends the activation `id`. One that has ended stays so.
+    ///
+    /// # Errors
+    /// When it is refused, or Usher cannot answer now.
+    pub async fn deactivate(&self, id: &str, token: &str) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            let living = self.own(id, token).await?;
+            let Some(chain) = chain::end(&living.seen.activation.chain, Why::Deactivated) else {
+                return Ok(());
+            };
+            let (activation, version) = (living.seen.activation, living.seen.version);
+            let step = Step {
+                advance: Some(Advance { id: activation.id, version, chain, answer: None, recovery: false }),
+                ..Step::new(activation.license, living.key.clone(), self.edge.now(), [0; 32])
+            };
+            if settled(self.ledger.record(step).await)?.is_some() {
+                self.news.tell(&living.key, Happened::Freed);
+                return Ok(());
+            }
+        }
+        Err(crowded())
+    }
+}

@@ -1,0 +1,173 @@
+//! What programs ask of the runtime: to activate an installation, to go on with it, to end it.
+//!
+//! ```text
+//!   read (ledger) ──► decide (domain::chain) ──► sign ──► record (ledger: one step, on disk) ──► reply
+//!     ▲                                                        │
+//!     └──────────── somebody else was faster: again ◄──────────┘
+//! ```
+//!
+//! Nothing is answered that is not on disk. A refusal is an answer, and changes nothing but, perhaps, the record of a fork.
+
+mod activate;
+mod answer;
+mod deactivate;
+mod ground;
+mod present;
+
+use std::sync::{Arc, OnceLock};
+
+use futures::lock::{Mutex, MutexGuard};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    domain::{
+        chain::{Call, Digest, Operation},
+        license::{Key, Uid},
+        refusal::{Code, Refusal},
+    },
+    keys::{Signers, nonce::NonceKeys},
+    ledger::{CommitError, Unavailable},
+    service::edge::Edge,
+};
+
+pub use crate::ledger::activations::Activations;
+pub use activate::Wish;
+pub use answer::{Answer, Device, LeaseAnswer, Reply};
+
+/// What has happened to a License, for whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// An activation has taken a place.
+    Taken,
+    /// An activation has given its place back.
+    Freed,
+    /// Two copies of an activation were seen.
+    Forked,
+}
+
+/// Whoever shows how Licenses stand.
+pub trait News: Send + Sync + 'static {
+    /// Something has happened to the License `key`.
+    fn tell(&self, key: &Key, happened: Happened);
+}
+
+/// How often a call is decided anew because somebody else was faster, before its caller is told to come back.
+const TRIES: usize = 64;
+/// Callers that take places of one License take turns; so many Licenses at once.
+const LANES: usize = 64;
+
+/// All that calls need.
+pub struct Runtime<L> {
+    ledger: L,
+    edge: Arc<dyn Edge>,
+    signers: Arc<Signers>,
+    nonces: Arc<OnceLock<NonceKeys>>,
+    news: Arc<dyn News>,
+    lanes: [Mutex<()>; LANES],
+}
+
+/// Why a call is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It is refused.
+    #[error("refused: {}", .0.code)]
+    Refused(Refusal),
+    /// Usher cannot answer now: the database is away, or it has only just begun.
+    #[error("unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Code> for Failure {
+    fn from(code: Code) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Who asks, and how often the very same was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The credential.
+    pub token: &'a str,
+    /// The key of this request; without one it cannot be repeated.
+    pub idempotency_key: Option<&'a str>,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+impl<L: Activations> Runtime<L> {
+    /// Puts the parts together. `nonces` is filled once the key is known.
+    pub fn new(
+        ledger: L,
+        edge: Arc<dyn Edge>,
+        signers: Arc<Signers>,
+        nonces: Arc<OnceLock<NonceKeys>>,
+        news: Arc<dyn News>,
+    ) -> Self {
+        Self { ledger, edge, signers, nonces, news, lanes: std::array::from_fn(|_| Mutex::new(())) }
+    }
+
+    /// Whether calls can be answered.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.nonces.get().is_some()
+    }
+
+    fn nonces(&self) -> Result<&NonceKeys, Failure> {
+        self.nonces.get().ok_or_else(|| Failure::Unavailable("the key of nonces is not known yet".into()))
+    }
+
+    /// Those who take places of `license` come one by one: of many at once, all but one would decide in vain.
+    async fn turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
+        let lane = license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        Some(self.lanes.get(lane % LANES)?.lock().await)
+    }
+
+    /// The call as the chain knows it.
+    fn call(&self, operation: Operation, caller: Digest, asked: &Asked<'_>) -> Call {
+        // Without a key of its own a request is like no other.
+        let drawn = self.edge.entropy();
+        let key = asked.idempotency_key.map_or(&drawn[..], str::as_bytes);
+        Call { operation, key: digest(&[&caller.0, key]), request: digest(&[asked.body]), caller }
+    }
+}
+
+/// What a step came to, if it is not to be decided anew.
+fn settled<T>(recorded: Result<T, CommitError>) -> Result<Option<T>, Failure> {
+    match recorded {
+        Ok(recorded) => Ok(Some(recorded)),
+        Err(CommitError::Conflict) => Ok(None),
+        Err(error) => Err(Failure::Unavailable(error.into())),
+    }
+}
+
+fn crowded() -> Failure {
+    Failure::Unavailable("others were faster, again and again".into())
+}
+
+/// Of parts that cannot run into each other.
+fn digest(parts: &[&[u8]]) -> Digest {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    Digest(digest.finalize().into())
+}

@@ -1,0 +1,190 @@
+//! A nonce is used: for the state of an activation, or for a new document.
+
+use jiff::Timestamp;
+
+use super::{
+    Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
+    ground, settled,
+};
+use crate::{
+    domain::{
+        chain::{self, Call, Chain, Operation, Position, Verdict},
+        license::{Holder, Uid},
+        refusal::{Code, Refusal},
+    },
+    keys::token,
+    ledger::activations::{Advance, Living, Step},
+};
+
+/// What is known of an activation when it is asked for.
+struct Met<'a> {
+    living: &'a Living,
+    device: Device,
+    id: Uid,
+    call: Call,
+    now: Timestamp,
+}
+
+impl<L: Activations> Runtime<L> {
+    /// Uses `nonce` for `operation`: the reply has the next one.
+    ///
+    /// # Errors
+    /// When it is refused, or Usher cannot answer now.
+    pub async fn present(
+        &self,
+        id: &str,
+        nonce: &str,
+        operation: Operation,
+        asked: &Asked<'_>,
+    ) -> Result<Reply, Failure> {
+        let caller = digest(&[b"activation", id.as_bytes()]);
+        let call = self.call(operation, caller, asked);
+        for _ in 0..TRIES {
+            let living = self.own(id, asked.token).await?;
+            if let Some(reply) = self.try_to_present(&living, nonce, call).await? {
+                return Ok(reply);
+            }
+        }
+        Err(crowded())
+    }
+
+    /// Whether `nonce` is the one to use next. Changes nothing.
+    ///
+    /// # Errors
+    /// When it is not, or Usher cannot answer now.
+    pub async fn check(&self, id: &str, nonce: &str, token: &str) -> Result<Reply, Failure> {
+        let living = self.own(id, token).await?;
+        let activation = &living.seen.activation;
+        chain::check(&activation.chain, self.nonces()?.read(id, nonce))?;
+        let Some(contract) = &living.contract else { return Err(Code::LicenseNotReady.into()) };
+        let footing = self.footing(contract, &Uid(id.to_owned()), living.incarnation, self.edge.now());
+        let mut answer = footing.answer(&Uid(id.to_owned()), word(&activation.chain), None);
+        answer.lease = lease(&activation.answer)?;
+        Ok(Reply { nonce: nonce.to_owned(), body: serde_json::to_string(&answer)?, token: None })
+    }
+
+    /// The activation `id`, if `token` is its own. Whether there is such an activation is told to nobody else.
+    pub(super) async fn own(&self, id: &str, token: &str) -> Result<Living, Failure> {
+        let living = self.ledger.activation(id).await?;
+        let own = living.filter(|living| token::matches(token, &living.seen.activation.token));
+        own.ok_or_else(|| Code::Unauthorized.into())
+    }
+
+    /// `None` if somebody else was faster.
+    async fn try_to_present(
+        &self,
+        living: &Living,
+        nonce: &str,
+        call: Call,
+    ) -> Result<Option<Reply>, Failure> {
+        let Some(contract) = &living.contract else { return Err(Code::LicenseNotReady.into()) };
+        let activation = &living.seen.activation;
+        let met = Met {
+            living,
+            device: serde_json::from_str(&activation.device)?,
+            id: Uid(activation.id.clone()),
+            call,
+            now: self.edge.now(),
+        };
+        let mut footing = self.footing(contract, &met.id, living.incarnation, met.now);
+        let (mut chain, mut turn) = (activation.chain.clone(), None);
+        if let Some(lapsed) = chain::expire(&chain, met.now) {
+            chain = lapsed;
+        }
+        if chain.state == chain::State::Lapsed {
+            let holder = Holder::Device { id: met.device.id.clone(), name: None };
+            let taken = self.taken(contract, &holder, met.now).await?;
+            footing.ground.place = ground::place(contract, &taken, met.now);
+            turn = Some(taken.turn);
+        }
+        let presented = self.nonces()?.read(&activation.id, nonce);
+        match chain::present(&chain, presented, &met.call, &footing.ground) {
+            Verdict::Go { after, .. } => self.go(&met, &footing, after, turn).await,
+            Verdict::Again => Ok(Some(Reply {
+                nonce: self.nonces()?.nonce(&activation.id, activation.chain.head),
+                body: activation.answer.clone(),
+                token: None,
+            })),
+            Verdict::Fork { at, after, refusal, .. } => self.fork(&met, at, after, refusal).await,
+            Verdict::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    async fn go(
+        &self,
+        met: &Met<'_>,
+        footing: &ground::Footing<'_>,
+        after: Chain,
+        turn: Option<i64>,
+    ) -> Result<Option<Reply>, Failure> {
+        let Living { seen, key, .. } = met.living;
+        let entropy = self.edge.entropy();
+        let holder = Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        let document = match met.call.operation {
+            Operation::Refresh => Some(footing.sign(&met.id, &holder, &met.device, &entropy)?),
+            Operation::State | Operation::Activate => None,
+        };
+        let mut answer = footing.answer(&met.id, word(&after), document.as_ref());
+        if document.is_none() {
+            answer.lease = lease(&seen.activation.answer)?;
+        }
+        let body = serde_json::to_string(&answer)?;
+        let nonce = self.nonces()?.nonce(&seen.activation.id, after.head);
+        let step = Step {
+            turn,
+            advance: Some(Advance {
+                id: seen.activation.id.clone(),
+                version: seen.version,
+                chain: after,
+                answer: Some(body.clone()),
+                recovery: false,
+            }),
+            given: document.as_ref().map(given),
+            ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
+        };
+        let recorded = settled(self.ledger.record(step).await)?;
+        Ok(recorded.map(|_| Reply { nonce, body, token: None }))
+    }
+
+    /// The fork is recorded, and told of if it is new.
+    async fn fork(
+        &self,
+        met: &Met<'_>,
+        at: Position,
+        after: Chain,
+        refusal: Refusal,
+    ) -> Result<Option<Reply>, Failure> {
+        let Living { seen, key, .. } = met.living;
+        let changes = after.state != seen.activation.chain.state;
+        let step = Step {
+            advance: changes.then(|| Advance {
+                id: seen.activation.id.clone(),
+                version: seen.version,
+                chain: after,
+                answer: None,
+                recovery: false,
+            }),
+            fork: Some((seen.activation.id.clone(), at)),
+            ..Step::new(seen.activation.license.clone(), key.clone(), met.now, [0; 32])
+        };
+        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        if recorded.new_fork {
+            self.news.tell(key, Happened::Forked);
+        }
+        Err(refusal.into())
+    }
+}
+
+fn word(chain: &Chain) -> &'static str {
+    match chain.state {
+        chain::State::Active => "active",
+        chain::State::Quarantined => "quarantined",
+        chain::State::Lapsed => "lapsed",
+        chain::State::Ended(_) => "ended",
+    }
+}
+
+/// The lease in the last answer: that of the last document.
+fn lease(answer: &str) -> Result<super::LeaseAnswer, Failure> {
+    Ok(serde_json::from_str::<super::Answer>(answer)?.lease)
+}

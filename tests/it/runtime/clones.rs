@@ -1,0 +1,80 @@
+//! A state that was copied: one of the two goes on, and it is said that there are two.
+
+use kube::{Api, api::ListParams};
+use serde_json::json;
+use usher::cluster::api::{License, Type};
+
+use super::{Own, Scene, for_devices};
+use crate::{
+    ground::{until, wait_for},
+    scenarios::{license_conditions, with},
+};
+
+fn clone_seen(license: &License) -> Option<String> {
+    let conditions = license_conditions(license).iter();
+    conditions.filter(|c| c.type_ == Type::CloneSeen && c.status == "True").map(|c| c.message.clone()).next()
+}
+
+#[tokio::test]
+async fn of_two_copies_the_first_to_refresh_lives_and_the_other_is_told_what_to_do() {
+    let scene = Scene::new(&for_devices(2)).await;
+    let mut own = scene.active("9f86d081").await;
+    let copy = own.clone();
+    let refreshed = scene.program.refresh(&own).await;
+    own.nonce = refreshed.nonce.unwrap();
+
+    let refused = scene.program.refresh(&copy).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "nonce-used"));
+    assert!(refused.text("next").contains("activate"), "{refused:?}");
+    let seen =
+        wait_for(&scene.place.licenses, "cad", "says so", |license| clone_seen(license).is_some()).await;
+    assert!(clone_seen(&seen).unwrap().contains(&own.id));
+    // However often the copy tries, that is one fork.
+    for _ in 0..5 {
+        assert_eq!(scene.program.refresh(&copy).await.code(), "nonce-used");
+    }
+    let events: Api<k8s_openapi::api::events::v1::Event> =
+        Api::namespaced(scene.place.client.clone(), &scene.place.namespace);
+    let told = until("an event says so", async || {
+        let all = events.list(&ListParams::default()).await.unwrap().items;
+        let told: Vec<_> = all.into_iter().filter(|e| e.reason.as_deref() == Some("CloneSeen")).collect();
+        (!told.is_empty()).then_some(told)
+    })
+    .await;
+    assert_eq!((told.len(), told[0].type_.as_deref()), (1, Some("Warning")));
+
+    // The other one lives, and once the copy has gone nothing is said any more.
+    let refreshed = scene.program.refresh(&own).await;
+    assert_eq!(refreshed.status, 200);
+    assert_eq!(scene.program.deactivate(&own).await.status, 204);
+    wait_for(&scene.place.licenses, "cad", "says nothing any more", |license| clone_seen(license).is_none())
+        .await;
+}
+
+#[tokio::test]
+async fn under_quarantine_neither_copy_is_renewed() {
+    let quarantine = json!({"spec": {"clones": {"policy": "Quarantine"}}});
+    let scene = Scene::new(&with(for_devices(1), &quarantine)).await;
+    let mut own = scene.active("9f86d081").await;
+    let copy = own.clone();
+    own.nonce = scene.program.refresh(&own).await.nonce.unwrap();
+    assert_eq!(scene.program.refresh(&copy).await.code(), "nonce-used");
+    let refused = scene.program.refresh(&own).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "activation-quarantined"));
+    let state = scene.program.present(&own, "state", None).await;
+    assert_eq!(state.text("state"), "quarantined");
+}
+
+#[tokio::test]
+async fn who_has_lost_the_state_activates_again_and_the_old_one_is_over() {
+    let recoveries = json!({"spec": {"clones": {"recoveries": {"limit": 2, "per": "720h"}}}});
+    let scene = Scene::new(&with(for_devices(1), &recoveries)).await;
+    let old = scene.active("9f86d081").await;
+    let new = Own::of(&scene.activate("9f86d081").await);
+    assert_ne!(old.id, new.id);
+    assert_eq!(scene.program.refresh(&old).await.code(), "activation-superseded");
+    assert_eq!(scene.program.refresh(&new).await.status, 200, "it took no second place");
+    scene.active("9f86d081").await;
+    let refused = scene.activate("9f86d081").await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "recoveries-exhausted"));
+}

@@ -1,0 +1,81 @@
+//! How many may be active.
+
+use futures::{StreamExt as _, future::join_all, stream};
+use serde_json::json;
+
+use super::{Own, Scene, for_devices};
+use crate::{ground::wait_for, scenarios::with};
+use usher::cluster::api::SeatState;
+
+#[tokio::test]
+async fn of_sixty_four_devices_that_race_for_the_last_place_exactly_one_has_it() {
+    let scene = Scene::new(&for_devices(2)).await;
+    scene.active("first").await;
+    for round in 0..3 {
+        let devices: Vec<String> = (0..64).map(|n| format!("{round}-{n}")).collect();
+        let told = join_all(devices.iter().map(|device| scene.activate(device))).await;
+        let (won, lost): (Vec<_>, Vec<_>) = told.iter().partition(|told| told.status == 201);
+        assert_eq!(won.len(), 1, "{told:?}");
+        assert!(lost.iter().all(|told| told.code() == "seats-exhausted"), "{lost:?}");
+        assert_eq!(scene.program.deactivate(&Own::of(won[0])).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_floating_license_has_as_many_activations_as_seats_and_no_seats() {
+    let floating = json!({"spec": {"provisioning": "Floating"}});
+    let scene = Scene::new(&with(for_devices(2), &floating)).await;
+    let own = scene.active("a").await;
+    scene.active("b").await;
+    assert_eq!(scene.activate("c").await.code(), "seats-exhausted");
+    assert_eq!(scene.program.deactivate(&own).await.status, 204);
+    scene.active("c").await;
+}
+
+#[tokio::test]
+async fn a_seat_and_the_activation_of_its_device_are_one_place() {
+    let listed = json!({"spec": {"admission": "Listed"}});
+    let scene = Scene::new(&with(for_devices(1), &listed)).await;
+    assert_eq!(scene.activate("9f86d081").await.code(), "device-not-listed");
+    let lab = json!({"kind": "Seat", "metadata": {"name": "lab"},
+        "spec": {"licenseRef": {"name": "cad"}, "holder": {"device": {"id": "9f86d081"}}}});
+    scene.place.apply(&lab).await;
+    scene.place.seat("lab", SeatState::Bound).await;
+    let own = scene.active("9f86d081").await;
+    scene.place.counts("cad", 1, 0).await;
+    scene.place.delete_seat("lab").await;
+    scene.place.counts("cad", 0, 0).await;
+    assert_eq!(scene.program.refresh(&own).await.code(), "activation-ended", "the place went with the Seat");
+}
+
+#[tokio::test]
+async fn a_seat_for_a_device_that_is_active_has_the_place_and_nobody_else_is_given_it() {
+    let scene = Scene::new(&for_devices(1)).await;
+    scene.active("9f86d081").await;
+    scene.place.apply(&crate::ground::seat("ann")).await;
+    scene.place.seat("ann", SeatState::Waiting).await;
+    let lab = json!({"kind": "Seat", "metadata": {"name": "lab"},
+        "spec": {"licenseRef": {"name": "cad"}, "holder": {"device": {"id": "9f86d081"}}}});
+    scene.place.apply(&lab).await;
+    scene.place.seat("lab", SeatState::Bound).await;
+    scene.place.waits_at("ann", 1).await;
+    scene.place.delete_seat("lab").await;
+    scene.place.seat("ann", SeatState::Bound).await;
+}
+
+#[tokio::test]
+async fn lowered_seats_end_the_activations_that_began_last() {
+    let scene = Scene::new(&for_devices(3)).await;
+    let owns: Vec<Own> =
+        stream::iter(["a", "b", "c"]).then(async |device| scene.active(device).await).collect().await;
+    scene.place.apply(&for_devices(1)).await;
+    let one = |license: &usher::cluster::api::License| {
+        license.status.as_ref().is_some_and(|status| (status.seats.limit, status.seats.activated) == (1, 1))
+    };
+    wait_for(&scene.place.licenses, "cad", "counts one", one).await;
+    assert_eq!(scene.program.refresh(&owns[0]).await.status, 200);
+    for own in &owns[1..] {
+        assert_eq!(scene.program.refresh(own).await.code(), "activation-ended");
+    }
+    assert_eq!(scene.activate("d").await.code(), "seats-exhausted");
+}

@@ -1,0 +1,47 @@
+//! What programs ask of the runtime API, and what they are told: over TLS, by the real server, under a real API server.
+
+mod clones;
+mod keys;
+mod limits;
+mod lost_replies;
+mod path;
+mod program;
+
+use serde_json::{Value, json};
+
+use crate::{
+    ground::{license, served, shared},
+    scenarios::{Place, with},
+};
+use program::{Own, Program, key_named};
+
+/// The License `cad` of so many seats, for devices that have the activation key `lab`.
+fn for_devices(seats: u32) -> Value {
+    with(license(seats), &json!({"spec": {"activationKeys": [{"name": "lab"}]}}))
+}
+
+/// A namespace with a License, and a program that has its activation key.
+struct Scene {
+    place: Place,
+    program: Program,
+    key: String,
+}
+
+impl Scene {
+    async fn new(license: &Value) -> Self {
+        let place = Place::new(shared()).await;
+        place.apply(license).await;
+        let key = key_named(&place.secrets, "lab").await;
+        place.license_says("cad", "Issued").await;
+        Self { place, program: Program::at(served()), key }
+    }
+
+    /// Activates a device, which must go.
+    async fn active(&self, device: &str) -> Own {
+        Own::of(&self.activate(device).await)
+    }
+
+    async fn activate(&self, device: &str) -> program::Told {
+        self.program.activate(&self.place.namespace, &self.key, device, Some(&program::drawn())).await
+    }
+}

@@ -1,0 +1,147 @@
+//! A program that asks Usher, over HTTPS: what it sends, and what it is told.
+
+use ::http::{Method, Request, StatusCode};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Api, Client, Config, client::Body};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use serde_json::{Value, json};
+
+use crate::ground::{Listening, Machine, wait_for};
+use usher::service::edge::Edge as _;
+
+/// A connection to the API.
+#[derive(Clone)]
+pub struct Program {
+    client: Client,
+}
+
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub struct Call<'a> {
+    pub token: Option<&'a str>,
+    pub nonce: Option<&'a str>,
+    pub key: Option<&'a str>,
+    pub body: Option<Value>,
+}
+
+/// What it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub status: u16,
+    pub nonce: Option<String>,
+    pub text: String,
+}
+
+impl Told {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The code of a refusal.
+    pub fn code(&self) -> String {
+        let json = self.json();
+        json["code"].as_str().unwrap_or_else(|| panic!("no refusal: {self:?}")).to_owned()
+    }
+
+    pub fn text(&self, member: &str) -> String {
+        self.json()[member].as_str().unwrap_or_else(|| panic!("no {member}: {self:?}")).to_owned()
+    }
+
+    /// What the document that came with it says.
+    pub fn claims(&self) -> usher_license::Claims {
+        let document = self.text("document");
+        usher_license::License::parse(document.as_bytes()).unwrap().unverified_claims().clone()
+    }
+}
+
+/// An activation, as its program keeps it.
+#[derive(Debug, Clone)]
+pub struct Own {
+    pub id: String,
+    pub token: String,
+    pub nonce: String,
+}
+
+impl Own {
+    pub fn of(told: &Told) -> Self {
+        assert_eq!(told.status, 201, "{told:?}");
+        Self { id: told.text("id"), token: told.text("activation_token"), nonce: told.nonce.clone().unwrap() }
+    }
+}
+
+/// A key of a request, drawn for it.
+pub fn drawn() -> String {
+    Machine.entropy().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Program {
+    pub fn at(listening: &Listening) -> Self {
+        let ca = CertificateDer::from_pem_slice(listening.ca.as_bytes()).unwrap();
+        let mut config = Config::new(listening.url.parse().unwrap());
+        config.root_cert = Some(vec![ca.to_vec()]);
+        config.default_retry = false;
+        Self { client: Client::try_from(config).unwrap() }
+    }
+
+    /// Sends a request; fails only if no answer comes.
+    pub async fn try_send(&self, method: Method, path: &str, call: &Call<'_>) -> Result<Told, kube::Error> {
+        let mut request = Request::builder().method(method).uri(path);
+        let bearer = call.token.map(|token| format!("Bearer {token}"));
+        let headers = [
+            ("authorization", bearer.as_deref()),
+            ("n-nonce", call.nonce),
+            ("idempotency-key", call.key),
+            ("content-type", Some("application/json")),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let body = call.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let answer = self.client.send(request.body(Body::from(body)).unwrap()).await?;
+        let status: StatusCode = answer.status();
+        let nonce = answer.headers().get("n-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
+        let bytes = answer.into_body().collect_bytes().await?;
+        Ok(Told { status: status.as_u16(), nonce, text: String::from_utf8(bytes.to_vec()).unwrap() })
+    }
+
+    pub async fn send(&self, method: Method, path: &str, call: &Call<'_>) -> Told {
+        self.try_send(method, path, call).await.unwrap()
+    }
+
+    /// Activates `device` by an activation key.
+    pub async fn activate(&self, namespace: &str, by: &str, device: &str, key: Option<&str>) -> Told {
+        let body = json!({"license": format!("{namespace}/cad"), "device": {"id": device, "name": "Lab 3"}});
+        let call = Call { token: Some(by), key, body: Some(body), ..Call::default() };
+        self.send(Method::POST, "/v1/activations", &call).await
+    }
+
+    /// Uses the nonce for `operation`, by `key`.
+    pub async fn present(&self, own: &Own, operation: &str, key: Option<&str>) -> Told {
+        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key, body: None };
+        self.send(Method::POST, &format!("/v1/activations/{}/{operation}", own.id), &call).await
+    }
+
+    pub async fn refresh(&self, own: &Own) -> Told {
+        self.present(own, "refresh", Some(&drawn())).await
+    }
+
+    pub async fn check(&self, own: &Own) -> Told {
+        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), ..Call::default() };
+        self.send(Method::GET, &format!("/v1/activations/{}", own.id), &call).await
+    }
+
+    pub async fn deactivate(&self, own: &Own) -> Told {
+        let call = Call { token: Some(&own.token), ..Call::default() };
+        self.send(Method::DELETE, &format!("/v1/activations/{}", own.id), &call).await
+    }
+}
+
+/// The activation key of this name, once it is there.
+pub async fn key_named(secrets: &Api<Secret>, name: &str) -> String {
+    let there = |secret: &Secret| secret.data.iter().flatten().any(|(entry, _)| entry == name);
+    let secret = wait_for(secrets, "cad-activation-keys", "has the key", there).await;
+    let ByteString(key) = secret.data.unwrap().remove(name).unwrap();
+    String::from_utf8(key).unwrap()
+}
