@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use usher::domain::{
-    chain::{Call, Position},
+    chain::{Call, Position, State},
     refusal::Code,
     terms::ClonePolicy,
 };
@@ -12,8 +12,8 @@ use usher::domain::{
 use super::{
     ledger::Ledger,
     message::{Id, Said},
-    plan::Plan,
-    server::Event,
+    plan::{Plan, WINDOW},
+    server::{Event, later},
 };
 
 /// What is counted: a world in which it does not happen shows nothing.
@@ -91,13 +91,34 @@ pub struct Checks {
     released: BTreeSet<Id>,
     /// Activations with documents that a restore may have taken from the ledger.
     lost: BTreeSet<Id>,
-    /// Activations of which a fork was recorded that nobody has resolved.
+    /// Activations of which a copy was seen that nobody has judged.
     forked: BTreeSet<Id>,
+    /// Below which positions copies were judged.
+    judged: BTreeMap<Id, Position>,
+    /// When devices were activated again.
+    recovered: Vec<(u32, Timestamp)>,
     /// Clients that were refused as copies with the best nonce that they had: at which position, and after how many restores.
     outdone: BTreeMap<(usize, Id), (Position, usize)>,
 }
 
 type Checked = Result<(), String>;
+
+impl Context<'_> {
+    /// Whether what happened then counts now.
+    fn is_counted(&self, at: Timestamp) -> bool {
+        later(at, WINDOW) > self.now
+    }
+}
+
+/// A nonce was issued: the one before it. None is of an earlier incarnation than any other that was issued.
+fn issued(ledger: &mut Ledger, id: Id) -> Result<Option<Position>, String> {
+    let (head, history) = (ledger.rows[&id].chain.head, &mut ledger.history);
+    if head.incarnation < history.incarnation {
+        return Err(format!("{id} goes on at {head}, in a life of the ledger that is over"));
+    }
+    history.incarnation = head.incarnation;
+    Ok(history.issued.insert(id, head))
+}
 
 impl Checks {
     fn restores(&self) -> usize {
@@ -106,14 +127,14 @@ impl Checks {
 
     /// The ledger was restored.
     pub fn restored(&mut self) {
-        self.forked.clear();
         self.counts.one(Counted::LedgersRestored);
         self.lost.extend(self.documents.keys());
     }
 
-    /// Somebody has resolved all forks.
-    pub fn resolved(&mut self) {
-        self.forked.clear();
+    /// Somebody has resolved the forks of `id`, whose head is `head`.
+    pub fn resolved(&mut self, id: Id, head: Position) {
+        self.forked.remove(&id);
+        self.judged.insert(id, head);
     }
 
     /// After a commit.
@@ -136,23 +157,14 @@ impl Checks {
                     return Err(format!("{id} at {at}: an answer was given to somebody else's call"));
                 }
             }
-            Event::Begun { id, rebuilt } => {
-                if let Some(at) = rebuilt {
-                    self.counts.one(Counted::ActivationsRebuilt);
-                    if self.restores() == 0 {
-                        return Err(format!("{id} was rebuilt, and nothing was ever lost"));
-                    }
-                    ledger.history.used.insert((*id, *at), ledger.rows[id].chain.made_by);
-                }
-                ledger.history.issued.insert(*id, ledger.rows[id].chain.head);
+            Event::Begun { id, rebuilt, in_place } => {
+                self.begun(context, ledger, *id, *rebuilt, *in_place)?;
             }
             Event::Signed { id, until } => {
                 if self.released.remove(id) && self.restores() == 0 {
                     return Err(format!("{id} had ended and was given a document"));
                 }
-                let is_watched = context.plan.policy == ClonePolicy::Quarantine && !context.plan.jumps;
-                let is_good = self.documents.contains_key(id) && !self.lost.contains(id);
-                if self.forked.remove(id) && is_watched && is_good {
+                if self.forked.remove(id) && self.quarantines(context) && self.documents.contains_key(id) {
                     return Err(format!("{id} was renewed, and nobody has resolved its fork"));
                 }
                 self.lost.remove(id);
@@ -161,18 +173,24 @@ impl Checks {
             }
             Event::Forked { id } => {
                 self.counts.one(Counted::ForksRecorded);
-                self.forked.insert(*id);
                 if !context.copied.contains(&ledger.rows[id].device) {
                     return Err(format!("{id}: false alarm, for there is but one of it"));
                 }
             }
             Event::IsCopy { id, at } => {
+                if self.judged.get(id).is_none_or(|head| at >= head) {
+                    self.forked.insert(*id);
+                }
+                let stopped = ledger.rows[id].chain.state == State::Quarantined;
+                if stopped && !self.forked.contains(id) && self.quarantines(context) {
+                    return Err(format!("{id} is stopped by a copy that was judged"));
+                }
                 if let Some((client, true)) = context.from {
                     self.outdone.insert((client, *id), (*at, self.restores()));
                 }
             }
             Event::Replaced => self.counts.one(Counted::CopiesReplaced),
-            Event::Recovered => self.counts.one(Counted::DevicesActivatedAgain),
+            Event::Recovered { device } => self.recovered(context, *device)?,
             Event::Released { id } => drop(self.released.insert(*id)),
             Event::Lapsed { id } => {
                 self.counts.one(Counted::ActivationsLapsed);
@@ -181,6 +199,45 @@ impl Checks {
                     return Err(format!("{id} lapsed, and its document is good"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a copy stops an activation, as far as this world knows who was judged.
+    fn quarantines(&self, context: Context<'_>) -> bool {
+        context.plan.policy == ClonePolicy::Quarantine && !context.plan.jumps && self.restores() == 0
+    }
+
+    fn begun(
+        &mut self,
+        context: Context<'_>,
+        ledger: &mut Ledger,
+        id: Id,
+        rebuilt: Option<Position>,
+        in_place: bool,
+    ) -> Checked {
+        let row = &ledger.rows[&id];
+        if let Some(at) = rebuilt {
+            self.counts.one(Counted::ActivationsRebuilt);
+            if self.restores() == 0 {
+                return Err(format!("{id} was rebuilt, and nothing was ever lost"));
+            }
+            ledger.history.used.insert((id, at), row.chain.made_by);
+        }
+        let transfers = ledger.transfers(row.seat).into_iter().filter(|at| context.is_counted(*at)).count();
+        let most = context.plan.limits.transfers.map_or(usize::MAX, |(most, _)| most as usize);
+        if transfers >= most && !in_place && !context.plan.jumps {
+            return Err(format!("{id} was given a place after {transfers} transfers, {most} at most"));
+        }
+        issued(ledger, id).map(drop)
+    }
+
+    fn recovered(&mut self, context: Context<'_>, device: u32) -> Checked {
+        self.counts.one(Counted::DevicesActivatedAgain);
+        self.recovered.push((device, context.now));
+        let times = self.recovered.iter().filter(|(of, at)| *of == device && context.is_counted(*at)).count();
+        if times > context.plan.recoveries.0 as usize && self.restores() == 0 && !context.plan.jumps {
+            return Err(format!("device {device} was activated again {times} times"));
         }
         Ok(())
     }
@@ -203,7 +260,7 @@ impl Checks {
             return Err(format!("{id} at {at}: that or a later one was used already"));
         }
         history.used.insert((id, at), call);
-        let issued = history.issued.insert(id, ledger.rows[&id].chain.head);
+        let issued = issued(ledger, id)?;
         if restored == (issued == Some(at)) || (restored && self.restores() == 0) {
             return Err(format!("{id} at {at}: not the head, which is {issued:?} (restored: {restored})"));
         }

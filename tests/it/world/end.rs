@@ -4,6 +4,7 @@ use usher::domain::refusal::Code;
 
 use super::{
     client::{Character, Client, Disk},
+    ledger::Row,
     message::{Answer, Ask, Request, Said},
     plan::{LIFETIME, WINDOW},
     server::later,
@@ -22,6 +23,7 @@ pub fn settle(world: &mut World<'_>) -> Result<(), String> {
         is_served(world, client)?;
     }
     let ledger = world.ledger.clone();
+    lost_states_recover(world)?;
     tokens_end(world)?;
     world.ledger = ledger;
     silence_frees(world)
@@ -48,6 +50,23 @@ fn is_limit(code: Code) -> bool {
         code,
         Code::SeatsExhausted | Code::DevicesExhausted | Code::TransfersExhausted | Code::RecoveriesExhausted
     )
+}
+
+/// Whoever has lost the state of an activation that holds a place goes on in that place, unless it happened too often.
+fn lost_states_recover(world: &mut World<'_>) -> Result<(), String> {
+    for device in 0..world.plan.devices {
+        let holds = |row: &&Row| row.device == device && !row.of_copy && row.chain.holds_place();
+        if world.ledger.rows.values().find(holds).is_none_or(|row| row.chain.expires_at < world.now) {
+            continue;
+        }
+        let mut client = Client::new(device, Disk::default(), Character::Recovers);
+        let request = client.act(&mut world.random);
+        let said = world.serve(None, &request)?;
+        if !matches!(said, Said::Given { .. } | Said::Refused(Code::RecoveriesExhausted)) {
+            return Err(format!("device {device} has a place and is not given it again: {said:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Whoever holds a token can end its activation, and its place is free.

@@ -34,6 +34,8 @@ impl Row {
 pub struct History {
     /// By which call each position was used.
     pub used: BTreeMap<(Id, Position), Call>,
+    /// The highest incarnation in which anything was issued.
+    pub incarnation: u32,
     /// The last position that was issued for each activation.
     pub issued: BTreeMap<Id, Position>,
 }

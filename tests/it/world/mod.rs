@@ -16,7 +16,8 @@
 //! 3. **Limits.** Places that are held are never more than there are; documents that are good are at most so many more as
 //!    places were released, or documents lost in a restore, while they are good.
 //! 4. **Nothing is stuck.** Once messages arrive, whoever is the only one of its kind is served or told which limit is in the
-//!    way; whoever holds a token can end its activation; when all are silent, all places are free after the last document.
+//!    way; whoever lost the state goes on in the same place; whoever holds a token can end its activation; a copy that was
+//!    judged stops nobody again; when all are silent, all places are free after the last document.
 //!
 //! Of the network it assumes what HTTP gives: a request is not more than [`RECENT`](usher::domain::chain::RECENT) calls of its
 //! client late; who has moved to another activation has closed the former one's connections; a request for an activation does

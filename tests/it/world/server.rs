@@ -28,7 +28,12 @@ pub enum Event {
     /// The recorded answer was given again.
     Again { id: Id, at: Position, call: Call },
     /// An activation began.
-    Begun { id: Id, rebuilt: Option<Position> },
+    Begun {
+        id: Id,
+        rebuilt: Option<Position>,
+        /// It took over the place of the device's former activation.
+        in_place: bool,
+    },
     /// A document was signed, good until then.
     Signed { id: Id, until: Timestamp },
     /// A fork was recorded.
@@ -42,7 +47,7 @@ pub enum Event {
     /// A document has ended, by the server's clock.
     Lapsed { id: Id },
     /// A device was activated again.
-    Recovered,
+    Recovered { device: u32 },
 }
 
 /// The server.
@@ -171,14 +176,15 @@ impl Server<'_> {
         former.chain = superseded;
         if counts {
             self.ledger.recoveries.push((device, self.now));
-            self.events.extend([Event::Released { id }, Event::Recovered]);
+            self.events.extend([Event::Released { id }, Event::Recovered { device }]);
         }
         Ok(chain)
     }
 
     fn begin(&mut self, id: Id, chain: Chain, device: u32, of_copy: bool) -> Said {
         let token = self.fresh();
-        self.events.push(Event::Begun { id, rebuilt: chain.last.used });
+        let in_place = self.events.iter().any(|event| matches!(event, Event::Recovered { .. }));
+        self.events.push(Event::Begun { id, rebuilt: chain.last.used, in_place });
         self.events.push(Event::Signed { id, until: chain.expires_at });
         let answer = self.given(id, token, &chain, true);
         let row = Row { chain, answer: answer.clone(), device, seat: self.plan.seat(device), token, of_copy };

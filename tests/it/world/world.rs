@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use usher::{
     domain::{
-        chain::{RECENT, State, resolve},
+        chain::{RECENT, resolve},
         witness::{Head, Witness, judge, next_incarnation},
     },
     keys::nonce::NonceKeys,
@@ -255,9 +255,11 @@ impl<'a> World<'a> {
                 server.lapse();
             }),
             _ => {
-                self.checks.resolved();
-                for row in self.ledger.rows.values_mut().filter(|row| row.chain.state == State::Quarantined) {
-                    row.chain = resolve(&row.chain).unwrap();
+                for (id, row) in &mut self.ledger.rows {
+                    if let Some(resolved) = resolve(&row.chain) {
+                        self.checks.resolved(*id, resolved.head);
+                        row.chain = resolved;
+                    }
                 }
                 Ok(())
             }
