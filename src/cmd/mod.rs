@@ -7,11 +7,13 @@
 //! | 2 | the command line is wrong, or the program could not do its work |
 //! | 3 | for `verify` without `--trust` or `--jwks`: the signature is good, the key unproven; for `audit verify`: compared with nothing outside |
 
+mod agent;
 mod audit;
 mod completion;
 mod crds;
 mod describe;
 mod edge;
+mod fingerprint;
 mod forget;
 mod inspect;
 mod keygen;
@@ -81,6 +83,10 @@ enum Command {
     Verify(verify::Args),
     /// Show what a license document says, unverified.
     Inspect(inspect::Args),
+    /// Keep an activation alive, and run a command under it.
+    Agent(agent::Args),
+    /// Say which device this machine is.
+    Fingerprint(fingerprint::Args),
     /// Read the audit: is it whole, and what does it say?
     Audit(audit::Args),
     /// Erase who somebody was from the ledger.
@@ -109,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Agent(args) => agent::run(args),
+        Command::Fingerprint(args) => fingerprint::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Forget(args) => forget::run(&args),
         Command::Keygen(args) => keygen::run(&args),

@@ -135,6 +135,15 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, Failure> {
     all_of(opened.map_err(|error| unreadable(path, &error))?, &path.display().to_string())
 }
 
+/// Reads a file of one line that nobody else is told, without its end.
+pub(super) fn secret_line(path: &Path) -> Result<String, Failure> {
+    let (line, _) = without_line_end(file(path)?);
+    match String::from_utf8(line) {
+        Ok(line) if !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(line),
+        _ => Err(format!("{} does not hold one line without spaces", path.display()).into()),
+    }
+}
+
 /// Takes one line's end from the end, if there is one, and says whether there was.
 pub(super) fn without_line_end(mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
     let end = [b"\r\n".as_slice(), b"\n"].into_iter().find(|end| bytes.ends_with(end));

@@ -10,7 +10,7 @@ use crate::{
     scenarios::{license_conditions, with},
 };
 
-fn clone_seen(license: &License) -> Option<String> {
+pub(super) fn clone_seen(license: &License) -> Option<String> {
     let conditions = license_conditions(license).iter();
     conditions.filter(|c| c.type_ == Type::CloneSeen && c.status == "True").map(|c| c.message.clone()).next()
 }

@@ -1,5 +1,6 @@
 //! What programs ask of the runtime API, and what they are told: over TLS, by the real server, under a real API server.
 
+mod agent;
 mod clones;
 mod keys;
 mod limits;

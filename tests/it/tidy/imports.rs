@@ -14,7 +14,7 @@ const MAY_ENTER: [(&str, &[&str]); 7] = [
     ("service", &["domain", "ledger", "keys", "usher_license"]),
     ("http", &["domain", "keys", "service"]),
     ("cluster", &["domain", "ledger", "keys", "service", "usher_license"]),
-    ("cmd", &["domain", "ledger", "keys", "service", "http", "cluster", "usher_license"]),
+    ("cmd", &["domain", "ledger", "keys", "service", "http", "cluster", "usher_license", "usher_client"]),
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
@@ -39,10 +39,11 @@ fn room(path: &str) -> Option<&str> {
     path.strip_prefix("src/")?.split_once('/').map(|(room, _)| room)
 }
 
-/// Every room that this code names: `crate::room…`, `crate::{room::…, …}`, and our other crate.
+/// Every room that this code names: `crate::room…`, `crate::{room::…, …}`, and our other crates.
 fn entered(code: &str) -> BTreeSet<String> {
     static CRATE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bcrate::(\{|\w+)").unwrap());
-    static OTHER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\busher_license\b").unwrap());
+    static OTHER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b(usher_license|usher_client)\b").unwrap());
     let mut rooms = BTreeSet::new();
     for found in CRATE.captures_iter(code) {
         match &found[1] {
@@ -50,7 +51,7 @@ fn entered(code: &str) -> BTreeSet<String> {
             name => drop(rooms.insert(name.to_owned())),
         }
     }
-    rooms.extend(OTHER.is_match(code).then(|| "usher_license".to_owned()));
+    rooms.extend(OTHER.find_iter(code).map(|found| found.as_str().to_owned()));
     rooms
 }
 

@@ -1,0 +1,61 @@
+//! What can go wrong, by what is to be done about it.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::store::StateError;
+
+/// Why a call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server says no. Asking again does not help; what the problem says next does.
+    #[error("{0}")]
+    Refused(Problem),
+    /// The server was not reached, did not answer in time, or said that it cannot serve now. What was granted goes on.
+    #[error("the server cannot be reached: {why}")]
+    Unreachable {
+        /// What happened.
+        why: String,
+        /// After how many seconds the server asks to be asked again, if it said so.
+        retry_after: Option<u64>,
+    },
+    /// Something answered that is not Usher, or is of a later version.
+    #[error("the answer cannot be understood: {0}; is this address Usher's?")]
+    Answer(String),
+    /// The document that came is not to be trusted.
+    #[error("the document that the server sent is refused: {0}")]
+    Document(#[from] usher_license::Error),
+    /// What must be kept cannot be kept.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What was asked for cannot be asked: a server's address that is none, or a refresh before an activation.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// A refusal as the server tells it (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Problem {
+    /// The stable code, such as `nonce-used`.
+    pub code: String,
+    /// The kind of problem, in a few words.
+    pub title: String,
+    /// What happened.
+    #[serde(default)]
+    pub detail: String,
+    /// What to do.
+    #[serde(default)]
+    pub next: String,
+    /// The HTTP status.
+    #[serde(default)]
+    pub status: u16,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.detail.is_empty() { &self.title } else { &self.detail };
+        write!(f, "{what} ({})", self.code)?;
+        if self.next.is_empty() { Ok(()) } else { write!(f, ": {}", self.next) }
+    }
+}

@@ -1,0 +1,203 @@
+//! One installation, and its requests: written down before they are sent, and their answers before they are used.
+
+use std::path::Path;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Problem},
+    server::{Answer, Call, Server},
+    state::{Activation, Kept, Operation, Pending},
+    store::{StateError, Store},
+};
+
+/// Which installation asks for a place under which License.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// `NAMESPACE/NAME`
+    pub license: String,
+    /// On what.
+    pub device: Device,
+}
+
+/// What an installation is on. Administrators see all of it; only `id` decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// The fingerprint.
+    pub id: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Who is logged in to the operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_user: Option<String>,
+    /// Its name in the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// The operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+}
+
+impl Device {
+    /// What can be said of this machine without knowing which one it is: all but its fingerprint and what people call it.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Self {
+            os_user: user,
+            hostname: gethostname::gethostname().into_string().ok(),
+            os: Some(std::env::consts::OS.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// An installation and the folder that it owns.
+#[derive(Debug)]
+pub struct Installation {
+    server: Server,
+    store: Store,
+}
+
+/// What the server grants. Members that this version does not know are left aside.
+#[derive(Debug, Deserialize)]
+struct Activated {
+    id: String,
+    activation_token: String,
+    document: String,
+    keys: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refreshed {
+    document: String,
+    keys: String,
+}
+
+/// That the activation is over, in whatever way: there is nothing to free.
+const OVER: [&str; 3] = ["not-found", "activation-ended", "activation-superseded"];
+
+impl Installation {
+    /// The installation whose state is in `folder`, which nobody else uses while this lives.
+    ///
+    /// # Errors
+    /// When somebody else uses it, or it cannot be read or written.
+    pub fn open(folder: &Path, server: Server) -> Result<Self, StateError> {
+        Ok(Self { server, store: Store::open(folder)? })
+    }
+
+    /// The activation, if there is one.
+    #[must_use]
+    pub fn activation(&self) -> Option<&Activation> {
+        self.store.kept().activation.as_ref()
+    }
+
+    /// Whether there is no activation, or it is in doubt what came of one.
+    #[must_use]
+    pub fn is_to_activate(&self) -> bool {
+        let Kept { activation, pending, .. } = self.store.kept();
+        activation.is_none()
+            || pending.as_ref().is_some_and(|pending| pending.operation == Operation::Activate)
+    }
+
+    /// Gets a place, with an activation key, a service account's token, or a user's access token. Whoever has an
+    /// activation has a new one afterwards, for the same place: the way out for a state that was restored or lost.
+    ///
+    /// # Errors
+    /// As [`Error`] says. Unless it is a refusal, call this again with the same request: it takes no second place.
+    pub async fn activate(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+        let body = serde_json::to_string(request).map_err(|error| Error::Usage(error.to_string()))?;
+        let pending = self.write_down(Operation::Activate, body)?;
+        let call = Call { bearer: credential, key: Some(&pending.key), nonce: None, body: &pending.body };
+        let answer = self.send(Method::POST, "/v1/activations", call).await?;
+        let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
+        let (license, device) = (request.license.clone(), request.device.id.clone());
+        self.settle(Activation { id, license, device, token, nonce: nonce(answer)?, document, keys })
+    }
+
+    /// Gets a new document.
+    ///
+    /// # Errors
+    /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
+    pub async fn refresh(&mut self) -> Result<&Activation, Error> {
+        let former = self.activated()?;
+        let pending = self.write_down(Operation::Refresh, String::new())?;
+        let path = format!("/v1/activations/{}/refresh", former.id);
+        let call =
+            Call { bearer: &former.token, key: Some(&pending.key), nonce: Some(&former.nonce), body: "" };
+        let answer = self.send(Method::POST, &path, call).await?;
+        let Refreshed { document, keys } = parsed(&answer)?;
+        self.settle(Activation { nonce: nonce(answer)?, document, keys, ..former })
+    }
+
+    /// Gives the place back. An activation that is over already is given back.
+    ///
+    /// # Errors
+    /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
+    pub async fn deactivate(&mut self) -> Result<(), Error> {
+        let Activation { id, token, .. } = self.activated()?;
+        let call = Call { bearer: &token, ..Call::default() };
+        match self.send(Method::DELETE, &format!("/v1/activations/{id}"), call).await {
+            Ok(_) => {}
+            Err(Error::Refused(Problem { code, .. })) if OVER.contains(&code.as_str()) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self.store.keep(Kept::default())?)
+    }
+
+    fn activated(&self) -> Result<Activation, Error> {
+        let activation = self.activation().filter(|_| !self.is_to_activate());
+        activation
+            .cloned()
+            .ok_or_else(|| Error::Usage("activate first: nothing is, or it is in doubt".to_owned()))
+    }
+
+    /// The request to send: the one that is in doubt, if it is the same, else a new one. It is on the disk.
+    fn write_down(&mut self, operation: Operation, body: String) -> Result<Pending, Error> {
+        let kept = self.store.kept();
+        if let Some(pending) = kept.pending.as_ref().filter(|p| p.operation == operation && p.body == body) {
+            return Ok(pending.clone());
+        }
+        let pending = Pending { operation, key: fresh_key()?, body };
+        self.store.keep(Kept { pending: Some(pending.clone()), ..kept.clone() })?;
+        Ok(pending)
+    }
+
+    /// What is refused had no effect, and is in doubt no longer. After any other failure it stays so.
+    async fn send(&mut self, method: Method, path: &str, call: Call<'_>) -> Result<Answer, Error> {
+        let answer = self.server.call(method, path, call).await;
+        if matches!(answer, Err(Error::Refused(_))) {
+            self.store.keep(Kept { pending: None, ..self.store.kept().clone() })?;
+        }
+        answer
+    }
+
+    fn settle(&mut self, activation: Activation) -> Result<&Activation, Error> {
+        self.store.keep(Kept { activation: Some(activation), ..Kept::default() })?;
+        self.activation().ok_or_else(|| Error::Answer("it grants nothing".to_owned()))
+    }
+}
+
+fn parsed<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body).map_err(|error| Error::Answer(error.to_string()))
+}
+
+fn nonce(answer: Answer) -> Result<String, Error> {
+    answer.nonce.ok_or_else(|| Error::Answer("it has no N-Nonce".to_owned()))
+}
+
+/// 128 bits of the kernel, drawn for one request: a machine that was copied draws others than its copy, so that the server tells
+/// a reply that was lost from a clone.
+fn fresh_key() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "must be of this moment, whatever the caller was copied from"
+    )]
+    getrandom::fill(&mut bytes).map_err(|error| Error::Usage(format!("no random bytes: {error}")))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}

@@ -1,0 +1,182 @@
+//! `usher agent`: keeps an installation activated, and runs a program under it.
+//!
+//! ```text
+//!   activate ──► documents written ──► COMMAND runs ──► refresh at renew_at, again and again
+//!                                        │                │ refused: told in status.json, the document still has an end
+//!                                        │                │ unreachable: the same, tried again within a minute
+//!                                        ▼                ▼ the document has ended: COMMAND is stopped
+//!                            it ends, or SIGTERM: deactivate
+//! ```
+
+mod child;
+mod documents;
+mod keep;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use usher_client::{Device, Installation, Options, Request, Server, Trusted, fingerprint};
+use usher_license::Thumbprint;
+
+use crate::{
+    cmd::{Exit, Failure, edge::Machine, source},
+    domain::text::{Issuer, Product},
+};
+use child::Child;
+use documents::Documents;
+use keep::{End, Keeper};
+
+/// Keeps an activation alive, writes its document, and runs a command under it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Usher's address, such as https://usher.acme.example.
+    #[arg(long, env = "USHER_URL", value_name = "URL")]
+    server: String,
+    /// The certificate authority of that address, as a PEM file, if the system does not know it.
+    #[arg(long, env = "USHER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The proxy to go through, if not that of HTTPS_PROXY.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// The License, as NAMESPACE/NAME.
+    #[arg(long, env = "USHER_LICENSE", value_name = "NAMESPACE/NAME")]
+    license: String,
+    /// A file that holds the activation key.
+    #[arg(long, env = "USHER_KEY_FILE", value_name = "FILE")]
+    key_file: PathBuf,
+    /// A folder of this installation's own, on a disk that lasts as long as the installation.
+    #[arg(long, env = "USHER_STATE", value_name = "DIR")]
+    state: PathBuf,
+    /// Where to write license.jws, keys.jws and status.json; the state's folder if not given.
+    #[arg(long, env = "USHER_DOCUMENTS", value_name = "DIR")]
+    documents: Option<PathBuf>,
+    /// Which device this is; the fingerprint of this machine if not given. Name it yourself in a container.
+    #[arg(long, env = "USHER_DEVICE", value_name = "ID")]
+    device: Option<String>,
+    /// What people call the device.
+    #[arg(long, env = "USHER_DEVICE_NAME", value_name = "NAME")]
+    device_name: Option<String>,
+    /// The thumbprint of the root key that you trust: the agent then verifies each document before it writes it.
+    #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true, requires_all = ["issuer", "product"])]
+    trust: Option<Thumbprint>,
+    /// The issuer whose documents count.
+    #[arg(long, value_name = "URL", requires = "trust")]
+    issuer: Option<Issuer>,
+    /// The product that asks.
+    #[arg(long, requires = "trust")]
+    product: Option<Product>,
+    /// Activate again although something is activated: once, after a snapshot was restored or the state was copied.
+    #[arg(long)]
+    recover: bool,
+    /// Keep the place when this ends, for the next start.
+    #[arg(long)]
+    keep: bool,
+    /// Stop the command as soon as the server refuses, and not when the last document ends.
+    #[arg(long)]
+    strict: bool,
+    /// The program to run, with its arguments. Without one, the agent only keeps the documents.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  usher agent --server https://usher.acme.example --license design/cad \\
+      --key-file key --state /var/lib/cad/usher -- /opt/cad/bin/cad
+SIGHUP makes it ask the server at once. The command finds the folder of the documents in USHER_DOCUMENTS. status.json there says in a member `state`:
+  good     until when
+  grace    the server has not been reached for a whole lease; when it ends
+  refused  why, and what to do; when it ends
+  over     the command is told to stop (SIGTERM, and SIGKILL half a minute later)
+
+Exit codes:
+  0  told to stop, and the place was given back; with a command: the command's own
+  1  the license says no
+  2  the command line is wrong, or the agent could not do its work";
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(work(args))
+}
+
+async fn work(args: Args) -> Result<ExitCode, Failure> {
+    let stopped = told_to_stop()?;
+    let request = args.request()?;
+    let credential = source::secret_line(&args.key_file)?;
+    let server = Server::new(&args.server, args.options()?)?;
+    let installation = Installation::open(&args.state, server)?;
+    let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
+    let (folder, strict) = (documents.folder().to_owned(), args.strict);
+    let asked = signal(SignalKind::hangup())?;
+    let mut keeper = Keeper::new(installation, documents, args.trusted(), Arc::new(Machine), stopped, asked);
+    if let Some(end) = keeper.begin(&credential, &request, args.recover).await? {
+        return ended(&end);
+    }
+    let child = match args.command.split_first() {
+        Some((program, arguments)) => Some(Child::start(program, arguments, &folder)?),
+        None => None,
+    };
+    let (exit, end) = match child {
+        None => (None, keeper.keep(strict).await?),
+        Some(mut child) => tokio::select! {
+            exit = child.ended() => (Some(exit?), End::Stopped),
+            end = keeper.keep(strict) => (Some(child.stop().await?), end?),
+        },
+    };
+    if matches!(end, End::Stopped) && !args.keep {
+        keeper.give_back().await?;
+    }
+    match (exit, &end) {
+        (Some(code), End::Stopped) => Ok(code.into()),
+        _ => ended(&end),
+    }
+}
+
+fn ended(end: &End) -> Result<ExitCode, Failure> {
+    match end {
+        End::Stopped => Ok(Exit::Done.into()),
+        End::Over(why) => {
+            anstream::eprintln!("usher: {why}");
+            Ok(Exit::Refused.into())
+        }
+    }
+}
+
+fn told_to_stop() -> Result<watch::Receiver<bool>, Failure> {
+    let (stop, stopped) = watch::channel(false);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+    });
+    Ok(stopped)
+}
+
+impl Args {
+    fn request(&self) -> Result<Request, Failure> {
+        let id = match &self.device {
+            Some(id) => id.clone(),
+            None => fingerprint::of_this_machine()
+                .map_err(|error| format!("{error}; the option for it is --device"))?,
+        };
+        let device = Device { id, name: self.device_name.clone(), ..Device::of_this_machine() };
+        Ok(Request { license: self.license.clone(), device })
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let ca = self.ca.as_deref().map(source::file).transpose()?;
+        Ok(Options { ca, proxy: self.proxy.clone(), ..Options::default() })
+    }
+
+    fn trusted(&self) -> Option<Trusted> {
+        let (root, issuer, product) = (self.trust.clone()?, self.issuer.as_ref()?, self.product.as_ref()?);
+        Some(Trusted { root, issuer: issuer.to_string(), product: product.to_string() })
+    }
+}

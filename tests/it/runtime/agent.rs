@@ -1,0 +1,245 @@
+//! `usher agent`: the real program, on state of its own, and on state that was copied.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Scene, for_devices};
+use crate::{
+    ground::{served, until},
+    scenarios::with,
+};
+
+const USHER: &str = env!("CARGO_BIN_EXE_usher");
+
+/// A folder with the key and the CA, and with the state of each installation.
+struct Machine<'a> {
+    scene: &'a Scene,
+    folder: TempDir,
+}
+
+impl<'a> Machine<'a> {
+    fn new(scene: &'a Scene) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), format!("{}\n", scene.key)).unwrap();
+        std::fs::write(folder.path().join("ca.crt"), &served().ca).unwrap();
+        Self { scene, folder }
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command line of the agent whose state is called `state`, on the device `device`.
+    fn command(&self, state: &str, device: &str, more: &[&str]) -> Command {
+        // It ends when this thread does, and so when this process does.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", USHER, "agent", "--server", &served().url, "--device", device]);
+        command.arg("--license").arg(format!("{}/cad", self.scene.place.namespace));
+        command.arg("--ca").arg(self.folder.path().join("ca.crt"));
+        command.arg("--key-file").arg(self.folder.path().join("key"));
+        command.arg("--state").arg(self.state(state)).args(more).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, state: &str, device: &str, more: &[&str]) -> Output {
+        self.command(state, device, more).output().unwrap()
+    }
+
+    fn start(&self, state: &str, device: &str, more: &[&str]) -> Agent {
+        let child = self.command(state, device, more).stderr(Stdio::null()).spawn().unwrap();
+        Agent { child, status: self.state(state).join("status.json") }
+    }
+
+    /// Copies the state of a running agent, as a snapshot of its disk does. The lock is not copied with it.
+    fn copy(&self, from: &str, to: &str) {
+        std::fs::create_dir(self.state(to)).unwrap();
+        std::fs::copy(self.state(from).join("state.json"), self.state(to).join("state.json")).unwrap();
+    }
+}
+
+struct Agent {
+    child: Child,
+    status: PathBuf,
+}
+
+impl Agent {
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until it says that it stands like this; all that it says.
+    async fn stands(&self, state: &str) -> Value {
+        until(&format!("the agent is {state}"), async || {
+            let status: Value = serde_json::from_slice(&std::fs::read(&self.status).ok()?).ok()?;
+            (status["state"] == state).then_some(status)
+        })
+        .await
+    }
+
+    async fn ends(&mut self) -> Option<i32> {
+        until("the agent ends", async || self.child.try_wait().unwrap()).await.code()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn document(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("license.jws")).unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn a_program_runs_under_its_license_and_its_place_is_free_when_it_ends() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let authority = scene.place.authorities.get("default").await.unwrap();
+    let root = authority.status.unwrap().root.unwrap();
+    let issuer = "https://usher.acme.example/a/default";
+    let trust = ["--trust", &root, "--issuer", issuer, "--product", "cad", "--"];
+    // It finds its documents, and nothing by which it could act as this installation.
+    let script = r#"set -e; cd "$USHER_DOCUMENTS"; test -s license.jws; grep -q '"state":"good"' status.json; test -z "$USHER_KEY_FILE"; exit 7"#;
+    let ran = machine.run("one", "lab-3", &[&trust[..], &["sh", "-c", script]].concat());
+    assert_eq!(ran.status.code(), Some(7), "{}", said(&ran));
+    assert!(!machine.state("one").join("license.jws").exists(), "the document goes with the place");
+    scene.active("another").await;
+
+    let refused = machine.run("two", "lab-3", &[&trust[..], &["true"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("1 of 1 seats are taken. (seats-exhausted): "), "{}", said(&refused));
+}
+
+#[tokio::test]
+async fn a_document_that_somebody_else_signed_is_not_given_to_the_program() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let root = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let trust = ["--trust", root, "--issuer", "https://usher.acme.example/a/default", "--product", "cad"];
+    let ran = machine.run("one", "lab-3", &[&trust[..], &["--", "true"]].concat());
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(said(&ran).contains("the document that the server sent is refused"), "{}", said(&ran));
+    assert!(!machine.state("one").join("license.jws").exists());
+}
+
+#[tokio::test]
+async fn of_a_state_that_was_copied_while_it_runs_one_goes_on_and_the_other_is_told_what_to_do() {
+    let scene = Scene::new(&for_devices(2)).await;
+    let machine = Machine::new(&scene);
+    let original = machine.start("one", "lab-3", &[]);
+    original.stands("good").await;
+    let second = machine.run("one", "lab-3", &[]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(said(&second).contains("is in use by another process"), "{}", said(&second));
+
+    // The copy refreshes when it starts, and so before the original, which is asked to.
+    machine.copy("one", "two");
+    let copy = machine.start("two", "lab-3", &[]);
+    copy.stands("good").await;
+    original.signal("-HUP");
+    let refused = original.stands("refused").await;
+    assert_eq!(refused["code"], "nonce-used");
+    assert!(refused["why"].as_str().unwrap().contains("activate again on the same device"), "{refused}");
+    assert!(refused["ends"].as_u64().unwrap() > 0, "its document has an end");
+    copy.signal("-HUP");
+    copy.stands("good").await;
+    crate::ground::wait_for(&scene.place.licenses, "cad", "says so", |license| {
+        super::clones::clone_seen(license).is_some()
+    })
+    .await;
+
+    // The honest way out, for whichever of the two is the honest one.
+    drop(original);
+    let recovered = machine.start("one", "lab-3", &["--recover"]);
+    recovered.stands("good").await;
+    copy.signal("-HUP");
+    assert_eq!(copy.stands("refused").await["code"], "activation-superseded");
+}
+
+#[tokio::test]
+async fn whoever_is_strict_stops_its_program_when_the_server_refuses() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let mut agent = machine.start("one", "lab-3", &["--strict", "--", "sleep", "600"]);
+    agent.stands("good").await;
+    scene.place.apply(&with(for_devices(1), &json!({"spec": {"suspended": true}}))).await;
+    scene.place.license_says("cad", "Suspended").await;
+    agent.signal("-HUP");
+    assert_eq!(agent.ends().await, Some(1));
+}
+
+#[tokio::test]
+async fn whoever_is_told_to_stop_gives_the_place_back_or_keeps_it() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let mut agent = machine.start("one", "lab-3", &["--keep"]);
+    agent.stands("good").await;
+    let kept = document(&machine.state("one"));
+    agent.signal("-TERM");
+    assert_eq!(agent.ends().await, Some(0));
+    assert_eq!(scene.activate("another").await.code(), "seats-exhausted");
+
+    let other = machine.run("one", "lab-4", &[]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(said(&other).contains("the state is that of"), "{}", said(&other));
+
+    let mut agent = machine.start("one", "lab-3", &["--", "sleep", "600"]);
+    agent.stands("good").await;
+    until("it has a new document", async || (document(&machine.state("one")) != kept).then_some(())).await;
+    agent.signal("-TERM");
+    assert_eq!(agent.ends().await, Some(128 + 15), "as its program ended");
+    scene.active("another").await;
+}
+
+#[tokio::test]
+async fn however_often_an_agent_is_killed_it_is_never_taken_for_a_clone() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    for round in 0..30 {
+        // Killed at once, in its first call, or in one that it was asked for.
+        let agent = machine.start("one", "lab-3", &[]);
+        match round % 3 {
+            0 => {}
+            1 => drop(agent.stands("good").await),
+            _ => {
+                agent.stands("good").await;
+                agent.signal("-HUP");
+            }
+        }
+        agent.signal("-KILL");
+    }
+    let agent = machine.start("one", "lab-3", &[]);
+    let _ = std::fs::remove_file(machine.state("one").join("status.json"));
+    agent.stands("good").await;
+    agent.signal("-HUP");
+    agent.stands("good").await;
+    let license = scene.place.licenses.get("cad").await.unwrap();
+    assert_eq!(super::clones::clone_seen(&license), None);
+}
+
+#[test]
+fn a_machine_is_told_by_its_fingerprint_alone_or_in_a_table() {
+    let run = |arguments: &[&str]| {
+        let ran = Command::new(USHER).arg("fingerprint").args(arguments).output().unwrap();
+        assert!(ran.status.success(), "{}", said(&ran));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let id = run(&[]);
+    assert_eq!(id.trim_end().len(), 43, "{id}");
+    assert_eq!(
+        run(&["--csv", "--name", "Lab 3, left"]),
+        format!("id,name\r\n{},\"Lab 3, left\"\r\n", id.trim_end())
+    );
+}
