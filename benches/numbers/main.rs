@@ -7,6 +7,7 @@
 //! | `memory` | the most memory that Usher ever had (VmHWM), start-up included | – |
 //! | `idle` | what Usher writes to etcd while nothing happens | – |
 //! | `restart` | Usher killed → the first Secret of the next one | – |
+//! | `failover` | the leader killed → the first Secret of another replica, which has to wait for the Lease | – |
 //! | `verify` | verifying a document | the bare signature check |
 //!
 //! Where there are two sides, their runs alternate, so that what else the machine does meets both. Everything is real: the
@@ -73,7 +74,7 @@ async fn measure(plan: &Plan) -> Result<String, Failure> {
     if plan.has(Row::Latency) {
         lines.push(latency::measure(plan).await?);
     }
-    if [Row::Memory, Row::Idle, Row::Restart].into_iter().any(|row| plan.has(row)) {
+    if [Row::Memory, Row::Idle, Row::Restart, Row::Failover].into_iter().any(|row| plan.has(row)) {
         lines.extend(size::measure(plan).await?);
     }
     Ok(report::page(plan, &machine, &lines))

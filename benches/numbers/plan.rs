@@ -11,15 +11,17 @@ pub enum Row {
     Memory,
     Idle,
     Restart,
+    Failover,
 }
 
-const ALL: [(&str, Row); 6] = [
+const ALL: [(&str, Row); 7] = [
     ("verify", Row::Verify),
     ("reconcile", Row::Reconcile),
     ("latency", Row::Latency),
     ("memory", Row::Memory),
     ("idle", Row::Idle),
     ("restart", Row::Restart),
+    ("failover", Row::Failover),
 ];
 
 /// What to measure, and how much of it.

@@ -6,7 +6,9 @@
 //!    what overlapped then overlaps again; as many Licenses at once as Usher has workers.
 //! 3. **UIDs** in paths and bodies are those of this cluster's objects, of the same length. Whatever else differs (instants,
 //!    signatures) is as it was recorded.
-//! 4. An answer with another code than was recorded ends the run: what was sent would not be the same work.
+//! 4. Writes that named the version that they were made of go under whatever version there is. The Lease is left out: it is renewed
+//!    by the clock.
+//! 5. An answer with another code than was recorded ends the run: what was sent would not be the same work.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use axum::http::Method;
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use kube::Client;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -38,7 +41,9 @@ pub struct Recording {
 
 impl Recording {
     /// Sorts what was recorded.
-    pub fn of(calls: Vec<Call>) -> Self {
+    pub fn of(mut calls: Vec<Call>) -> Self {
+        calls.retain(|call| !call.path().contains("/leases"));
+        calls.iter_mut().for_each(unversioned);
         let watches: BTreeMap<String, Call> = calls
             .iter()
             .filter(|call| call.asks("watch=true"))
@@ -124,6 +129,19 @@ impl Recording {
             })
             .await?;
         Ok(watches)
+    }
+}
+
+/// Under whatever version. The witness is no object of people's, so it may have another UID, too.
+fn unversioned(call: &mut Call) {
+    let Ok(mut object) = serde_json::from_slice::<Value>(&call.body) else { return };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let versioned = metadata.remove("resourceVersion").is_some();
+    if versioned && call.path().ends_with("/usher-witness") {
+        metadata.remove("uid");
+    }
+    if versioned {
+        call.body = object.to_string().into();
     }
 }
 

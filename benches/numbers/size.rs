@@ -22,10 +22,13 @@ const SEATS_EACH: usize = 2;
 const IDLE: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(5);
 const RESTARTS: usize = 5;
+const FAILOVERS: usize = 5;
 const MOST_MEMORY: f64 = 200.0;
 const MOST_WRITES: f64 = 10.0;
+/// In seconds.
+const MOST_FAILOVER: f64 = 20.0;
 
-/// Measures the rows `memory`, `idle` and `restart`.
+/// Measures the rows `memory`, `idle`, `restart` and `failover`.
 pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let licenses = plan.scaled(LICENSES);
     let ground = Ground::start()?;
@@ -33,7 +36,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     people::settle(&admin).await?;
     people::many(&admin, licenses, SEATS_EACH).await?;
     // For those who come after a restart.
-    people::license(&admin, "team", RESTARTS).await?;
+    people::license(&admin, "team", RESTARTS + FAILOVERS).await?;
     let size = format!("{licenses} Licenses, {} Seats", licenses * SEATS_EACH);
     tell(&size);
 
@@ -52,7 +55,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         let mut times = Vec::new();
         let mut later: f64 = 0.0;
         for number in 0..RESTARTS {
-            times.push(restart(&mut usher, &ground, &admin, number).await?);
+            times.push(next(&mut usher, "usher", &ground, &admin, &format!("late-{number}")).await?);
             later = later.max(usher.most_memory()?);
         }
         if plan.has(Row::Restart) {
@@ -61,6 +64,14 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         if plan.has(Row::Memory) {
             lines.insert(0, memory(&size, first, later));
         }
+    }
+    if plan.has(Row::Failover) {
+        let mut times = Vec::new();
+        for number in 0..FAILOVERS {
+            let (name, seat) = (format!("usher-{number}"), format!("later-{number}"));
+            times.push(next(&mut usher, &name, &ground, &admin, &seat).await?);
+        }
+        lines.push(failovers(&size, &times));
     }
     Ok(lines)
 }
@@ -82,7 +93,9 @@ async fn idle(ground: &Ground, size: &str) -> Result<Line, Failure> {
     loop {
         let before = ground.audited()?;
         pause.tick().await;
-        if !ground.requests_since(before)?.iter().any(crate::ground::Request::writes) {
+        // The Lease is renewed whatever happens.
+        let busy = |request: &crate::ground::Request| request.writes() && request.resource != "leases";
+        if !ground.requests_since(before)?.iter().any(busy) {
             break;
         }
     }
@@ -105,21 +118,34 @@ async fn idle(ground: &Ground, size: &str) -> Result<Line, Failure> {
     })
 }
 
-/// Kills Usher, starts it again, and asks for a seat; until its Secret is there.
-async fn restart(
+/// Kills Usher, starts the next one by the name of `name`, and asks for a seat; until its Secret is there.
+async fn next(
     usher: &mut Usher,
+    name: &str,
     ground: &Ground,
     admin: &Client,
-    number: usize,
+    seat: &str,
 ) -> Result<Duration, Failure> {
     let mut arrivals = Arrivals::watch(admin).await?;
     let (kubeconfig, ledger) = (ground.path("usher.kubeconfig"), ground.path("ledger.db"));
     let begun = Since::now();
     usher.kill();
-    *usher = Usher::start(&kubeconfig, &ledger)?;
-    people::seat(admin, "team", &format!("late-{number}")).await?;
+    *usher = Usher::start_as(name, &kubeconfig, &ledger)?;
+    people::seat(admin, "team", seat).await?;
     arrivals.next().await?;
     Ok(begun.elapsed())
+}
+
+fn failovers(size: &str, times: &[Duration]) -> Line {
+    let times = Sorted::millis(times);
+    let (least, most) = times.spread();
+    let most = most / 1_000.0;
+    Line {
+        what: format!("the leader killed → another replica's first Secret: {size}"),
+        goal: Some((format!("≤ {MOST_FAILOVER:.0} s"), most <= MOST_FAILOVER)),
+        figure: format!("{:.1} s", times.median() / 1_000.0),
+        detail: format!("{FAILOVERS} times, {:.1} to {most:.1} s", least / 1_000.0),
+    }
 }
 
 fn restarts(size: &str, times: &[Duration]) -> Line {

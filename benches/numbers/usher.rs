@@ -17,9 +17,14 @@ pub struct Usher {
 impl Usher {
     /// Starts it. It is not at work yet.
     pub fn start(kubeconfig: &Path, ledger: &Path) -> Result<Self, Failure> {
+        Self::start_as("usher", kubeconfig, ledger)
+    }
+
+    /// The same by another name in the Lease, such as another pod has.
+    pub fn start_as(name: &str, kubeconfig: &Path, ledger: &Path) -> Result<Self, Failure> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
-            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
+            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--name", name, "--ledger"])
             .arg(ledger)
             .env("KUBECONFIG", kubeconfig)
             .env("NO_COLOR", "1")

@@ -3,13 +3,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
-    Api, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use usher::cluster::{Settings, api::Authority, rights::Rights};
+use usher::{
+    cluster::{Settings, api::Authority, ca, rights::Rights},
+    keys::tls,
+    service::edge::Edge as _,
+};
 
 use crate::{
     faults::{
@@ -212,4 +216,34 @@ async fn keys_that_went_with_the_ledger_are_not_made_again_and_nobody_loses_anyt
     place.never_over(2);
     place.is_silent(&operator).await;
     operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_ca_that_was_deleted_is_made_anew_once_and_published_and_one_that_is_there_never_is() {
+    let ground = Ground::own();
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let keep = async || {
+        let fresh = tls::make_ca(Machine.now()).unwrap();
+        ca::keep(&client, "usher-system", &fresh).await.unwrap().certificate
+    };
+    let admin = ground.admin().await;
+    let (secrets, maps): (Api<Secret>, Api<ConfigMap>) =
+        (Api::namespaced(admin.clone(), "usher-system"), Api::namespaced(admin, "usher-system"));
+    let published = async || maps.get("usher-ca").await.unwrap().data.unwrap().remove("ca.crt");
+    let first = keep().await;
+    let silent = ground.writes();
+    assert_eq!((keep().await, published().await), (first.clone(), Some(first.clone())));
+    assert_eq!(ground.writes(), silent, "nothing is written where nothing changed");
+
+    maps.delete("usher-ca", &DeleteParams::default()).await.unwrap();
+    assert_eq!(
+        (keep().await, published().await),
+        (first.clone(), Some(first.clone())),
+        "it is published again"
+    );
+    secrets.delete("usher-ca", &DeleteParams::default()).await.unwrap();
+    let second = keep().await;
+    assert_ne!(second, first, "its key is gone for good");
+    assert_eq!((keep().await, published().await), (second.clone(), Some(second)));
+    assert!(ground.forbidden().is_empty(), "{:?}", ground.forbidden());
 }
