@@ -97,10 +97,16 @@ impl Desired {
         Self { key, labels, data, owner, digest }
     }
 
-    /// Whether `secret` is this copy with its labels taken off: a copy has no owner that would tell.
-    fn is_said_by(&self, secret: &Secret) -> bool {
-        let subject = self.labels.get(labels::SUBJECT).filter(|_| self.owner.is_none());
-        subject.is_some_and(|subject| is_about(secret, subject))
+    /// Whether `found`, which has the name, is what is to be mended. In its own namespace the ledger says for whom one of ours is;
+    /// a copy has no owner that would tell, and takes the place of no other, whatever the ledger lost: its label or its
+    /// document must be about this License.
+    fn may_mend(&self, found: &Secret) -> bool {
+        if self.owner.is_some() {
+            return is_ours(found);
+        }
+        let subject = self.labels.get(labels::SUBJECT);
+        let is_labelled = found.labels().get(labels::SUBJECT) == subject && is_ours(found);
+        is_labelled || subject.is_some_and(|subject| is_about(found, subject))
     }
 
     fn object(&self) -> Secret {
@@ -224,6 +230,8 @@ async fn write(client: &Client, index: &Index, desired: &Desired) -> Result<Opti
     let api: Api<Secret> = Api::namespaced(client.clone(), &desired.key.namespace);
     match index.secret(&desired.key) {
         Some(seen) if seen.digest == desired.digest => return Ok(None),
+        // What the index keeps of a copy does not say whose it is.
+        Some(_) if desired.owner.is_none() => {}
         Some(seen) => match apply(&api, desired, Some(&seen.uid), Some(&seen.version)).await {
             Ok(secret) => {
                 let slim = slim(secret);
@@ -270,7 +278,7 @@ async fn apply(
 async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Option<Withheld>, kube::Error> {
     let name = &desired.key.name;
     let Some(found) = api.get_opt(name).await? else { return create(api, index, desired).await };
-    if !is_ours(&found) && !desired.is_said_by(&found) {
+    if !desired.may_mend(&found) {
         return Ok(Some(Withheld::Taken));
     }
     let leaves = || Some(Withheld::Refused("it is being deleted, and its finalizers hold it".to_owned()));
@@ -289,14 +297,17 @@ async fn mend(api: &Api<Secret>, index: &Index, desired: &Desired) -> Result<Opt
     }
 }
 
-/// Applying leaves the entries that somebody added, so these are taken out first.
+/// Applying leaves what somebody added, so that is taken out first: entries, and the label that would make this a copy.
 async fn undo(api: &Api<Secret>, desired: &Desired, found: &Secret) -> Result<Secret, kube::Error> {
     let added = found.data.iter().flat_map(BTreeMap::keys).filter(|entry| !desired.data.contains_key(*entry));
-    let added: BTreeMap<&String, Option<ByteString>> = added.map(|entry| (entry, None)).collect();
+    let entries: BTreeMap<&String, Option<ByteString>> = added.map(|entry| (entry, None)).collect();
+    let label = labels::LICENSE_NAMESPACE;
+    let misleads = found.labels().contains_key(label) && !desired.labels.contains_key(label);
+    let labels: BTreeMap<&str, Option<&str>> = misleads.then_some((label, None)).into_iter().collect();
     let mut meta = found.metadata.clone();
-    if !added.is_empty() {
+    if !entries.is_empty() || !labels.is_empty() {
         let patch = json!({
-            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version}, "data": added,
+            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, "labels": labels}, "data": entries,
         });
         meta = api.patch(&desired.key.name, &PatchParams::default(), &Patch::Merge(patch)).await?.metadata;
     }

@@ -104,3 +104,46 @@ async fn commit(
     let change = Change { copies, ..Change::new(key.clone(), license.clone(), Some(version), now, [0; 32]) };
     ledger.commit(&change).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::license::tests::at,
+        ledger::{Facts, sqlite::Sqlite},
+    };
+
+    fn set(namespaces: &[&str]) -> BTreeSet<Key> {
+        namespaces.iter().map(|namespace| Key::new(*namespace, "cad-license")).collect()
+    }
+
+    async fn facts(ledger: &Sqlite, key: &Key) -> Facts {
+        ledger.facts(key).await.unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_any_more_is_removed_and_what_is_out_of_reach_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
+        let (key, uid, now) = (Key::new("design", "cad"), Uid("cad".into()), at(100));
+        ledger.commit(&Change::new(key.clone(), uid.clone(), None, now, [0; 32])).await.unwrap();
+        let claim = async |wanted: &[&str], keep: &[&str]| {
+            let Facts { version, copies, .. } = facts(&ledger, &key).await;
+            let held = Held { license: &uid, version, copies: &copies };
+            let claimed = claim_copies(&ledger, &key, held, &set(wanted), &set(keep), now).await.unwrap();
+            assert_eq!(claimed.version, facts(&ledger, &key).await.version);
+            claimed
+        };
+        let first = claim(&["farm", "lab", "shop"], &[]).await;
+        assert_eq!((first.ours, first.removing), (set(&["farm", "lab", "shop"]), set(&[])));
+        // The shop is out of reach, and nobody wants to be in the lab any more.
+        let second = claim(&["farm"], &["shop"]).await;
+        assert_eq!((second.ours, second.removing), (set(&["farm"]), set(&["lab"])));
+        // It is still so, and nothing is committed for that.
+        let third = claim(&["farm"], &["shop"]).await;
+        assert_eq!((third.removing, third.version), (set(&["lab"]), second.version));
+        // Wanted again before it was gone.
+        let fourth = claim(&["farm", "lab", "shop"], &[]).await;
+        assert_eq!((fourth.ours, fourth.removing), (set(&["farm", "lab", "shop"]), set(&[])));
+    }
+}

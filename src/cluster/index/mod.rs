@@ -223,6 +223,12 @@ impl Index {
         self.read(|s| s.licenses.items.keys().cloned().collect())
     }
 
+    /// The names of the Licenses in a namespace.
+    pub fn licenses_in(&self, namespace: &str) -> Vec<Key> {
+        let there = |key: &&Key| key.namespace == namespace;
+        self.read(|s| s.licenses.items.keys().filter(there).cloned().collect())
+    }
+
     /// The names of the Licenses under this Authority.
     pub fn licenses_under(&self, authority: &str) -> Vec<Key> {
         self.read(|s| {

@@ -47,7 +47,7 @@ pub(super) enum Copied {
     Done,
     /// The License has its finalizer now: look again, and the copies come.
     Finalized,
-    /// Of one namespace it is not known yet whether we may: something will bring us back.
+    /// Of one namespace it is not known yet whether we may, or what is whose: something will bring us back.
     Unknown,
 }
 
@@ -127,6 +127,11 @@ pub(super) async fn show<L: Ledger>(
     let keep: BTreeSet<Key> =
         wanted.iter().filter(|copy| document.is_none() || out_of_reach(copy)).cloned().collect();
 
+    // After a loss, whoever is at home there claims first.
+    let at_home = || open.iter().flat_map(|copy| context.index.licenses_in(&copy.namespace)).collect();
+    if context.was_lost() && context.waits_for(&gathered.key, at_home()) {
+        return Ok(Copied::Unknown);
+    }
     let held = Held { license: &license.uid, version: outcome.version, copies: &outcome.copies };
     let claimed = claim_copies(&context.ledger, &gathered.key, held, &open, &keep, now).await?;
     let kept = outcome.copies.iter().any(|claim| !claim.removing && keep.contains(&claim.secret));

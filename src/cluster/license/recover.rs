@@ -148,11 +148,10 @@ fn is_old<L>(context: &Context<L>, gathered: &Gathered, facts: Option<&Facts>) -
     }
 }
 
-/// The Secrets that bear the License's label, copies of other Licenses' left out. The index has no content, so they are read.
+/// The Secrets that bear the License's label. The index has no content, so they are read.
 async fn labelled<L>(context: &Context<L>, key: &Key) -> Result<Vec<Found>, Error> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
-    let (license, of_others) = (labels::LICENSE, labels::LICENSE_NAMESPACE);
-    let selector = format!("{},{license}={},!{of_others}", labels::selector(), key.name);
+    let selector = format!("{},{}={}", labels::selector(), labels::LICENSE, key.name);
     let mut params = ListParams::default().labels(&selector).limit(PAGE);
     let mut found = Vec::new();
     loop {

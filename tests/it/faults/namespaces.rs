@@ -14,6 +14,7 @@ use usher::{
 
 use crate::{
     faults::{
+        lost::says,
         place::{Disk, Place},
         wire::{self, Act},
     },
@@ -203,6 +204,7 @@ async fn a_ledger_that_was_lost_knows_the_copies_again_and_writes_none_of_them()
     let begun = Machine.now();
     let operator = start(&ground, &disk).await;
     goes(&goes_meanwhile, begun, "after the loss of the ledger, a namespace with copies").await;
+    says(&stays, "LedgerRebuilt").await;
     are(&farm, &[&stays.namespace]).await;
     ends_settled(&stays, true).await;
     stays.is_silent(&operator).await;
@@ -214,5 +216,42 @@ async fn a_ledger_that_was_lost_knows_the_copies_again_and_writes_none_of_them()
     for place in [&stays, &goes_meanwhile] {
         place.never_over(1);
     }
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn after_the_loss_of_the_ledger_a_copy_takes_no_name_from_whoever_is_at_home() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    // Whose namespace comes first by its name is looked at first.
+    let (greedy, home) = (Place::new(&ground).await, settled(&ground, &[]).await);
+    ends_settled(&home, false).await;
+    let mut license = ground::license(1);
+    license["spec"]["secret"] = json!({"name": "cad-license", "namespaces": [home.namespace]});
+    greedy.apply(&license).await;
+    let taken = "License cad: 0 of 1 bound, 0 waits, in cad-license, False SecretNameTaken Stalled=True";
+    let wanted = [taken, "Secret cad-license of License cad: license"];
+    greedy.ends_as(&wanted).await;
+    let before = there(&home, "cad-license").await;
+    operator.stop().await;
+    disk.lose();
+
+    let operator = start(&ground, &disk).await;
+    says(&home, "LedgerRebuilt").await;
+    for place in [&greedy, &home] {
+        place.look(&operator).await;
+    }
+    home.is_silent(&operator).await;
+    ends_settled(&home, false).await;
+    greedy.ends_as(&wanted).await;
+    let after = there(&home, "cad-license").await;
+    assert_eq!(after.resource_version(), before.resource_version(), "not one write");
+    home.never_over(1);
+    // And who is at home still has the name.
+    home.apply(&ground::license(2)).await;
+    wait_for(&home.secrets(), "cad-license", "is written again", |secret| {
+        secret.resource_version() != before.resource_version()
+    })
+    .await;
     operator.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Copies of a License's Secret in other namespaces, and the finalizer that goes with them.
 
-use std::{pin::Pin, process::Command, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -17,25 +17,25 @@ use super::{
 use crate::ground::{Ground, Machine, Operator, license, seat, shared, until, wait_for};
 
 /// A namespace that lets Usher in.
-async fn granted(ground: &Ground) -> Place {
+pub async fn granted(ground: &Ground) -> Place {
     let place = Place::new(ground).await;
     ground.grant(&place.namespace);
     place
 }
 
 /// Runs the command at the end of a sentence.
-fn run_told(ground: &Ground, sentence: &str) {
+pub fn run_told(ground: &Ground, sentence: &str) {
     let command = sentence.split_once("with: kubectl ").unwrap_or_else(|| panic!("no command: {sentence}")).1;
     ground.kubectl(&command.split(' ').collect::<Vec<_>>());
 }
 
 /// The License `cad` with copies in these namespaces.
-fn copied_to(places: &[&Place]) -> Value {
+pub fn copied_to(places: &[&Place]) -> Value {
     let namespaces: Vec<&str> = places.iter().map(|place| place.namespace.as_str()).collect();
     with(license(1), &json!({"spec": {"secret": {"name": "cad-license", "namespaces": namespaces}}}))
 }
 
-async fn finalizers(place: &Place) -> Vec<String> {
+pub async fn finalizers(place: &Place) -> Vec<String> {
     place.licenses.get("cad").await.unwrap().finalizers().to_vec()
 }
 
@@ -63,12 +63,12 @@ async fn license_is_gone(place: &Place) {
     .await;
 }
 
-async fn delete_namespace(place: &Place) {
+pub async fn delete_namespace(place: &Place) {
     let namespaces: Api<Namespace> = Api::all(place.client.clone());
     namespaces.delete(&place.namespace, &DeleteParams::default()).await.unwrap();
 }
 
-async fn namespace_is_gone(place: &Place) {
+pub async fn namespace_is_gone(place: &Place) {
     let namespaces: Api<Namespace> = Api::all(place.client.clone());
     until(&format!("{} is gone", place.namespace), async || {
         namespaces.get_opt(&place.namespace).await.unwrap().is_none().then_some(())
@@ -259,6 +259,20 @@ async fn a_copy_never_takes_the_place_of_a_secret_that_is_not_ours_or_another_li
     lab.no_secret("other").await;
     assert_eq!(substance(&farm.secret("other").await), others, "not a byte");
     assert_eq!(substance(&farm.secret("cad-license").await), before, "not a byte");
+
+    // Nor that of one that says that it is Usher's, but is not about this License.
+    let labels = json!({"app.kubernetes.io/managed-by": "usher", "usher.dev/license": "cad",
+        "usher.dev/license-namespace": place.namespace, "usher.dev/subject": "somebody"});
+    let posing = json!({"kind": "Secret", "type": "usher.dev/license", "stringData": {"a": "b"},
+        "metadata": {"name": "posing", "labels": labels}});
+    lab.apply(&posing).await;
+    let before = substance(&lab.secret("posing").await);
+    place.apply(&named("posing", copied_to(&[&lab]))).await;
+    says(&place, "SecretNameTaken", &format!("{}/posing", lab.namespace)).await;
+    assert_eq!(substance(&lab.secret("posing").await), before, "not a byte");
+    lab.secrets.delete("posing", &DeleteParams::default()).await.unwrap();
+    lab.secret("posing").await;
+    place.license_says("cad", "Issued").await;
 }
 
 /// A clock by which nobody is woken who waits for long: whoever looks again was told to.
@@ -349,51 +363,4 @@ async fn in_the_wide_mode_a_namespace_that_comes_later_gets_its_copy_and_ushers_
     assert!(own.get_opt("usher-copy").await.unwrap().is_none());
     place.delete_license("cad").await;
     license_is_gone(&place).await;
-}
-
-#[tokio::test]
-async fn after_usher_uninstall_nothing_waits_for_usher_and_it_says_what_stays() {
-    let ground = Ground::narrow();
-    let directory = tempfile::tempdir().unwrap();
-    let operator = Operator::start_narrow(&ground, &directory.path().join("ledger.db")).await;
-    let (place, other, farm) = (granted(&ground).await, granted(&ground).await, granted(&ground).await);
-    for (there, name) in [(&place, "of-place"), (&other, "of-other")] {
-        there.apply(&with(copied_to(&[&farm]), &json!({"spec": {"secret": {"name": name}}}))).await;
-        farm.secret(name).await;
-        there.license_says("cad", "Issued").await;
-    }
-    operator.stop().await;
-    let uninstall = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
-        command.arg("uninstall").args(arguments).env("KUBECONFIG", ground.kubeconfig());
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-    };
-
-    let only = ["-n", &place.namespace];
-    let (code, said) = uninstall(&only);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("{}/cad", place.namespace)) && said.contains("--yes"), "{said}");
-    assert!(!said.contains(&other.namespace), "{said}");
-    assert_eq!(finalizers(&place).await, ["usher.dev/copies"], "it only says what it will do");
-    let (code, said) = uninstall(&[&only[..], &["--yes"]].concat());
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(finalizers(&place).await, [""; 0]);
-    assert_eq!(finalizers(&other).await, ["usher.dev/copies"], "of the namespace that was named only");
-    farm.secret("of-place").await;
-    let told = said.lines().find(|line| line.contains("to delete them: kubectl")).unwrap();
-    run_told(&ground, &told.replace("delete them: ", "delete them with: "));
-    farm.no_secret("of-place").await;
-    farm.secret("of-other").await;
-    delete_namespace(&place).await;
-    namespace_is_gone(&place).await;
-
-    let (code, said) = uninstall(&["--yes"]);
-    assert_eq!(code, Some(0), "{said}");
-    ground.kubectl(&["delete", "-f", "crds/", "--timeout=60s"]);
-    delete_namespace(&other).await;
-    namespace_is_gone(&other).await;
-    let (code, said) = uninstall(&[]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("no License") && said.contains(&format!("{}/of-other", farm.namespace)), "{said}");
 }

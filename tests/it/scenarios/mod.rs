@@ -22,6 +22,7 @@ mod roots;
 mod rotation;
 mod states;
 mod turned;
+mod uninstall;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt as _, api::DeleteParams};

@@ -62,12 +62,18 @@ async fn a_label_that_means_something_elsewhere_does_not_keep_a_secret_from_bein
     let place = Place::new(shared()).await;
     place.apply(&license(1)).await;
     let before = place.secret("cad-license").await;
-    let label = json!({"metadata": {"labels": {"usher.dev/authority": "nobody"}}});
-    place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
-    let forged = json!({"data": {"license.jws": "Zm9yZ2Vk"}});
-    place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
-    let repaired = |secret: &Secret| secret.data == before.data;
-    wait_for(&place.secrets, "cad-license", "is as before", repaired).await;
+    let repaired = |secret: &Secret| {
+        let labels = secret.metadata.labels.as_ref().unwrap();
+        secret.data == before.data && !labels.contains_key("usher.dev/license-namespace")
+    };
+    // One that says nothing to Usher, and the one that would make this a copy of somebody else's.
+    for label in ["usher.dev/authority", "usher.dev/license-namespace"] {
+        let label = json!({"metadata": {"labels": {label: "nobody"}}});
+        place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+        let forged = json!({"data": {"license.jws": "Zm9yZ2Vk"}});
+        place.secrets.patch("cad-license", &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
+        wait_for(&place.secrets, "cad-license", "is as before", repaired).await;
+    }
 }
 
 #[tokio::test]
