@@ -11,6 +11,7 @@ mod authorities;
 #[cfg(test)]
 pub mod conformance;
 mod copies;
+pub mod postgres;
 pub mod sqlite;
 mod trail;
 

@@ -48,3 +48,75 @@ impl Sqlite {
         Ok(Self::over(pool.clone(), pool, None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        domain::license::{Key, Uid},
+        ledger::{
+            Audit as _, Bind, Change, Ledger as _, Trail as _, open_beside, open_to_read,
+            sqlite::tests::tamper,
+        },
+    };
+
+    /// A ledger of which Ann has held a seat, and freed it.
+    async fn after_ann(path: &Path) -> Sqlite {
+        let ledger = Sqlite::open(path).await.unwrap();
+        let at = Timestamp::from_second(5).unwrap();
+        let mut change = Change::new(Key::new("design", "cad"), Uid("l".into()), None, at, [7; 32]);
+        change.seats = Some(1);
+        change.bind = vec![Bind { seat: Uid("s".into()), holder: "email:ann@acme.example".into() }];
+        ledger.commit(&change).await.unwrap();
+        let mut freed = Change::new(change.key, change.license, Some(1), at, [7; 32]);
+        freed.free = vec![Uid("s".into())];
+        ledger.commit(&freed).await.unwrap();
+        ledger
+    }
+
+    #[tokio::test]
+    async fn a_reader_beside_the_owner_sees_one_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let owner = after_ann(&path).await;
+        let reader = open_to_read(&path).await.unwrap();
+        assert_eq!(reader.audit(0, 10).await.unwrap().len(), 2);
+        owner.erase(&["email:ann@acme.example".into()], Timestamp::from_second(6).unwrap()).await.unwrap();
+        assert_eq!(owner.audit(0, 10).await.unwrap().len(), 3);
+        assert_eq!(reader.audit(0, 10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn of_whoever_was_erased_beside_the_owner_not_a_byte_is_left_on_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let _owner = after_ann(&path).await;
+        let left = || {
+            let files = std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path());
+            let named = |path: &std::path::PathBuf| {
+                let bytes = std::fs::read(path).unwrap();
+                bytes.windows(16).any(|window| window == b"ann@acme.example")
+            };
+            files.filter(named).count()
+        };
+        assert!(left() > 0);
+        let beside = open_beside(&path).await.unwrap();
+        let at = Timestamp::from_second(6).unwrap();
+        assert_eq!(beside.erase(&["email:ann@acme.example".into()], at).await.unwrap(), 1);
+        assert_eq!(left(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_ledger_or_one_of_another_version_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        assert!(matches!(open_to_read(&path).await.err(), Some(OpenError::Missing(_))));
+        drop(after_ann(&path).await);
+        let newer = "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
+                     FROM _sqlx_migrations LIMIT 1";
+        tamper(&path, newer).await;
+        assert!(matches!(open_beside(&path).await.err(), Some(OpenError::OtherVersion(_))));
+    }
+}

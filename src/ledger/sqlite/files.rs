@@ -55,7 +55,7 @@ impl Sqlite {
     #[must_use]
     pub fn owner(&self) -> Option<String> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let file = self.lock.as_ref()?.metadata().ok()?;
+        let file = self.guard.as_ref()?.metadata().ok()?;
         let digest = Sha256::digest(format!("{boot} {} {}", file.dev(), file.ino()));
         digest.get(..8).map(hex)
     }

@@ -5,47 +5,48 @@
 //! others may read ([`Sqlite::to_read`]) and do single short transactions ([`Sqlite::beside`]). What is deleted is
 //! overwritten (`secure_delete`): it may have been a name.
 
-mod activations;
-mod audit;
-mod authorities;
 pub mod backup;
 mod beside;
-mod claims;
-mod commit;
 mod files;
-mod keys;
-mod lead;
+#[cfg(test)]
+mod migrations;
+#[path = "../sql/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "each engine compiles the statements with its own database")]
+mod sql;
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use jiff::Timestamp;
 use sqlx::{
-    Row as _, SqlitePool,
+    SqlitePool,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{
-    domain::{
-        allocation::Binding,
-        license::{Key, Uid},
-        witness::{Head, Loss, Witness},
-    },
-    ledger::{
-        Change, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
-    },
-};
+pub use sql::Handle as Sqlite;
 
-use activations::Group;
+/// What the statements need to know of this engine.
+mod engine {
+    use std::{fs::File, sync::Arc};
+
+    pub type Db = sqlx::Sqlite;
+
+    /// The lock, held while this process lives, by the owner.
+    pub type Guard = Option<Arc<File>>;
+
+    /// Begins to write: one at a time.
+    pub const BEGIN: &str = "BEGIN IMMEDIATE";
+    /// Begins to read as of one moment.
+    pub const SNAPSHOT: &str = "BEGIN";
+    /// Takes the name of holder `$1` from seats that cool.
+    pub const NOBODY: &str = "UPDATE cooling SET holder = 'forgotten:' || COALESCE(
+         (SELECT reference FROM people WHERE identity = $1), lower(hex(randomblob(16)))) WHERE holder = $1";
+    /// The write-ahead log still has the pages as they were.
+    pub const ERASED: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+}
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 
@@ -102,20 +103,6 @@ pub enum OpenError {
     },
 }
 
-/// The ledger in a SQLite file.
-#[derive(Debug)]
-pub struct Sqlite {
-    write: SqlitePool,
-    read: SqlitePool,
-    group: Arc<Group>,
-    /// Held while this process lives, by the owner.
-    lock: Option<Arc<File>>,
-    /// The epoch in which this handle leads: see [`lead`].
-    epoch: AtomicI64,
-    /// A commit was refused because another handle leads.
-    deposed: AtomicBool,
-}
-
 impl Sqlite {
     /// Opens the database at `path`, making it or bringing it up to date as needed.
     ///
@@ -132,11 +119,6 @@ impl Sqlite {
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
         let read = pool(path, READERS, options).await?;
         Ok(Self::over(write, read, Some(Arc::new(lock))))
-    }
-
-    fn over(write: SqlitePool, read: SqlitePool, lock: Option<Arc<File>>) -> Self {
-        let group = Arc::new(Group::start(write.clone()));
-        Self { write, read, group, lock, epoch: 0.into(), deposed: false.into() }
     }
 }
 
@@ -156,201 +138,15 @@ async fn pool(path: &Path, most: u32, options: SqliteConnectOptions) -> Result<S
     pool.map_err(|source| OpenError::Open { path: path.to_owned(), source })
 }
 
-fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Unavailable {
-    move |source| Unavailable { doing, source }
-}
-
-fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
-}
-
-fn instant(seconds: i64) -> Result<Timestamp, sqlx::Error> {
-    Timestamp::from_second(seconds).map_err(damaged)
-}
-
-fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
-    Ok(Document {
-        subject: Uid(row.try_get("subject")?),
-        serial: row.try_get("serial")?,
-        digest: row.try_get("digest")?,
-        key_id: row.try_get("key_id")?,
-        jws: row.try_get("jws")?,
-        keys_jws: row.try_get("keys_jws")?,
-        issued_at: instant(row.try_get("issued_at")?)?,
-        expires_at: instant(row.try_get("expires_at")?)?,
-        renew_at: row.try_get::<Option<i64>, _>("renew_at")?.map(instant).transpose()?,
-    })
-}
-
-fn count(number: i64) -> Result<u32, sqlx::Error> {
-    u32::try_from(number).map_err(damaged)
-}
-
-fn terms(row: &SqliteRow) -> Result<Terms, sqlx::Error> {
-    Ok(Terms {
-        product: row.try_get("product")?,
-        provisioning: row.try_get::<String, _>("provisioning")?.parse().map_err(damaged)?,
-        max_per_user: row.try_get::<Option<i64>, _>("max_per_user")?.map(count).transpose()?,
-        contract: activations::contract(row)?,
-    })
-}
-
-impl Sqlite {
-    /// All that is known of one License, as of one moment.
-    async fn facts_of(
-        connection: &mut sqlx::SqliteConnection,
-        row: &SqliteRow,
-    ) -> Result<Facts, sqlx::Error> {
-        let license: String = row.try_get("uid")?;
-        let bindings =
-            sqlx::query("SELECT seat, holder, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
-                .bind(&license)
-                .try_map(|row: SqliteRow| {
-                    Ok(Binding {
-                        seat: Uid(row.try_get(0)?),
-                        holder: row.try_get(1)?,
-                        ordinal: row.try_get(2)?,
-                    })
-                })
-                .fetch_all(&mut *connection)
-                .await?;
-        let cooling = sqlx::query(
-            "SELECT holder, freed_at, expires_at FROM cooling WHERE license = $1 ORDER BY freed_at, holder",
-        )
-        .bind(&license)
-        .try_map(|row: SqliteRow| {
-            Ok(Freed {
-                holder: row.try_get(0)?,
-                freed_at: instant(row.try_get(1)?)?,
-                expires_at: instant(row.try_get(2)?)?,
-            })
-        })
-        .fetch_all(&mut *connection)
-        .await?;
-        let documents = sqlx::query("SELECT * FROM documents WHERE license = $1 ORDER BY subject")
-            .bind(&license)
-            .try_map(|row: SqliteRow| document(&row))
-            .fetch_all(&mut *connection)
-            .await?;
-        let secrets = sqlx::query(
-            "SELECT s.name, s.subject, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
-             WHERE s.license = $1 AND s.namespace = l.namespace ORDER BY s.name",
-        )
-        .bind(&license)
-        .try_map(|row: SqliteRow| {
-            Ok(SecretClaim {
-                name: row.try_get(0)?,
-                subject: Uid(row.try_get(1)?),
-                removing: row.try_get(2)?,
-            })
-        })
-        .fetch_all(&mut *connection)
-        .await?;
-        let copies = sqlx::query(
-            "SELECT s.namespace, s.name, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
-             WHERE s.license = $1 AND s.namespace <> l.namespace ORDER BY s.namespace, s.name",
-        )
-        .bind(&license)
-        .try_map(|row: SqliteRow| {
-            let secret = Key { namespace: row.try_get(0)?, name: row.try_get(1)? };
-            Ok(CopyClaim { secret, removing: row.try_get(2)? })
-        })
-        .fetch_all(&mut *connection)
-        .await?;
-        let keys = sqlx::query_as("SELECT name, hash FROM activation_keys WHERE license = $1")
-            .bind(&license)
-            .fetch_all(&mut *connection)
-            .await?;
-        let (activated, forked) = activations::of_license(connection, &license).await?;
-        Ok(Facts {
-            license: Uid(license),
-            version: row.try_get("version")?,
-            incarnation: row.try_get("incarnation")?,
-            seats: count(row.try_get("seats")?)?,
-            terms: terms(row)?,
-            bindings,
-            cooling,
-            documents,
-            secrets,
-            keys: keys.into_iter().collect(),
-            copies,
-            activated,
-            forked,
-        })
-    }
-}
-
-impl Ledger for Sqlite {
-    async fn lead(&self) -> Result<i64, Unavailable> {
-        self.take_lead().await
-    }
-
-    fn deposed(&self) -> bool {
-        self.deposed.load(Ordering::SeqCst)
-    }
-
-    async fn head(&self) -> Result<Head, Unavailable> {
-        self.read_head().await
-    }
-
-    async fn recover(&self, loss: Loss, witness: Option<&Witness>, at: Timestamp) -> Result<(), CommitError> {
-        self.begin_incarnation(loss, witness, at).await
-    }
-
-    async fn licenses(&self) -> Result<Vec<Key>, Unavailable> {
-        sqlx::query("SELECT DISTINCT namespace, name FROM licenses ORDER BY namespace, name")
-            .try_map(|row: SqliteRow| {
-                Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? })
-            })
-            .fetch_all(&self.read)
-            .await
-            .map_err(while_doing("listing the licenses"))
-    }
-
-    async fn facts(&self, key: &Key) -> Result<Vec<Facts>, Unavailable> {
-        let failed = while_doing("reading what is known of a license");
-        // One read transaction: bindings and documents are of one moment.
-        let mut snapshot = self.read.begin().await.map_err(&failed)?;
-        let licenses = sqlx::query("SELECT * FROM licenses WHERE namespace = $1 AND name = $2 ORDER BY uid")
-            .bind(&key.namespace)
-            .bind(&key.name)
-            .fetch_all(&mut *snapshot)
-            .await
-            .map_err(&failed)?;
-        let mut all = Vec::with_capacity(licenses.len());
-        for license in licenses {
-            all.push(Self::facts_of(&mut snapshot, &license).await.map_err(&failed)?);
-        }
-        Ok(all)
-    }
-
-    async fn held_elsewhere(
-        &self,
-        namespace: &str,
-        product: &str,
-        except: &Uid,
-    ) -> Result<BTreeMap<String, u32>, Unavailable> {
-        let counts = sqlx::query(
-            "SELECT holder, COUNT(*) FROM bindings JOIN licenses ON licenses.uid = bindings.license
-             WHERE namespace = $1 AND product = $2 AND uid <> $3 GROUP BY holder",
-        )
-        .bind(namespace)
-        .bind(product)
-        .bind(&except.0)
-        .try_map(|row: SqliteRow| Ok((row.try_get::<String, _>(0)?, count(row.try_get(1)?)?)))
-        .fetch_all(&self.read)
-        .await;
-        Ok(counts.map_err(while_doing("counting the seats of a product"))?.into_iter().collect())
-    }
-
-    async fn commit(&self, change: &Change) -> Result<Vec<String>, CommitError> {
-        commit::license(self, change).await
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::{
+        domain::license::{Key, Uid},
+        ledger::{Change, Ledger as _},
+    };
 
     /// Does to the file what somebody who owns it can do.
     pub(crate) async fn tamper(path: &Path, sql: &'static str) {
@@ -377,7 +173,8 @@ pub(crate) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.db");
         let key = Key::new("design", "cad");
-        let mut change = Change::new(key.clone(), Uid("l".into()), None, instant(5).unwrap(), [7; 32]);
+        let mut change =
+            Change::new(key.clone(), Uid("l".into()), None, Timestamp::from_second(5).unwrap(), [7; 32]);
         change.seats = Some(1);
         change.bind = vec![crate::ledger::Bind { seat: Uid("s".into()), holder: "email:a@b.example".into() }];
         let ledger = Sqlite::open(&path).await.unwrap();

@@ -119,7 +119,7 @@ fn not_hidden(house: &House) -> Vec<String> {
 /// Whoever names an engine of the ledger outside of `usher run`, and of `usher ledger`, which copies its file, has bypassed
 /// the port.
 fn engines_named(house: &House) -> Vec<String> {
-    let engine = Regex::new(r"\b(ledger::sqlite|Sqlite)\b").unwrap();
+    let engine = Regex::new(r"\b(ledger::(sqlite|postgres)|Sqlite|Postgres)\b").unwrap();
     let named = house.parts().into_iter().filter(|(path, parts)| {
         path.starts_with("src/")
             && !path.starts_with("src/ledger/")
@@ -191,7 +191,8 @@ fn only_usher_run_and_usher_ledger_name_an_engine_of_the_ledger() {
     none(&engines_named(House::ours()));
     let house = House::of(&[
         ("src/service/x.rs", "use crate::ledger::sqlite::Sqlite;"),
+        ("src/service/y.rs", "Postgres::open"),
         ("src/cmd/run.rs", "Sqlite::open"),
     ]);
-    assert_eq!(engines_named(&house).len(), 1);
+    assert_eq!(engines_named(&house).len(), 2);
 }

@@ -23,12 +23,30 @@ fn undeclared(house: &House) -> Vec<String> {
         for module in declared(&code(text)) {
             next.extend(homes(&path, root.is_match(&path), &module));
         }
+        next.extend(by_path(&path, text));
     }
     let lost = house.rust().filter(|(path, _)| !reached.contains(*path));
     lost.map(|(path, _)| {
         format!("{path}: no `mod` declares it, so it is never compiled: declare or delete it")
     })
     .collect()
+}
+
+/// The files that `file` makes modules of its own by their paths.
+fn by_path(file: &str, text: &str) -> Vec<String> {
+    let path = Regex::new(r#"(?m)^#\[path = "([^"]+)"\]$"#).unwrap();
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let resolved = path.captures_iter(text).map(|found| {
+        let mut way: Vec<&str> = folder.split('/').collect();
+        for step in found[1].split('/') {
+            match step {
+                ".." => _ = way.pop(),
+                step => way.push(step),
+            }
+        }
+        way.join("/")
+    });
+    resolved.collect()
 }
 
 /// Vectors, snapshots and whatever else lies beside tests, and is named in no test.
@@ -57,9 +75,11 @@ fn a_file_that_no_module_declares_is_found() {
     let house = House::of(&[
         ("src/lib.rs", "mod a;\n// mod b;"),
         ("src/a/mod.rs", "pub(crate) mod c;"),
-        ("src/a/c.rs", "mod d;"),
+        ("src/a/c.rs", "mod d;\n#[path = \"../h/mod.rs\"]\nmod h;"),
         ("src/a/c/d.rs", ""),
         ("src/b.rs", ""),
+        ("src/h/mod.rs", "mod i;"),
+        ("src/h/i.rs", ""),
         ("tests/it/main.rs", "mod e;"),
         ("tests/it/e.rs", ""),
         ("tests/it/f.rs", ""),

@@ -1,25 +1,20 @@
 //! Who may write, and which ledger this is.
 //!
 //! Whoever takes the lead raises the epoch and keeps it in its handle. Each writing transaction begins by counting
-//! itself under that epoch ([`Sqlite::begin`]): a handle whose epoch has passed changes no row, and nothing is committed.
+//! itself under that epoch ([`Handle::begin`]): a handle whose epoch has passed changes no row, and nothing is committed.
 
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
+use sqlx::Row as _;
 
+use super::{BEGIN, Connection, Handle, Pool, Row, Transaction, commit, instant, while_doing};
 use crate::{
     domain::witness::{AuditHead, Head, Loss, Mark, Witness, next_incarnation},
-    ledger::{
-        CommitError, Unavailable,
-        audit::Entry,
-        sqlite::{Sqlite, commit, instant, while_doing},
-    },
+    ledger::{CommitError, Unavailable, audit::Entry},
 };
 
-const BEGIN: &str = "BEGIN IMMEDIATE";
-
-impl Sqlite {
+impl Handle {
     /// Another handle on the same database, which leads by itself or not at all.
     #[must_use]
     pub fn another(&self) -> Self {
@@ -27,14 +22,14 @@ impl Sqlite {
             write: self.write.clone(),
             read: self.read.clone(),
             group: self.group.clone(),
-            lock: self.lock.clone(),
+            guard: self.guard.clone(),
             epoch: 0.into(),
             deposed: false.into(),
         }
     }
 
     /// A transaction that writes: counted, and refused to whoever no longer leads.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, CommitError> {
+    pub(super) async fn begin(&self) -> Result<Transaction, CommitError> {
         let failed = while_doing("beginning a change");
         let mut transaction = self.write.begin_with(BEGIN).await.map_err(&failed)?;
         let counted = sqlx::query("UPDATE ledger_meta SET commits = commits + 1 WHERE epoch = $1")
@@ -50,7 +45,7 @@ impl Sqlite {
     }
 
     /// A transaction of whoever works beside the owner: counted like any other, and refused to nobody.
-    pub(super) async fn begin_beside(&self) -> Result<Transaction<'static, sqlx::Sqlite>, CommitError> {
+    pub(super) async fn begin_beside(&self) -> Result<Transaction, CommitError> {
         begin_counted(&self.write).await
     }
 
@@ -69,7 +64,7 @@ impl Sqlite {
             "SELECT incarnation, commits, since, restored, audit.sequence, audit.hash FROM ledger_meta
              LEFT JOIN audit ON audit.sequence = (SELECT MAX(sequence) FROM audit)",
         )
-        .try_map(|row: SqliteRow| {
+        .try_map(|row: Row| {
             let audit: (Option<i64>, Option<String>) = (row.try_get(4)?, row.try_get(5)?);
             Ok(Head {
                 mark: Mark { incarnation: row.try_get(0)?, commits: row.try_get(1)? },
@@ -112,9 +107,7 @@ impl Sqlite {
 }
 
 /// A transaction that is counted, and refused to nobody: those who answer programs need not lead.
-pub(super) async fn begin_counted(
-    pool: &SqlitePool,
-) -> Result<Transaction<'static, sqlx::Sqlite>, CommitError> {
+pub(super) async fn begin_counted(pool: &Pool) -> Result<Transaction, CommitError> {
     let failed = while_doing("beginning a change");
     let mut transaction = pool.begin_with(BEGIN).await.map_err(&failed)?;
     sqlx::query("UPDATE ledger_meta SET commits = commits + 1")
@@ -124,6 +117,6 @@ pub(super) async fn begin_counted(
     Ok(transaction)
 }
 
-async fn current(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+async fn current(connection: &mut Connection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT incarnation FROM ledger_meta").fetch_one(connection).await
 }

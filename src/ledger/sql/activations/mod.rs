@@ -6,9 +6,15 @@ pub(super) mod places;
 mod record;
 mod state;
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::Row as _;
 
-use super::{Sqlite, count, damaged, instant, while_doing};
+use super::{
+    Connection, Handle, Pool, Row, SNAPSHOT, authorities,
+    commit::{chain, conflict_or_failed, failed, person},
+    count, damaged, instant,
+    lead::begin_counted,
+    while_doing,
+};
 use crate::{
     domain::{
         chain::Chain,
@@ -26,7 +32,7 @@ pub(super) use license::{forget, of_license, withdrawn};
 
 const READING: &str = "reading activations";
 
-fn seen(row: &SqliteRow) -> Result<Seen, sqlx::Error> {
+fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
     let chain: Chain = serde_json::from_str(row.try_get("chain")?).map_err(damaged)?;
     let word: &str = row.try_get("state")?;
     let state = state::read(word).ok_or_else(|| sqlx::Error::Decode(format!("no state: {word}").into()))?;
@@ -45,16 +51,16 @@ fn seen(row: &SqliteRow) -> Result<Seen, sqlx::Error> {
     })
 }
 
-fn key(row: &SqliteRow) -> Result<Key, sqlx::Error> {
+fn key(row: &Row) -> Result<Key, sqlx::Error> {
     Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("license_name")? })
 }
 
 /// What a License says, if we can read it: else its next look tells it anew.
-pub(super) fn contract(row: &SqliteRow) -> Result<Option<Contract>, sqlx::Error> {
+pub(super) fn contract(row: &Row) -> Result<Option<Contract>, sqlx::Error> {
     Ok(row.try_get::<Option<&str>, _>("contract")?.and_then(|json| serde_json::from_str(json).ok()))
 }
 
-impl Activations for Sqlite {
+impl Activations for Handle {
     async fn activation_key(&self, hash: &str) -> Result<Option<Shown>, Unavailable> {
         let shown = sqlx::query(
             "SELECT licenses.uid, namespace, licenses.name AS license_name, contract, turn,
@@ -62,7 +68,7 @@ impl Activations for Sqlite {
              FROM activation_keys JOIN licenses ON licenses.uid = activation_keys.license WHERE hash = $1",
         )
         .bind(hash)
-        .try_map(|row: SqliteRow| {
+        .try_map(|row: Row| {
             Ok(Shown {
                 license: Uid(row.try_get("uid")?),
                 key: key(&row)?,
@@ -84,7 +90,7 @@ impl Activations for Sqlite {
              FROM activations JOIN licenses ON licenses.uid = activations.license WHERE activations.id = $1";
         sqlx::query(QUERY)
             .bind(id)
-            .try_map(|row: SqliteRow| {
+            .try_map(|row: Row| {
                 Ok(Living {
                     seen: seen(&row)?,
                     key: key(&row)?,
@@ -101,7 +107,7 @@ impl Activations for Sqlite {
         sqlx::query("SELECT * FROM activations WHERE license = $1 AND begun_by = $2")
             .bind(&license.0)
             .bind(key)
-            .try_map(|row: SqliteRow| seen(&row))
+            .try_map(|row: Row| seen(&row))
             .fetch_optional(&self.read)
             .await
             .map_err(while_doing(READING))
@@ -110,7 +116,7 @@ impl Activations for Sqlite {
     async fn taken(&self, question: &Question<'_>) -> Result<Taken, Unavailable> {
         let failed = while_doing("counting places");
         // One read transaction: the turn and what is counted in it are of one moment.
-        let mut snapshot = self.read.begin().await.map_err(&failed)?;
+        let mut snapshot = self.read.begin_with(SNAPSHOT).await.map_err(&failed)?;
         places::taken(&mut snapshot, question).await.map_err(failed)
     }
 

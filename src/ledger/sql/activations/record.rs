@@ -1,8 +1,8 @@
 //! One step, in a transaction that others share.
 
-use sqlx::{Acquire as _, SqliteConnection};
+use sqlx::Acquire as _;
 
-use super::{super::commit, places, state::word};
+use super::{Connection, conflict_or_failed, failed, person, places, state::word};
 use crate::{
     domain::chain::{State, Why},
     ledger::{
@@ -12,11 +12,9 @@ use crate::{
     },
 };
 
-use commit::{conflict_or_failed, failed};
-
 /// Does what `step` says, or nothing. What it tells the audit is added to `entries`.
 pub(super) async fn record(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     step: &Step,
     entries: &mut Vec<Entry>,
 ) -> Result<Recorded, CommitError> {
@@ -33,10 +31,7 @@ pub(super) async fn record(
     Ok(Recorded::default())
 }
 
-async fn several(
-    connection: &mut SqliteConnection,
-    step: &Step,
-) -> Result<(Recorded, Vec<Entry>), CommitError> {
+async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, Vec<Entry>), CommitError> {
     let (mut recorded, mut entries) = (Recorded::default(), Vec::new());
     if let Some(turn) = step.turn {
         next_turn(connection, step, turn).await?;
@@ -56,7 +51,7 @@ async fn several(
             "INSERT INTO forks (activation, incarnation, sequence, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         )
         .bind(activation)
-        .bind(at.incarnation)
+        .bind(i64::from(at.incarnation))
         .bind(i64::try_from(at.sequence).unwrap_or(i64::MAX))
         .bind(step.at.as_second())
         .execute(&mut *connection)
@@ -74,7 +69,7 @@ async fn several(
 }
 
 /// Of two steps that counted places in one turn, one wins here.
-async fn next_turn(connection: &mut SqliteConnection, step: &Step, turn: i64) -> Result<(), CommitError> {
+async fn next_turn(connection: &mut Connection, step: &Step, turn: i64) -> Result<(), CommitError> {
     let turned = sqlx::query("UPDATE licenses SET turn = turn + 1 WHERE uid = $1 AND turn = $2")
         .bind(&step.license.0)
         .bind(turn)
@@ -84,7 +79,7 @@ async fn next_turn(connection: &mut SqliteConnection, step: &Step, turn: i64) ->
     if turned.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
 }
 
-async fn advance(connection: &mut SqliteConnection, step: &Step, one: &Advance) -> Result<(), CommitError> {
+async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Result<(), CommitError> {
     let chain =
         serde_json::to_string(&one.chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
     let ended = matches!(one.chain.state, State::Ended(_)).then(|| step.at.as_second());
@@ -121,7 +116,7 @@ fn ended(step: &Step, one: &Advance) -> Option<Entry> {
 }
 
 async fn begin(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     step: &Step,
     activation: &Activation,
 ) -> Result<Entry, CommitError> {
@@ -158,7 +153,7 @@ async fn begin(
     Ok(Entry::Activate {
         license: step.key.to_string(),
         activation: activation.id.clone(),
-        holder: commit::person(connection, &activation.holder, &step.entropy).await?,
+        holder: person(connection, &activation.holder, &step.entropy).await?,
         serial: step.given.as_ref().map(|given| given.serial.clone()).unwrap_or_default(),
     })
 }

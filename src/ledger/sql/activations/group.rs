@@ -6,18 +6,12 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::record::record;
+use super::{Connection, Pool, authorities, begin_counted, chain, failed, record::record};
 use crate::ledger::{
     CommitError, Unavailable,
     activations::{Recorded, Step},
-    sqlite::{
-        authorities,
-        commit::{chain, failed},
-        lead::begin_counted,
-    },
 };
 
 /// How many steps wait at most: who comes then waits for a place.
@@ -34,11 +28,11 @@ struct Waiting {
 
 /// The way to the task that writes. It ends when this is dropped.
 #[derive(Debug)]
-pub(in crate::ledger::sqlite) struct Group(mpsc::Sender<Waiting>);
+pub struct Group(mpsc::Sender<Waiting>);
 
 impl Group {
     /// Starts the task.
-    pub(in crate::ledger::sqlite) fn start(pool: SqlitePool) -> Self {
+    pub fn start(pool: Pool) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(write(pool, receiver));
         Self(sender)
@@ -57,7 +51,7 @@ fn unavailable(why: &str) -> CommitError {
     CommitError::Unavailable(Unavailable { doing: "recording a step", source })
 }
 
-async fn write(pool: SqlitePool, mut queue: mpsc::Receiver<Waiting>) {
+async fn write(pool: Pool, mut queue: mpsc::Receiver<Waiting>) {
     let mut together = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut together, TOGETHER).await > 0 {
         let (steps, replies): (Vec<Step>, Vec<_>) =
@@ -79,7 +73,7 @@ async fn write(pool: SqlitePool, mut queue: mpsc::Receiver<Waiting>) {
     }
 }
 
-async fn commit(pool: &SqlitePool, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
+async fn commit(pool: &Pool, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
     let mut transaction = begin_counted(pool).await?;
     let silent = silent_keys(&mut transaction, steps).await?;
     let (mut outcomes, mut entries) = (Vec::with_capacity(steps.len()), Vec::new());
@@ -103,7 +97,7 @@ async fn commit(pool: &SqlitePool, steps: &[Step]) -> Result<Vec<Outcome>, Commi
 
 /// Notes until when documents under each key are good. Returns the keys that do not sign any more.
 async fn silent_keys<'a>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     steps: &'a [Step],
 ) -> Result<Vec<&'a str>, CommitError> {
     let mut last: HashMap<&str, Timestamp> = HashMap::new();

@@ -3,10 +3,10 @@
 //! What lies before the anchor counts as gone from the moment that the anchor moves; it is swept away in small steps.
 
 use jiff::Timestamp;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::Row as _;
 
 use super::{
-    Sqlite,
+    ERASED, Handle, NOBODY, Row,
     commit::{chain, conflict_or_failed, failed},
     while_doing,
 };
@@ -20,7 +20,7 @@ use crate::{
 
 const READING: &str = "reading the audit";
 
-fn link(row: &SqliteRow) -> Result<Link, sqlx::Error> {
+fn link(row: &Row) -> Result<Link, sqlx::Error> {
     Ok(Link {
         sequence: row.try_get("sequence")?,
         at: row.try_get("at")?,
@@ -29,7 +29,7 @@ fn link(row: &SqliteRow) -> Result<Link, sqlx::Error> {
     })
 }
 
-fn checkpoint(row: &SqliteRow) -> Result<Checkpoint, sqlx::Error> {
+fn checkpoint(row: &Row) -> Result<Checkpoint, sqlx::Error> {
     Ok(Checkpoint {
         sequence: row.try_get("sequence")?,
         hash: row.try_get("hash")?,
@@ -39,7 +39,7 @@ fn checkpoint(row: &SqliteRow) -> Result<Checkpoint, sqlx::Error> {
     })
 }
 
-impl Trail for Sqlite {
+impl Trail for Handle {
     async fn audit(&self, sequence: i64, limit: u32) -> Result<Vec<Link>, Unavailable> {
         sqlx::query(
             "SELECT * FROM audit WHERE sequence > $1
@@ -47,8 +47,8 @@ impl Trail for Sqlite {
              ORDER BY sequence LIMIT $2",
         )
         .bind(sequence)
-        .bind(limit)
-        .try_map(|row: SqliteRow| link(&row))
+        .bind(i64::from(limit))
+        .try_map(|row: Row| link(&row))
         .fetch_all(&self.read)
         .await
         .map_err(while_doing(READING))
@@ -56,7 +56,7 @@ impl Trail for Sqlite {
 
     async fn last_link(&self) -> Result<Option<Link>, Unavailable> {
         sqlx::query("SELECT * FROM audit ORDER BY sequence DESC LIMIT 1")
-            .try_map(|row: SqliteRow| link(&row))
+            .try_map(|row: Row| link(&row))
             .fetch_optional(&self.read)
             .await
             .map_err(while_doing(READING))
@@ -69,8 +69,8 @@ impl Trail for Sqlite {
              ORDER BY sequence LIMIT $2",
         )
         .bind(sequence)
-        .bind(limit)
-        .try_map(|row: SqliteRow| checkpoint(&row))
+        .bind(i64::from(limit))
+        .try_map(|row: Row| checkpoint(&row))
         .fetch_all(&self.read)
         .await
         .map_err(while_doing(READING))
@@ -78,8 +78,8 @@ impl Trail for Sqlite {
 
     async fn last_checkpoints(&self, limit: u32) -> Result<Vec<Checkpoint>, Unavailable> {
         let mut last = sqlx::query("SELECT * FROM checkpoints ORDER BY sequence DESC LIMIT $1")
-            .bind(limit)
-            .try_map(|row: SqliteRow| checkpoint(&row))
+            .bind(i64::from(limit))
+            .try_map(|row: Row| checkpoint(&row))
             .fetch_all(&self.read)
             .await
             .map_err(while_doing(READING))?;
@@ -96,7 +96,7 @@ impl Trail for Sqlite {
     }
 }
 
-impl Audit for Sqlite {
+impl Audit for Handle {
     async fn seal(&self, checkpoint: &Checkpoint) -> Result<(), CommitError> {
         let mut transaction = self.begin().await?;
         let sealed = sqlx::query(
@@ -146,7 +146,8 @@ impl Audit for Sqlite {
             "DELETE FROM checkpoints WHERE sequence IN (SELECT sequence FROM checkpoints WHERE sequence <
              (SELECT MAX(sequence) FROM checkpoints WHERE anchor) ORDER BY sequence LIMIT $1)",
         ] {
-            let swept = sqlx::query(sweep).bind(limit).execute(&mut *transaction).await.map_err(failed)?;
+            let swept =
+                sqlx::query(sweep).bind(i64::from(limit)).execute(&mut *transaction).await.map_err(failed)?;
             removed += swept.rows_affected();
         }
         if removed == 0 {
@@ -177,14 +178,7 @@ impl Audit for Sqlite {
                 }),
             );
             // A seat that cools goes on cooling, for nobody.
-            sqlx::query(
-                "UPDATE cooling SET holder = 'forgotten:' || COALESCE(
-                 (SELECT reference FROM people WHERE identity = $1), lower(hex(randomblob(16)))) WHERE holder = $1",
-            )
-            .bind(identity)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+            sqlx::query(NOBODY).bind(identity).execute(&mut *transaction).await.map_err(failed)?;
             let erased = sqlx::query("DELETE FROM people WHERE identity = $1")
                 .bind(identity)
                 .execute(&mut *transaction)
@@ -199,74 +193,7 @@ impl Audit for Sqlite {
             chain(&mut transaction, at, &[Entry::Erase { identities: known }]).await?;
         }
         transaction.commit().await.map_err(failed)?;
-        // The write-ahead log still has the pages as they were.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.write).await.map_err(failed)?;
+        sqlx::query(ERASED).execute(&self.write).await.map_err(failed)?;
         Ok(known)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::ledger::{Bind, Change, Ledger as _, OpenError, open_beside, open_to_read};
-
-    /// A ledger of which Ann has held a seat, and freed it.
-    async fn after_ann(path: &Path) -> Sqlite {
-        let ledger = Sqlite::open(path).await.unwrap();
-        let at = Timestamp::from_second(5).unwrap();
-        let mut change = Change::new(Key::new("design", "cad"), Uid("l".into()), None, at, [7; 32]);
-        change.seats = Some(1);
-        change.bind = vec![Bind { seat: Uid("s".into()), holder: "email:ann@acme.example".into() }];
-        ledger.commit(&change).await.unwrap();
-        let mut freed = Change::new(change.key, change.license, Some(1), at, [7; 32]);
-        freed.free = vec![Uid("s".into())];
-        ledger.commit(&freed).await.unwrap();
-        ledger
-    }
-
-    #[tokio::test]
-    async fn a_reader_beside_the_owner_sees_one_moment() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let owner = after_ann(&path).await;
-        let reader = open_to_read(&path).await.unwrap();
-        assert_eq!(reader.audit(0, 10).await.unwrap().len(), 2);
-        owner.erase(&["email:ann@acme.example".into()], Timestamp::from_second(6).unwrap()).await.unwrap();
-        assert_eq!(owner.audit(0, 10).await.unwrap().len(), 3);
-        assert_eq!(reader.audit(0, 10).await.unwrap().len(), 2);
-    }
-
-    #[tokio::test]
-    async fn of_whoever_was_erased_beside_the_owner_not_a_byte_is_left_on_the_disk() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let _owner = after_ann(&path).await;
-        let left = || {
-            let files = std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path());
-            let named = |path: &std::path::PathBuf| {
-                let bytes = std::fs::read(path).unwrap();
-                bytes.windows(16).any(|window| window == b"ann@acme.example")
-            };
-            files.filter(named).count()
-        };
-        assert!(left() > 0);
-        let beside = open_beside(&path).await.unwrap();
-        let at = Timestamp::from_second(6).unwrap();
-        assert_eq!(beside.erase(&["email:ann@acme.example".into()], at).await.unwrap(), 1);
-        assert_eq!(left(), 0);
-    }
-
-    #[tokio::test]
-    async fn what_is_no_ledger_or_one_of_another_version_is_not_opened() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        assert!(matches!(open_to_read(&path).await.err(), Some(OpenError::Missing(_))));
-        drop(after_ann(&path).await);
-        let newer = "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
-                     FROM _sqlx_migrations LIMIT 1";
-        super::super::tests::tamper(&path, newer).await;
-        assert!(matches!(open_beside(&path).await.err(), Some(OpenError::OtherVersion(_))));
     }
 }

@@ -1,18 +1,16 @@
 //! Activations as the look at their License sees them.
 
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::Row as _;
 
+use super::{Connection, Row, failed, instant};
 use crate::{
     domain::license::Uid,
-    ledger::{
-        Activated, Change, CommitError,
-        sqlite::{commit::failed, instant},
-    },
+    ledger::{Activated, Change, CommitError},
 };
 
 /// Those that hold a place by themselves, and those of which two copies are known.
-pub(in crate::ledger::sqlite) async fn of_license(
-    connection: &mut SqliteConnection,
+pub async fn of_license(
+    connection: &mut Connection,
     license: &str,
 ) -> Result<(Vec<Activated>, Vec<String>), sqlx::Error> {
     let activated = sqlx::query(
@@ -20,7 +18,7 @@ pub(in crate::ledger::sqlite) async fn of_license(
          AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1) ORDER BY ordinal",
     )
     .bind(license)
-    .try_map(|row: SqliteRow| {
+    .try_map(|row: Row| {
         Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)?, expires_at: instant(row.try_get(2)?)? })
     })
     .fetch_all(&mut *connection)
@@ -36,10 +34,7 @@ pub(in crate::ledger::sqlite) async fn of_license(
 }
 
 /// Ends what has lost its place: the activations of whoever loses a seat, and those that the change names. Returns them.
-pub(in crate::ledger::sqlite) async fn withdrawn(
-    connection: &mut SqliteConnection,
-    change: &Change,
-) -> Result<Vec<String>, CommitError> {
+pub async fn withdrawn(connection: &mut Connection, change: &Change) -> Result<Vec<String>, CommitError> {
     const OF_SEAT: &str = "UPDATE activations SET state = 'withdrawn', version = version + 1, ended_at = $3
          WHERE license = $1 AND state IN ('active', 'quarantined', 'lapsed')
          AND holder IN (SELECT holder FROM bindings WHERE license = $1 AND seat = $2) RETURNING id";
@@ -62,10 +57,7 @@ pub(in crate::ledger::sqlite) async fn withdrawn(
 }
 
 /// The License is gone.
-pub(in crate::ledger::sqlite) async fn forget(
-    connection: &mut SqliteConnection,
-    license: &Uid,
-) -> Result<(), CommitError> {
+pub async fn forget(connection: &mut Connection, license: &Uid) -> Result<(), CommitError> {
     for query in [
         "DELETE FROM forks WHERE activation IN (SELECT id FROM activations WHERE license = $1)",
         "DELETE FROM activations WHERE license = $1",

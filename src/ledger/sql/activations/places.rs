@@ -1,9 +1,9 @@
 //! Who holds a place of a License: whoever has a Seat that is bound, and whoever has an activation and no Seat.
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::Row as _;
 
-use super::{super::instant, count, seen};
+use super::{Connection, Row, count, instant, seen};
 use crate::{
     domain::license::Uid,
     ledger::activations::{Question, Taken},
@@ -15,20 +15,12 @@ const COUNT: &str = "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1)
         AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1))";
 
 /// How many hold a place.
-pub(in crate::ledger::sqlite) async fn held(
-    connection: &mut SqliteConnection,
-    license: &Uid,
-    now: Timestamp,
-) -> Result<i64, sqlx::Error> {
+pub async fn held(connection: &mut Connection, license: &Uid, now: Timestamp) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(COUNT).bind(&license.0).bind(now.as_second()).fetch_one(connection).await
 }
 
 /// Whose document has ended gives the place back.
-pub(in crate::ledger::sqlite) async fn lapse(
-    connection: &mut SqliteConnection,
-    license: &Uid,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub async fn lapse(connection: &mut Connection, license: &Uid, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE activations SET state = 'lapsed', version = version + 1
          WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at < $2",
@@ -42,7 +34,7 @@ pub(in crate::ledger::sqlite) async fn lapse(
 
 /// The last instants, in order.
 async fn instants(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     query: &'static str,
     question: &Question<'_>,
     after: Timestamp,
@@ -50,16 +42,16 @@ async fn instants(
     sqlx::query(query)
         .bind(&question.license.0)
         .bind(after.as_second())
-        .bind(question.at_most)
+        .bind(i64::from(question.at_most))
         .bind(question.holder)
-        .try_map(|row: SqliteRow| instant(row.try_get(0)?))
+        .try_map(|row: Row| instant(row.try_get(0)?))
         .fetch_all(connection)
         .await
 }
 
 /// What is taken, as of one moment.
 pub(super) async fn taken(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     question: &Question<'_>,
 ) -> Result<Taken, sqlx::Error> {
     let license = &question.license.0;
@@ -74,7 +66,7 @@ pub(super) async fn taken(
     let former = former
         .bind(license)
         .bind(question.holder)
-        .try_map(|row: SqliteRow| seen(&row))
+        .try_map(|row: Row| seen(&row))
         .fetch_optional(&mut *connection)
         .await?;
     Ok(Taken {

@@ -1,8 +1,9 @@
 //! Authorities and their keys.
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+use sqlx::Row as _;
 
+use super::{Connection, Handle, Pool, Row, SNAPSHOT, commit::chain, damaged, instant, while_doing};
 use crate::{
     domain::{
         license::Uid,
@@ -12,7 +13,6 @@ use crate::{
     ledger::{
         Authorities, AuthorityFacts, CommitError, KeepError, Owner, Reissuing, Unavailable,
         audit::{self, Entry},
-        sqlite::{Sqlite, commit::chain, damaged, instant, while_doing},
     },
 };
 
@@ -20,11 +20,7 @@ fn failed(source: sqlx::Error) -> KeepError {
     KeepError::Unavailable(while_doing("committing what became of an authority")(source))
 }
 
-async fn linked(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    entries: &[Entry],
-) -> Result<(), KeepError> {
+async fn linked(connection: &mut Connection, at: Timestamp, entries: &[Entry]) -> Result<(), KeepError> {
     chain(connection, at, entries).await.map_err(uncommitted)
 }
 
@@ -65,7 +61,7 @@ fn number(value: Option<u64>) -> Option<i64> {
     value.map(|value| i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn key(row: &SqliteRow) -> Result<Key, sqlx::Error> {
+fn key(row: &Row) -> Result<Key, sqlx::Error> {
     let unsigned = |column: &str| {
         row.try_get::<Option<i64>, _>(column)?.map(|n| u64::try_from(n).map_err(damaged)).transpose()
     };
@@ -80,7 +76,7 @@ fn key(row: &SqliteRow) -> Result<Key, sqlx::Error> {
     })
 }
 
-fn facts(row: &SqliteRow, keys: Vec<Key>) -> Result<AuthorityFacts, sqlx::Error> {
+fn facts(row: &Row, keys: Vec<Key>) -> Result<AuthorityFacts, sqlx::Error> {
     Ok(AuthorityFacts {
         uid: Uid(row.try_get("uid")?),
         name: row.try_get("name")?,
@@ -94,9 +90,9 @@ fn facts(row: &SqliteRow, keys: Vec<Key>) -> Result<AuthorityFacts, sqlx::Error>
     })
 }
 
-async fn read(pool: &SqlitePool, uid: &Uid) -> Result<Option<AuthorityFacts>, sqlx::Error> {
+async fn read(pool: &Pool, uid: &Uid) -> Result<Option<AuthorityFacts>, sqlx::Error> {
     // One read transaction: the Authority and its keys are of one moment.
-    let mut snapshot = pool.begin().await?;
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     let found = sqlx::query("SELECT * FROM authorities WHERE uid = $1 AND NOT gone")
         .bind(&uid.0)
         .fetch_optional(&mut *snapshot)
@@ -104,14 +100,14 @@ async fn read(pool: &SqlitePool, uid: &Uid) -> Result<Option<AuthorityFacts>, sq
     let Some(row) = found else { return Ok(None) };
     let keys = sqlx::query("SELECT * FROM keys WHERE authority = $1 ORDER BY ordinal")
         .bind(&uid.0)
-        .try_map(|row: SqliteRow| key(&row))
+        .try_map(|row: Row| key(&row))
         .fetch_all(&mut *snapshot)
         .await?;
     facts(&row, keys).map(Some)
 }
 
 /// Refuses what another living Authority has.
-async fn nobody_has(connection: &mut SqliteConnection, after: &AuthorityFacts) -> Result<(), KeepError> {
+async fn nobody_has(connection: &mut Connection, after: &AuthorityFacts) -> Result<(), KeepError> {
     let others: Vec<(String, String)> = sqlx::query_as(
         "SELECT issuer, root FROM authorities WHERE (issuer = $1 OR root = $2) AND uid <> $3 AND NOT gone",
     )
@@ -129,7 +125,7 @@ async fn nobody_has(connection: &mut SqliteConnection, after: &AuthorityFacts) -
 
 /// Of two changes that were decided upon one version, one wins here.
 async fn advance(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     before: Option<&AuthorityFacts>,
     after: &AuthorityFacts,
 ) -> Result<(), KeepError> {
@@ -159,7 +155,7 @@ async fn advance(
     if advanced.rows_affected() == 1 { Ok(()) } else { Err(KeepError::Conflict) }
 }
 
-async fn add_key(connection: &mut SqliteConnection, authority: &Uid, key: &Key) -> Result<(), KeepError> {
+async fn add_key(connection: &mut Connection, authority: &Uid, key: &Key) -> Result<(), KeepError> {
     let added = sqlx::query(
         "INSERT INTO keys (kid, authority, ordinal, public, state, since, wanted, vouched, last_exp)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
@@ -180,7 +176,7 @@ async fn add_key(connection: &mut SqliteConnection, authority: &Uid, key: &Key) 
     if added.rows_affected() == 1 { Ok(()) } else { Err(KeepError::KeyTaken(key.kid.clone())) }
 }
 
-async fn change_key(connection: &mut SqliteConnection, former: &Key, key: &Key) -> Result<(), KeepError> {
+async fn change_key(connection: &mut Connection, former: &Key, key: &Key) -> Result<(), KeepError> {
     let retires = former.signs() && matches!(key.state, State::Retired { .. } | State::Withdrawn);
     let changed = sqlx::query(
         "UPDATE keys SET state = $2, since = $3, wanted = $4, vouched = $5,
@@ -206,7 +202,7 @@ async fn change_key(connection: &mut SqliteConnection, former: &Key, key: &Key) 
 
 /// A document that was signed before the ledger was lost is under a key that may not sign any more.
 pub(super) async fn had_signed(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kid: &str,
     exp: Timestamp,
 ) -> Result<(), CommitError> {
@@ -224,7 +220,7 @@ pub(super) async fn had_signed(
 /// Documents are issued under keys that sign; how long the last of them is good is kept beside the key. A key of which
 /// nobody knows anything is nobody's business here.
 pub(super) async fn signed(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kid: &str,
     exp: Timestamp,
 ) -> Result<(), CommitError> {
@@ -240,15 +236,15 @@ pub(super) async fn signed(
     if noted.rows_affected() == 1 {
         return Ok(());
     }
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM keys WHERE kid = $1")
-        .bind(kid)
-        .fetch_optional(connection)
-        .await
-        .map_err(&failed)?;
-    if known.is_some() { Err(CommitError::Conflict) } else { Ok(()) }
+    let known = sqlx::query("SELECT 1 FROM keys WHERE kid = $1").bind(kid);
+    if known.fetch_optional(connection).await.map_err(&failed)?.is_some() {
+        Err(CommitError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
-impl Authorities for Sqlite {
+impl Authorities for Handle {
     async fn authority(&self, uid: &Uid) -> Result<Option<AuthorityFacts>, Unavailable> {
         read(&self.read, uid).await.map_err(while_doing("reading what is known of an authority"))
     }
@@ -356,45 +352,5 @@ impl Authorities for Sqlite {
         }
         linked(&mut transaction, at, &retired).await?;
         transaction.commit().await.map_err(failed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A ledger as the first slice left it.
-    const FIRST_SLICE: &str = "
-        INSERT INTO licenses VALUES ('l', 'design', 'cad', 2, 3);
-        INSERT INTO documents VALUES ('l', 'l', '1', 'd', 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k', 'a.b.c', 'd.e.f', 100, 900, 500);
-        INSERT INTO authorities VALUES ('a', 'default', 'https://usher.acme.example/a/default', '-DDReOZl1ipXAfp9wYsm13sDBMK5og--QWdBjzuf6o4',
-            'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k', 1, 'x.y.z',
-            '{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"exp\":253402300799}]}');
-        INSERT INTO audit VALUES (1, 50, '[{\"kind\":\"establish\",\"signing\":\"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\"}]', 'h');
-    ";
-
-    #[tokio::test]
-    async fn the_one_key_of_the_first_slice_goes_on_signing_and_nothing_is_to_be_signed_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let first = sqlx::migrate!("src/ledger/sqlite/migrations");
-        let only_first = sqlx::migrate::Migrator {
-            migrations: vec![first.iter().next().unwrap().clone()].into(),
-            ..sqlx::migrate::Migrator::DEFAULT
-        };
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-        let pool = SqlitePool::connect_with(options).await.unwrap();
-        only_first.run(&pool).await.unwrap();
-        sqlx::raw_sql(FIRST_SLICE).execute(&pool).await.unwrap();
-        pool.close().await;
-
-        let ledger = Sqlite::open(&path).await.unwrap();
-        let facts = ledger.authority(&Uid("a".into())).await.unwrap().unwrap();
-        assert_eq!((facts.serial, facts.keys_jws.as_deref()), (1, Some("x.y.z")));
-        let [key] = facts.keys.as_slice() else { panic!("{facts:?}") };
-        assert_eq!((key.ordinal, key.kid.as_str()), (1, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
-        assert_eq!(key.state, State::Signing { since: instant(50).unwrap() });
-        assert_eq!(key.last_exp, Some(instant(900).unwrap()));
-        assert!(crate::domain::rotation::is_vouched(&facts.keys) && key.vouched == key.not_after());
     }
 }

@@ -1,16 +1,15 @@
 //! The writing half: each function is one transaction, with its link of the audit chain.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
+use super::{
+    Connection, Handle,
+    activations::{self, places},
+    authorities, claims, keys,
+};
 use crate::ledger::{
     Change, CommitError, Recovery, Unavailable,
     audit::{self, Entry, Link},
-    sqlite::{
-        Sqlite,
-        activations::{self, places},
-        authorities, claims, keys,
-    },
 };
 
 pub(super) fn failed(source: sqlx::Error) -> CommitError {
@@ -25,7 +24,7 @@ pub(super) fn conflict_or_failed(error: sqlx::Error) -> CommitError {
     }
 }
 
-pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<String>, CommitError> {
+pub(super) async fn license(ledger: &Handle, change: &Change) -> Result<Vec<String>, CommitError> {
     let mut transaction = ledger.begin().await?;
     let connection = &mut *transaction;
     advance(connection, change).await?;
@@ -54,7 +53,7 @@ pub(super) async fn license(ledger: &Sqlite, change: &Change) -> Result<Vec<Stri
 }
 
 /// Of two changes that were decided upon one version, one wins here.
-async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn advance(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     let seats = change.seats.map(i64::from);
     if let Some(version) = change.expected {
         let advanced = sqlx::query(
@@ -87,7 +86,7 @@ async fn advance(connection: &mut SqliteConnection, change: &Change) -> Result<(
 }
 
 /// What the License says beside its seats.
-async fn terms(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn terms(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     let Some(terms) = &change.terms else { return Ok(()) };
     keys::end(connection, change, terms).await?;
     let contract = terms.contract.as_ref().map(serde_json::to_string).transpose();
@@ -97,7 +96,7 @@ async fn terms(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         .bind(&change.license.0)
         .bind(&terms.product)
         .bind(terms.provisioning.as_str())
-        .bind(terms.max_per_user)
+        .bind(terms.max_per_user.map(i64::from))
         .bind(contract.map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?)
         .execute(connection)
         .await
@@ -106,7 +105,7 @@ async fn terms(connection: &mut SqliteConnection, change: &Change) -> Result<(),
 }
 
 /// Seats that cooled are as any other; who comes back to a cooling one has it; then others begin to cool.
-async fn cooling(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn cooling(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     let back = change.bind.iter().map(|bind| &bind.holder);
     for holder in change.cooled.iter().chain(back) {
         sqlx::query("DELETE FROM cooling WHERE license = $1 AND holder = $2")
@@ -140,7 +139,7 @@ async fn cooling(connection: &mut SqliteConnection, change: &Change) -> Result<(
 }
 
 /// Frees, moves, then binds. Returns the references of those who are bound.
-async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<Vec<String>, CommitError> {
+async fn bindings(connection: &mut Connection, change: &Change) -> Result<Vec<String>, CommitError> {
     for seat in &change.free {
         sqlx::query("DELETE FROM bindings WHERE seat = $1 AND license = $2")
             .bind(&seat.0)
@@ -189,7 +188,7 @@ async fn bindings(connection: &mut SqliteConnection, change: &Change) -> Result<
 
 /// The reference to a person: the one that they have, else a new one.
 pub(super) async fn person(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     identity: &str,
     entropy: &[u8; 32],
 ) -> Result<String, CommitError> {
@@ -205,7 +204,7 @@ pub(super) async fn person(
 }
 
 /// The last line of defense: whatever was decided, more holders than the limit are not committed.
-async fn check_limit(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn check_limit(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     if change.bind.is_empty() {
         return Ok(());
     }
@@ -226,7 +225,7 @@ async fn check_limit(connection: &mut SqliteConnection, change: &Change) -> Resu
 }
 
 /// Two Licenses of one product may bind one person at the same moment, each unseen by the other: the second is refused.
-async fn check_max_per_user(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn check_max_per_user(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     for bind in &change.bind {
         let too_many: Option<i64> = sqlx::query_scalar(
             "SELECT COUNT(*) FROM licenses AS this
@@ -247,7 +246,7 @@ async fn check_max_per_user(connection: &mut SqliteConnection, change: &Change) 
     Ok(())
 }
 
-async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result<(), CommitError> {
+async fn documents(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
     let replaced = change.issue.iter().map(|document| &document.subject);
     for subject in change.withdraw.iter().chain(replaced) {
         sqlx::query("DELETE FROM documents WHERE subject = $1 AND license = $2")
@@ -287,7 +286,7 @@ async fn documents(connection: &mut SqliteConnection, change: &Change) -> Result
 
 /// Appends the link of this commit; a commit that tells nothing has none.
 pub(super) async fn chain(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     at: Timestamp,
     entries: &[Entry],
 ) -> Result<(), CommitError> {

@@ -1,8 +1,6 @@
 //! Whose a Secret is: claims, in the transaction of the change that makes them.
 
-use sqlx::SqliteConnection;
-
-use super::commit::failed;
+use super::{Connection, commit::failed};
 use crate::{
     domain::license::Uid,
     ledger::{Change, CommitError},
@@ -10,7 +8,7 @@ use crate::{
 
 /// Settles, releases, then claims. Returns the names that are somebody else's.
 pub(super) async fn secrets(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     change: &Change,
 ) -> Result<Vec<String>, CommitError> {
     let namespace = &change.key.namespace;
@@ -30,10 +28,7 @@ pub(super) async fn secrets(
 }
 
 /// The same of copies, which hold the License's own document.
-pub(super) async fn copies(
-    connection: &mut SqliteConnection,
-    change: &Change,
-) -> Result<Vec<String>, CommitError> {
+pub(super) async fn copies(connection: &mut Connection, change: &Change) -> Result<Vec<String>, CommitError> {
     for copy in &change.copies.settle {
         settle(connection, change, &copy.namespace, &copy.name).await?;
     }
@@ -50,7 +45,7 @@ pub(super) async fn copies(
 }
 
 async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     change: &Change,
     namespace: &str,
     name: &str,
@@ -66,7 +61,7 @@ async fn settle(
 }
 
 async fn release(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     change: &Change,
     namespace: &str,
     name: &str,
@@ -83,7 +78,7 @@ async fn release(
 
 /// Whether the name is ours now.
 async fn claim(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     change: &Change,
     (namespace, name): (&str, &str),
     subject: &Uid,
@@ -91,7 +86,7 @@ async fn claim(
     let claimed = sqlx::query(
         "INSERT INTO secrets (namespace, name, subject, license, removing) VALUES ($1, $2, $3, $4, FALSE)
          ON CONFLICT (namespace, name) DO UPDATE SET removing = FALSE
-         WHERE subject = excluded.subject AND license = excluded.license",
+         WHERE secrets.subject = excluded.subject AND secrets.license = excluded.license",
     )
     .bind(namespace)
     .bind(name)

@@ -1,0 +1,132 @@
+//! The ledger in a PostgreSQL database: several processes, of which one writes at a time.
+//!
+//! Each transaction that writes begins by counting itself in the one row of `ledger_meta`, and so waits there for whoever
+//! writes. From then on it sees all that was committed before, as the one writer of SQLite does: limits that reach over
+//! several Licenses hold, and the audit is one chain. Whoever falls silent in the middle is cut off by the server.
+
+#[path = "../sql/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "each engine compiles the statements with its own database")]
+mod sql;
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+
+pub use sql::Handle as Postgres;
+
+/// What the statements need to know of this engine.
+mod engine {
+    pub type Db = sqlx::Postgres;
+
+    /// The server keeps what is to be kept.
+    #[derive(Debug, Clone)]
+    pub struct Guard;
+
+    /// Begins to write. What a statement sees was committed before it began, so one that has waited sees what it has waited for.
+    pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    /// Begins to read as of one moment.
+    pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    /// Takes the name of holder `$1` from seats that cool.
+    pub const NOBODY: &str = "UPDATE cooling SET holder = 'forgotten:' || COALESCE(
+         (SELECT reference FROM people WHERE identity = $1), replace(gen_random_uuid()::text, '-', '')) WHERE holder = $1";
+    /// A row that was deleted is there until it is vacuumed.
+    pub const ERASED: &str = "VACUUM people, cooling, bindings";
+}
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
+
+/// How many of this process may write, one after the other: who reconciles, and who answers programs.
+const WRITERS: u32 = 2;
+/// How many of this process may read at once.
+const READERS: u32 = 8;
+/// How long we wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the server lets us wait for whoever writes, and lets whoever writes say nothing.
+const LIMITS: [(&str, &str); 2] = [("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "5s")];
+/// An answer that was given is on disk, whatever the database's own default is.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', FALSE)
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+
+/// Why the database could not be opened. Nothing of this says the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address cannot be understood.
+    #[error(
+        "the address of the ledger is none of a PostgreSQL database: {0}; it is like postgres://usher@host/usher"
+    )]
+    Address(sqlx::Error),
+    /// It cannot be reached, or does not let us in.
+    #[error("cannot open the ledger {place}: {source}")]
+    Open {
+        /// Host and database.
+        place: String,
+        /// What the server said.
+        source: sqlx::Error,
+    },
+    /// It was written by a newer Usher, or we may not make tables.
+    #[error("cannot bring the ledger {place} up to date: {source}")]
+    Migrate {
+        /// Host and database.
+        place: String,
+        /// What is wrong.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+impl Postgres {
+    /// Opens the database at `url`, making its tables or bringing them up to date as needed.
+    ///
+    /// The connection is encrypted and the server's name verified, unless it is on this machine or the URL says `sslmode`
+    /// `disable` or `require`. What the URL does not say, such as the password, is taken from `PGPASSWORD` and its kin.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or was written by a newer Usher.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = options(url)?;
+        let place = place(&options);
+        let opened = |source| OpenError::Open { place: place.clone(), source };
+        let write = pool(WRITERS, options.clone()).await.map_err(opened)?;
+        let migrated = MIGRATIONS.run(&write).await;
+        migrated.map_err(|source| OpenError::Migrate { place: place.clone(), source })?;
+        let read = pool(READERS, options).await.map_err(opened)?;
+        Ok(Self::over(write, read, engine::Guard))
+    }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options: PgConnectOptions = url.parse().map_err(OpenError::Address)?;
+    let here = options.get_socket().is_some()
+        || ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&options.get_host());
+    let options = match options.get_ssl_mode() {
+        PgSslMode::Prefer | PgSslMode::Allow if !here => options.ssl_mode(PgSslMode::VerifyFull),
+        _ => options,
+    };
+    Ok(options.application_name("usher").options(LIMITS))
+}
+
+/// Where it is, for people; without anything secret.
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or(options.get_username());
+    format!("postgres://{}/{database}", options.get_host())
+}
+
+async fn pool(most: u32, options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(PATIENCE)
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query(DURABLE).execute(connection).await.map(|_| ()) })
+        })
+        .connect_with(options)
+        .await
+}
+
+#[cfg(test)]
+#[path = "../../../tests/it/ground/postgres.rs"]
+mod server;
+#[cfg(test)]
+mod tests;

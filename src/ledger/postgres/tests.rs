@@ -1,0 +1,147 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{server::database, *};
+use crate::{
+    domain::license::{Key, Uid},
+    ledger::{Bind, Change, CommitError, Ledger as _, Terms, Trail as _, audit, sqlite},
+};
+
+#[tokio::test]
+async fn postgres_conforms() {
+    crate::ledger::conformance::check(
+        async || (Postgres::open(&database().await).await.unwrap(), ()),
+        Postgres::another,
+    )
+    .await;
+}
+
+/// A change of a new License of a product of which one person may hold one seat.
+fn binds(name: &str, holder: &str) -> Change {
+    let at = Timestamp::from_second(100).unwrap();
+    let mut change = Change::new(Key::new("design", name), Uid(name.into()), None, at, [7; 32]);
+    change.seats = Some(1);
+    change.terms = Some(Terms { product: "cad".into(), max_per_user: Some(1), ..Terms::default() });
+    change.bind = vec![Bind { seat: Uid(format!("{name}-seat")), holder: holder.into() }];
+    change
+}
+
+#[tokio::test]
+async fn what_reaches_over_several_licenses_holds_when_two_processes_write_at_once() {
+    let url = database().await;
+    let processes = [Postgres::open(&url).await.unwrap(), Postgres::open(&url).await.unwrap()].map(Arc::new);
+    for round in 0..20 {
+        let racers = (0..8).zip(processes.iter().cycle()).map(|(racer, process)| {
+            let change = binds(&format!("license-{round}-{racer}"), &format!("email:{round}@acme.example"));
+            let process = process.clone();
+            tokio::spawn(async move { process.commit(&change).await })
+        });
+        let mut won = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(error) => assert!(matches!(error, CommitError::Limit(_)), "{error:?}"),
+            }
+        }
+        assert_eq!(won, 1, "in round {round}");
+    }
+    let links = processes[0].audit(0, 1_000).await.unwrap();
+    let mut previous: Option<&audit::Link> = None;
+    for link in &links {
+        assert!(link.follows(previous.map(|link| (link.sequence, link.hash.as_str()))), "{link:?}");
+        previous = Some(link);
+    }
+    assert_eq!(links.len(), 20);
+}
+
+#[tokio::test]
+async fn who_falls_silent_while_writing_holds_up_nobody_for_long() {
+    let url = database().await;
+    let ledger = Postgres::open(&url).await.unwrap();
+    let limits: Vec<String> = sqlx::query_scalar(
+        "SELECT setting || unit FROM pg_settings WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout')",
+    )
+    .fetch_all(&pool(1, options(&url).unwrap()).await.unwrap())
+    .await
+    .unwrap();
+    assert_eq!(limits, ["5000ms", "5000ms"]);
+    let mut silent = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE ledger_meta SET commits = commits + 1").execute(&mut silent).await.unwrap();
+    let waited = ledger.commit(&binds("cad", "email:ann@acme.example")).await;
+    assert!(matches!(waited, Err(CommitError::Unavailable(_))), "it is told, and decides again: {waited:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut silent).await.unwrap();
+    ledger.commit(&binds("cad", "email:ann@acme.example")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_committed_is_on_disk_whatever_the_databases_default_is() {
+    let url = database().await;
+    let mut there = PgConnection::connect(&url).await.unwrap();
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut there).await.unwrap();
+    let lazy = AssertSqlSafe(format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    sqlx::query(lazy).execute(&mut there).await.unwrap();
+    let ours = pool(1, options(&url).unwrap()).await.unwrap();
+    let kept: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&ours).await.unwrap();
+    assert_eq!(kept, "on");
+}
+
+#[test]
+fn a_server_elsewhere_is_reached_by_tls_that_is_verified_and_no_password_is_said() {
+    let options_of = |url: &str| options(url).unwrap();
+    let elsewhere = options_of("postgres://usher:secret@db.acme.example/usher");
+    assert!(matches!(elsewhere.get_ssl_mode(), PgSslMode::VerifyFull));
+    assert_eq!(place(&elsewhere), "postgres://db.acme.example/usher");
+    let told = options_of("postgres://usher@db.acme.example/usher?sslmode=disable");
+    assert!(matches!(told.get_ssl_mode(), PgSslMode::Disable));
+    assert!(matches!(options_of("postgres://usher@localhost/usher").get_ssl_mode(), PgSslMode::Prefer));
+    assert!(!options("postgres://usher:secret@[/usher").unwrap_err().to_string().contains("secret"));
+}
+
+/// Columns by table: name, type, whether it must be there. And indexes.
+type Schema = (BTreeMap<String, Vec<(String, String, bool)>>, Vec<String>);
+
+#[tokio::test]
+async fn both_engines_have_the_same_tables_columns_and_indexes() {
+    let url = database().await;
+    Postgres::open(&url).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    sqlite::Sqlite::open(&path).await.unwrap();
+    let mut file = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
+    let mut server = PgConnection::connect(&url).await.unwrap();
+
+    let mut ours: Schema = Schema::default();
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "SELECT t.name, c.name, lower(c.type), c.\"notnull\" FROM sqlite_master t, pragma_table_info(t.name) c
+         WHERE t.type = 'table' AND t.name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY c.name",
+    )
+    .fetch_all(&mut file)
+    .await
+    .unwrap();
+    for (table, column, kind, needed) in columns {
+        ours.0.entry(table).or_default().push((column, kind, needed));
+    }
+    let named = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+    ours.1 = sqlx::query_scalar(named).fetch_all(&mut file).await.unwrap();
+
+    let mut theirs: Schema = Schema::default();
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO' FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%' ORDER BY column_name",
+    )
+    .fetch_all(&mut server)
+    .await
+    .unwrap();
+    for (table, column, kind, needed) in columns {
+        theirs.0.entry(table).or_default().push((column, kind, needed));
+    }
+    // Not those that the server makes for constraints.
+    let named = "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public'
+         AND indexname NOT IN (SELECT conname FROM pg_constraint) ORDER BY 1";
+    theirs.1 = sqlx::query_scalar(named).fetch_all(&mut server).await.unwrap();
+    assert_eq!(theirs, ours);
+    assert!(ours.0.len() > 10 && ours.1.len() > 8, "{ours:?}");
+}

@@ -1,0 +1,42 @@
+//! A PostgreSQL of this process: started when it is first asked for, gone when the process is, however that ends.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+struct Server {
+    url: String,
+    /// It ends when its standard input does, and that is held here.
+    _supervisor: Child,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let mut supervisor = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dev/postgres"))
+        .arg("run")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let url = said.trim().strip_prefix("URL=").expect("dev/postgres says what is missing").to_owned();
+    Server { url, _supervisor: supervisor }
+});
+
+/// The URL of a new, empty database.
+pub async fn database() -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let name = format!("ledger{}", MADE.fetch_add(1, Ordering::Relaxed));
+    let mut administrator = PgConnection::connect(&SERVER.url).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut administrator).await.unwrap();
+    administrator.close().await.unwrap();
+    SERVER.url.replace("/postgres?", &format!("/{name}?"))
+}
