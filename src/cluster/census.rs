@@ -55,6 +55,8 @@ pub struct Census {
     pub authorities: BTreeMap<Standing, i64>,
     /// The seats of all Licenses.
     pub seats: SeatCounts,
+    /// Sessions of all Licenses that are open.
+    pub sessions: i64,
     /// Licenses whose document should have been signed anew by now.
     pub overdue: i64,
     /// Those of them whose document has ended: programs refuse it.
@@ -83,6 +85,8 @@ impl Census {
         ] {
             *sum = sum.saturating_add(more);
         }
+        let open = status.sessions.map_or(0, |sessions| sessions.open);
+        self.sessions = self.sessions.saturating_add(open);
         let past = |at: &Option<String>| {
             at.as_ref().and_then(|at| at.parse::<Timestamp>().ok()).is_some_and(|at| at < now)
         };
@@ -172,6 +176,12 @@ mod tests {
         let of = |limit, bound, waiting, cooling| serde_json::json!({"seats": {"limit": limit, "bound": bound, "waiting": waiting, "cooling": cooling}});
         let census = counted(&[of(5, 3, 0, 1), of(2, 2, 4, 0)]);
         assert_eq!(census.seats, SeatCounts { limit: 7, bound: 5, waiting: 4, cooling: 1, activated: 0 });
+    }
+
+    #[test]
+    fn open_sessions_are_summed_over_all_licenses() {
+        let of = |open| serde_json::json!({"sessions": {"open": open, "over": 1}});
+        assert_eq!(counted(&[of(5), serde_json::json!({}), of(2)]).sessions, 7);
     }
 
     #[test]

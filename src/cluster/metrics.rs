@@ -29,10 +29,17 @@ struct SeatsIn {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Asked {
+    outcome: &'static str,
+}
+
 /// Every look there can be. All are there from the start: of a counter that begins with its first failure, nobody sees
 /// that it rose.
 const KINDS: [&str; 3] = ["Authority", "License", "Namespace"];
 const OUTCOMES: [&str; 4] = ["again", "failed", "later", "rest"];
+/// What becomes of a session that is asked for.
+const SESSIONS: [&str; 3] = ["opened", "over", "refused"];
 
 /// How everything stands: set to a [`Census`] when somebody asks.
 #[derive(Debug, Default)]
@@ -41,6 +48,7 @@ struct Stands {
     authorities: Family<Standing, Gauge>,
     limit: Gauge,
     seats: Family<SeatsIn, Gauge>,
+    sessions: Gauge,
     overdue: Gauge,
     lapsed: Gauge,
     reissuing: Gauge,
@@ -64,6 +72,7 @@ impl Stands {
             "Seats of all Licenses: bound, waited for, cooling, held by activations without a Seat",
             self.seats.clone(),
         );
+        registry.register("sessions_open", "Sessions of all Licenses that are open", self.sessions.clone());
         registry.register(
             "renewals_overdue",
             "Licenses whose document should have been signed anew by now",
@@ -98,6 +107,7 @@ impl Stands {
         ] {
             self.seats.get_or_create(&SeatsIn { state }).set(count);
         }
+        self.sessions.set(census.sessions);
         self.limit.set(seats.limit);
         self.overdue.set(census.overdue);
         self.lapsed.set(census.lapsed);
@@ -115,6 +125,7 @@ pub struct Metrics {
     signed: Counter,
     bound: Counter,
     freed: Counter,
+    sessions: Family<Asked, Counter>,
     links: Gauge,
     sealed: Gauge,
     checkpoints: Counter,
@@ -136,6 +147,7 @@ impl Default for Metrics {
             signed: Counter::default(),
             bound: Counter::default(),
             freed: Counter::default(),
+            sessions: Family::default(),
             links: Gauge::default(),
             sealed: Gauge::default(),
             checkpoints: Counter::default(),
@@ -157,6 +169,11 @@ impl Default for Metrics {
         registry.register("documents_signed", "Documents signed", metrics.signed.clone());
         registry.register("seats_bound", "Seats bound", metrics.bound.clone());
         registry.register("seats_freed", "Seats freed", metrics.freed.clone());
+        registry.register(
+            "sessions",
+            "Sessions that were asked for, by what became of them (opened, over, refused)",
+            metrics.sessions.clone(),
+        );
         registry.register("audit_entries", "The last entry of the audit", metrics.links.clone());
         registry.register(
             "audit_sealed_entries",
@@ -199,6 +216,9 @@ impl Metrics {
             }
             drop(self.seconds.get_or_create(&Kind { kind }));
         }
+        for outcome in SESSIONS {
+            drop(self.sessions.get_or_create(&Asked { outcome }));
+        }
     }
 
     pub(super) fn looked(&self, kind: &'static str, outcome: &'static str, seconds: f64) {
@@ -214,6 +234,11 @@ impl Metrics {
         for (counter, by) in [(&self.signed, signed), (&self.bound, bound), (&self.freed, freed)] {
             counter.inc_by(u64::try_from(by).unwrap_or(0));
         }
+    }
+
+    /// A session was asked for: `outcome` is one of [`SESSIONS`].
+    pub(super) fn session(&self, outcome: &'static str) {
+        self.sessions.get_or_create(&Asked { outcome }).inc();
     }
 
     /// How far the audit has grown, and how far it is sealed, by a checkpoint of that instant.
@@ -263,8 +288,11 @@ mod tests {
         let metrics = Metrics::default();
         metrics.looked("License", "rest", 0.01);
         metrics.committed(3, 2, 1);
+        metrics.session("refused");
         let text = metrics.text();
         assert!(text.contains(r#"usher_reconciles_total{kind="License",outcome="rest"} 1"#), "{text}");
+        assert!(text.contains(r#"usher_sessions_total{outcome="refused"} 1"#), "{text}");
+        assert!(text.contains(r#"usher_sessions_total{outcome="over"} 0"#), "{text}");
         assert!(text.contains("usher_documents_signed_total 3"), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }

@@ -15,7 +15,7 @@ use crate::{
         own_key::{self, Error, Which},
         queue::Task,
     },
-    domain::license::Key,
+    domain::{contract::SUMMARY, license::Key},
     keys::nonce::{NonceKey, NonceKeys},
     ledger::{Ledger, Unavailable},
     service::activations::{Happened, News},
@@ -24,8 +24,6 @@ use crate::{
 const NONCES: Which = Which { secret: "usher-nonce-key", because: "nonces by it are out there" };
 /// How long until the key is looked for again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How often the use of one object is shown at most: etcd is not for counting.
-const SUMMARY: SignedDuration = SignedDuration::from_mins(1);
 /// Of so many objects it is remembered when their use was shown; before that, those of which it does not matter any more are forgotten.
 const REMEMBERED: usize = 1_024;
 
@@ -36,7 +34,8 @@ pub(super) struct Summaries(Mutex<HashMap<Key, Timestamp>>);
 impl Summaries {
     /// When to show the use of `key` that has changed at `now`.
     fn next(&self, key: &Key, now: Timestamp) -> Timestamp {
-        let after = |shown: Timestamp| shown.checked_add(SUMMARY).unwrap_or(Timestamp::MAX);
+        let pause = SignedDuration::from_secs(SUMMARY);
+        let after = |shown: Timestamp| shown.checked_add(pause).unwrap_or(Timestamp::MAX);
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.len() > REMEMBERED {
             shown.retain(|_, at| after(*at) > now);
@@ -88,9 +87,17 @@ impl<L: Send + Sync + 'static> News for Context<L> {
     fn tell(&self, key: &Key, happened: Happened) {
         let task = Task::License(key.clone());
         match happened {
+            Happened::SessionOpened { over } => self.metrics.session(if over { "over" } else { "opened" }),
+            Happened::SessionRefused => self.metrics.session("refused"),
+            Happened::Taken | Happened::Freed | Happened::Forked | Happened::SessionClosed => {}
+        }
+        match happened {
             // Somebody may wait for the place; somebody is to be warned.
             Happened::Freed | Happened::Forked => self.push([task]),
-            Happened::Taken => self.push_by(task, self.summaries.next(key, self.edge.now())),
+            Happened::Taken | Happened::SessionOpened { .. } | Happened::SessionClosed => {
+                self.push_by(task, self.summaries.next(key, self.edge.now()));
+            }
+            Happened::SessionRefused => {}
         }
     }
 }

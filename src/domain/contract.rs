@@ -8,6 +8,9 @@ use crate::domain::{
     text::{Issuer, Label},
 };
 
+/// How often the use of one object is shown at most, in seconds: the cluster's own database is not for counting.
+pub const SUMMARY: i64 = 60;
+
 /// What the runtime goes by, as last reconciled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contract {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     contract::ActivationKey,
     reason::Because,
+    refusal::{Code, Refusal},
     terms::{Admission, Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
     text::{Customer, DeviceId, DeviceName, Email, FeatureName, Issuer, Label, Product, Subject},
 };
@@ -263,6 +264,18 @@ impl License {
             (true, Afterwards::Warn, _) => Phase::Overdue,
             _ if self.validity.from.is_some_and(|from| now < from) => Phase::NotYetValid,
             _ => Phase::Active,
+        }
+    }
+
+    /// Whether anything is granted under it at `now`.
+    ///
+    /// # Errors
+    /// When it is suspended or has expired.
+    pub fn grants(&self, now: Timestamp) -> Result<(), Refusal> {
+        match self.phase(now) {
+            Phase::Suspended => Err(Code::LicenseSuspended.into()),
+            Phase::Expired => Err(Code::LicenseExpired.into()),
+            Phase::NotYetValid | Phase::Active | Phase::Overdue => Ok(()),
         }
     }
 

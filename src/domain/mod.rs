@@ -12,6 +12,7 @@
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
+//! | [`sessions`] | which uses of a License are open, and whether one more may be |
 //! | [`leadership`] | which of several replicas leads |
 //! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
@@ -29,6 +30,7 @@ pub mod reason;
 pub mod refusal;
 pub mod reissue;
 pub mod rotation;
+pub mod sessions;
 pub mod terms;
 pub mod text;
 pub mod witness;

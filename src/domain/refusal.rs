@@ -1,6 +1,8 @@
 //! The closed list of refusals of the runtime. A refusal is an answer, not an error: a code that programs go by, what it
 //! means, and what to do next; beside them a sentence for the very case.
 
+use crate::domain::sessions::Exhausted;
+
 /// A refusal: its code, and the sentence for this case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -8,12 +10,14 @@ pub struct Refusal {
     pub code: Code,
     /// What happened here, naming the limit where there is one.
     pub detail: String,
+    /// Of a session: which limit is reached, and by whom.
+    pub exhausted: Option<Box<Exhausted>>,
 }
 
 impl Refusal {
     /// `code`, said as `detail`.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), exhausted: None }
     }
 }
 
@@ -74,6 +78,8 @@ refusals! {
     ActivationQuarantined = "activation-quarantined", next "Ask an administrator or the holder to resolve the fork, or wait until the last document has ended.";
     /// The activation has ended.
     ActivationEnded = "activation-ended", next "Activate again.";
+    /// The activation's last document has ended, and its place may be another's.
+    ActivationLapsed = "activation-lapsed", next "Refresh the activation, then ask again.";
     /// The device was activated again, and that activation took this one's place.
     ActivationSuperseded = "activation-superseded", next "Use the newer activation; if this is another machine, activate it as a device of its own.";
     /// All seats are taken by activations.
@@ -84,6 +90,10 @@ refusals! {
     TransfersExhausted = "transfers-exhausted", next "Wait until the time that is named, or ask an administrator to raise `deviceTransfers`.";
     /// The device was activated again as often as it may be for now.
     RecoveriesExhausted = "recoveries-exhausted", next "Deactivate the activation and activate anew, or wait until the time that is named.";
+    /// As many sessions are open as may be.
+    SessionsExhausted = "sessions-exhausted", next "Close one of the sessions that are named, wait until one ends, or raise `sessions` in the License.";
+    /// The session has ended: it was closed, nothing was heard of it in time, or what it stood upon has ended.
+    SessionEnded = "session-ended", next "Open another session.";
     /// The credential is missing, unknown, or good for something else.
     Unauthorized = "unauthorized", next "Send the credential of this call: an activation key to activate, the activation's token for everything else.";
     /// The activation key has expired.

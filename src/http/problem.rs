@@ -9,12 +9,17 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::{
-    domain::refusal::{Code, Refusal},
+    domain::{
+        refusal::{Code, Refusal},
+        sessions::{Exhausted, Whose},
+    },
     service::activations::Failure,
 };
 
 /// How long to wait before asking again, in seconds.
 const RETRY_AFTER: u64 = 1;
+/// SLASCONE's "Conflict 12006: the number of allowed sessions for this user has been reached".
+const SLASCONE: u32 = 12_006;
 
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,6 +34,53 @@ pub(super) struct Problem {
     detail: String,
     /// What to do next.
     next: &'static str,
+    /// Of a session: what stands in its way.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    sessions: Option<Box<Sessions>>,
+}
+
+/// What stands in the way of one session more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Sessions {
+    /// What SLASCONE answers in this case, for programs that were written for it.
+    slascone: u32,
+    /// Whose sessions are limited: `user` or `license`.
+    limit: &'static str,
+    /// How many may be open.
+    most: u32,
+    /// How many are.
+    open: u32,
+    /// Those that were opened first.
+    sessions: Vec<Session>,
+}
+
+/// A session that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Session {
+    /// What people call the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    /// When it was opened, RFC 3339.
+    since: String,
+}
+
+impl From<Exhausted> for Sessions {
+    fn from(Exhausted { reached, oldest }: Exhausted) -> Self {
+        let sessions = oldest.into_iter().map(|one| Session {
+            device: one.device.map(|device| device.to_string()),
+            since: one.since.to_string(),
+        });
+        Self {
+            slascone: SLASCONE,
+            limit: match reached.whose {
+                Whose::Holder => "user",
+                Whose::License => "license",
+            },
+            most: reached.most,
+            open: reached.open,
+            sessions: sessions.collect(),
+        }
+    }
 }
 
 /// The status that goes with a code.
@@ -51,9 +103,11 @@ fn status(code: Code) -> StatusCode {
         | Code::DevicesExhausted
         | Code::TransfersExhausted
         | Code::RecoveriesExhausted
+        | Code::SessionsExhausted
+        | Code::ActivationLapsed
         | Code::DeviceActive
         | Code::LicenseNotReady => StatusCode::CONFLICT,
-        Code::ActivationEnded => StatusCode::GONE,
+        Code::ActivationEnded | Code::SessionEnded => StatusCode::GONE,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::IdempotencyKeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -62,13 +116,14 @@ fn status(code: Code) -> StatusCode {
 }
 
 impl From<Refusal> for Problem {
-    fn from(Refusal { code, detail }: Refusal) -> Self {
+    fn from(Refusal { code, detail, exhausted }: Refusal) -> Self {
         Self {
             code: code.as_str(),
             title: code.means(),
             status: status(code).as_u16(),
             detail,
             next: code.next(),
+            sessions: exhausted.map(|exhausted| Box::new((*exhausted).into())),
         }
     }
 }
@@ -112,8 +167,10 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use jiff::Timestamp;
 
     use super::*;
+    use crate::domain::sessions::{Elsewhere, Reached};
 
     #[tokio::test]
     async fn every_refusal_is_a_problem_that_says_what_to_do() {
@@ -130,6 +187,23 @@ mod tests {
                 assert!(said[member].as_str().is_some_and(|text| text.ends_with('.')), "{code}: {member}");
             }
         }
+    }
+
+    #[test]
+    fn whoever_is_refused_a_session_is_told_how_many_are_open_and_where_and_slascones_number() {
+        let since = Timestamp::UNIX_EPOCH;
+        let oldest =
+            [Some("Lab 3"), None].map(|name| Elsewhere { device: name.map(|n| n.parse().unwrap()), since });
+        let reached = Reached { whose: Whose::License, most: 1, open: 2 };
+        let refusal = Refusal::from(Exhausted { reached, oldest: oldest.into() });
+        let said = serde_json::to_value(Problem::from(refusal)).unwrap();
+        let at = "1970-01-01T00:00:00Z";
+        assert_eq!(said["code"], "sessions-exhausted");
+        assert_eq!((&said["slascone"], &said["limit"]), (&12_006.into(), &"license".into()));
+        assert_eq!((&said["open"], &said["most"]), (&2.into(), &1.into()));
+        assert_eq!(said["sessions"], serde_json::json!([{"device": "Lab 3", "since": at}, {"since": at}]));
+        let other = serde_json::to_value(Problem::from(Code::NonceUsed)).unwrap();
+        assert!(other.get("slascone").is_none());
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
-use super::{CommitError, Unavailable};
+use super::{
+    CommitError, Unavailable,
+    sessions::{OpenSessions, Use, Used},
+};
 use crate::domain::{
     chain::{Chain, Position},
     contract::Contract,
@@ -156,6 +159,8 @@ pub struct Step {
     pub fork: Option<(String, Position)>,
     /// The document that is given.
     pub given: Option<Given>,
+    /// What is done to a session.
+    pub session: Option<Use>,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -175,6 +180,7 @@ impl Step {
             by_key: None,
             fork: None,
             given: None,
+            session: None,
             at,
             entropy,
         }
@@ -182,10 +188,12 @@ impl Step {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// A fork was recorded that was not known before.
     pub new_fork: bool,
+    /// What became of the session.
+    pub session: Option<Used>,
 }
 
 /// The port to activations.
@@ -205,6 +213,13 @@ pub trait Activations: Send + Sync + 'static {
 
     /// What is taken of a License.
     fn taken(&self, question: &Question<'_>) -> impl Future<Output = Result<Taken, Unavailable>> + Send;
+
+    /// The sessions of a License that are open at `now`.
+    fn open_sessions(
+        &self,
+        license: &Uid,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<OpenSessions, Unavailable>> + Send;
 
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;

@@ -12,6 +12,8 @@ mod copies;
 mod keys;
 #[cfg(test)]
 mod lead;
+#[cfg(test)]
+mod sessions;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -54,6 +56,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     activations::check(&open).await;
+    sessions::check(&open).await;
     authorities::check(&open).await;
     run(&open, async |ledger| {
         lead::whoever_takes_the_lead_deposes_who_had_it(another(&ledger), ledger).await;

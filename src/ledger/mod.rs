@@ -12,6 +12,7 @@ mod authorities;
 pub mod conformance;
 mod copies;
 pub mod postgres;
+pub mod sessions;
 pub mod sqlite;
 mod trail;
 

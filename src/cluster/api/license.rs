@@ -36,6 +36,7 @@ use crate::{
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Edition", type_ = "string", json_path = ".spec.editionRef.name", priority = 1),
     printcolumn(name = "Cooling", type_ = "integer", json_path = ".status.seats.cooling", priority = 1),
+    printcolumn(name = "Sessions", type_ = "integer", json_path = ".status.sessions.open", priority = 1),
     printcolumn(name = "Until", type_ = "string", json_path = ".spec.validity.until", priority = 1),
     printcolumn(name = "Renews", type_ = "string", json_path = ".status.renewsAt", priority = 1),
     printcolumn(name = "Customer", type_ = "string", json_path = ".spec.customer", priority = 1),
@@ -228,6 +229,9 @@ pub struct LicenseStatus {
     /// How the seats are taken.
     #[serde(default)]
     pub seats: SeatCounts,
+    /// How many sessions are open, as of some minutes ago at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionCounts>,
     /// What the License, its Edition and Usher's own defaults come to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<SharedSpec>,
@@ -279,6 +283,18 @@ pub struct SeatCounts {
     /// How many are held by activations that have no Seat.
     #[serde(default)]
     pub activated: i64,
+}
+
+/// The sessions of a License.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[schemars(inline)]
+pub struct SessionCounts {
+    /// How many are open.
+    #[serde(default)]
+    pub open: i64,
+    /// How many of them were opened beyond a limit, for `enforcement` is Advise.
+    #[serde(default)]
+    pub over: i64,
 }
 
 /// A Secret, by name.

@@ -26,7 +26,7 @@ pub use condition::{Condition, Conditions, Type};
 pub use edition::{Edition, EditionSpec};
 pub use license::{
     ActivationKeySpec, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts,
-    SecretName, SecretSpec, ValiditySpec,
+    SecretName, SecretSpec, SessionCounts, ValiditySpec,
 };
 pub(crate) use rotation::schedule;
 pub use rotation::{EveryText, OverlapText, RotationSpec};

@@ -5,14 +5,16 @@
 
 mod activations;
 mod frame;
+mod reply;
 mod request;
+mod sessions;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     middleware::from_fn_with_state,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 
 use super::{
@@ -64,6 +66,9 @@ pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>) -> Rout
         .route("/activations/{id}", get(activations::check::<L>).delete(activations::deactivate::<L>))
         .route("/activations/{id}/state", post(activations::state::<L>))
         .route("/activations/{id}/refresh", post(activations::refresh::<L>))
+        .route("/sessions", post(sessions::open::<L>))
+        .route("/sessions/{id}", delete(sessions::close::<L>))
+        .route("/sessions/{id}/heartbeat", post(sessions::heartbeat::<L>))
         .fallback(async || Problem::from(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .layer(from_fn_with_state(api.clone(), frame::frame::<L>))

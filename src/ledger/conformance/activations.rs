@@ -27,7 +27,7 @@ fn call(key: u8) -> Call {
 }
 
 /// The activation `id` of the device of the same name, good until the second `until`.
-fn activation(id: &str, key: u8, until: i64) -> Activation {
+pub(super) fn activation(id: &str, key: u8, until: i64) -> Activation {
     let head = Position { incarnation: 1, sequence: 0 };
     Activation {
         id: id.into(),
@@ -50,7 +50,7 @@ fn activation(id: &str, key: u8, until: i64) -> Activation {
     }
 }
 
-fn step() -> Step {
+pub(super) fn step() -> Step {
     Step::new(uid("l"), key(), at(200), [3; 32])
 }
 
@@ -58,7 +58,7 @@ fn begins(id: &str, turn: i64, key: u8) -> Step {
     Step { turn: Some(turn), begin: Some(activation(id, key, 900)), ..step() }
 }
 
-fn advances(seen: &Seen, chain: Chain) -> Step {
+pub(super) fn advances(seen: &Seen, chain: Chain) -> Step {
     let advance = Advance {
         id: seen.activation.id.clone(),
         version: seen.version,
@@ -69,7 +69,7 @@ fn advances(seen: &Seen, chain: Chain) -> Step {
     Step { advance: Some(advance), ..step() }
 }
 
-async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Taken {
+pub(super) async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Taken {
     let (license, none) = (uid("l"), at(0));
     let question = Question {
         license: &license,
@@ -82,7 +82,7 @@ async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Taken {
     ledger.taken(&question).await.unwrap()
 }
 
-async fn seen<L: Ledger>(ledger: &L, id: &str) -> Seen {
+pub(super) async fn seen<L: Ledger>(ledger: &L, id: &str) -> Seen {
     ledger.activation(id).await.unwrap().unwrap().seen
 }
 

@@ -91,16 +91,19 @@ async fn terms(connection: &mut Connection, change: &Change) -> Result<(), Commi
     keys::end(connection, change, terms).await?;
     let contract = terms.contract.as_ref().map(serde_json::to_string).transpose();
     sqlx::query(
-        "UPDATE licenses SET product = $2, provisioning = $3, max_per_user = $4, contract = $5 WHERE uid = $1",
+        "UPDATE licenses SET product = $2, provisioning = $3, max_per_user = $4, contract = $5,
+                sessions_from = CASE WHEN $6 THEN turn ELSE sessions_from END WHERE uid = $1",
     )
-        .bind(&change.license.0)
-        .bind(&terms.product)
-        .bind(terms.provisioning.as_str())
-        .bind(terms.max_per_user.map(i64::from))
-        .bind(contract.map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?)
-        .execute(connection)
-        .await
-        .map_err(failed)?;
+    .bind(&change.license.0)
+    .bind(&terms.product)
+    .bind(terms.provisioning.as_str())
+    .bind(terms.max_per_user.map(i64::from))
+    .bind(contract.map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?)
+    // Its sessions end with that.
+    .bind(terms.contract.as_ref().is_some_and(|contract| contract.license.suspended))
+    .execute(connection)
+    .await
+    .map_err(failed)?;
     Ok(())
 }
 

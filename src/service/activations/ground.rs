@@ -13,7 +13,7 @@ use crate::{
         },
         contract::Contract,
         document,
-        license::{Holder, Phase, Uid},
+        license::{Holder, Uid},
         refusal::{Code, Refusal},
         terms::Provisioning,
     },
@@ -43,12 +43,8 @@ impl<L: Activations> Runtime<L> {
     ) -> Footing<'a> {
         let license = &contract.license;
         let signer = contract.issuer.as_ref().and_then(|issuer| self.signers.of(issuer));
-        let grants = match license.phase(now) {
-            Phase::Suspended => Err(Code::LicenseSuspended.into()),
-            Phase::Expired => Err(Code::LicenseExpired.into()),
-            _ if signer.is_none() => Err(Code::LicenseNotReady.into()),
-            Phase::NotYetValid | Phase::Active | Phase::Overdue => Ok(()),
-        };
+        let signs = if signer.is_none() { Err(Code::LicenseNotReady.into()) } else { Ok(()) };
+        let grants = license.grants(now).and(signs);
         let ground = Ground {
             incarnation,
             policy: license.terms.clones.policy,

@@ -1,4 +1,4 @@
-//! What programs ask of the runtime: to activate an installation, to go on with it, to end it.
+//! What programs ask of the runtime: to activate an installation, to go on with it, to end it; to open sessions of it.
 //!
 //! ```text
 //!   read (ledger) ──► decide (domain::chain) ──► sign ──► record (ledger: one step, on disk) ──► reply
@@ -13,6 +13,7 @@ mod answer;
 mod deactivate;
 mod ground;
 mod present;
+mod sessions;
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +34,7 @@ use crate::{
 pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use answer::{Answer, Device, LeaseAnswer, Reply};
+pub use sessions::SessionAnswer;
 
 /// What has happened to a License, for whoever shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,15 @@ pub enum Happened {
     Freed,
     /// Two copies of an activation were seen.
     Forked,
+    /// A session was opened.
+    SessionOpened {
+        /// Beyond a limit, for limits only advise.
+        over: bool,
+    },
+    /// A session was closed.
+    SessionClosed,
+    /// A session was refused, for a limit is reached.
+    SessionRefused,
 }
 
 /// Whoever shows how Licenses stand.
@@ -142,10 +153,15 @@ impl<L: Activations> Runtime<L> {
 
     /// The call as the chain knows it.
     fn call(&self, operation: Operation, caller: Digest, asked: &Asked<'_>) -> Call {
-        // Without a key of its own a request is like no other.
+        let key = self.request_key(caller, asked);
+        Call { operation, key, request: digest(&[asked.body]), caller }
+    }
+
+    /// The key of the request, which is another one for each caller. Without a key of its own a request is like no other.
+    fn request_key(&self, caller: Digest, asked: &Asked<'_>) -> Digest {
         let drawn = self.edge.entropy();
         let key = asked.idempotency_key.map_or(&drawn[..], str::as_bytes);
-        Call { operation, key: digest(&[&caller.0, key]), request: digest(&[asked.body]), caller }
+        digest(&[&caller.0, key])
     }
 }
 

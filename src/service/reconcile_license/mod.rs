@@ -15,16 +15,20 @@ mod decide;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     domain::{
         allocation::Standing,
+        contract::SUMMARY,
         license::{Key, License, Phase, Seat, Uid},
         reason::Because,
     },
     keys::Signer,
-    ledger::{Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable},
+    ledger::{
+        Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable,
+        sessions::OpenSessions,
+    },
 };
 
 pub use decide::terms;
@@ -72,6 +76,8 @@ pub struct Outcome {
     pub cooling: usize,
     /// How many places activations hold by themselves.
     pub activated: usize,
+    /// Its sessions that are open.
+    pub sessions: OpenSessions,
     /// Activations of which two copies are known to be out there.
     pub forked: Vec<String>,
     /// Seats that were bound just now.
@@ -173,8 +179,19 @@ pub async fn reconcile_license(
         outcome.freed.extend(former.freed);
         outcome.copies = facts_of_current.map(|facts| facts.copies.clone()).unwrap_or_default();
         outcome.version = commit(ledger, &change, secrets, &mut outcome).await?;
+        outcome.sessions = ledger.open_sessions(&wanted.license.uid, now).await?;
+        let ends = outcome.sessions.next_end.map(|end| after_next_end(end, now));
+        outcome.next_look = outcome.next_look.into_iter().chain(ends).min();
     }
     Ok(outcome)
+}
+
+/// When to look whether sessions have ended of which nobody tells, and no more often than their number is to be shown.
+fn after_next_end(end: Timestamp, now: Timestamp) -> Timestamp {
+    let after =
+        |at: Timestamp, seconds| at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+    // It is open at that very second.
+    after(end, 1).max(after(now, SUMMARY))
 }
 
 /// Tells the ledger that these Secrets are gone.

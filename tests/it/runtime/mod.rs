@@ -7,6 +7,7 @@ mod limits;
 mod lost_replies;
 mod path;
 mod program;
+mod sessions;
 
 use serde_json::{Value, json};
 

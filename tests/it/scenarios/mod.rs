@@ -21,7 +21,7 @@ mod rights;
 mod roots;
 mod rotation;
 mod states;
-mod turned;
+pub mod turned;
 mod uninstall;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Before, no_secret};
 use crate::{
     cluster::{
-        api::{Conditions, LicenseStatus, SeatCounts, SecretName, Type, seconds},
+        api::{Conditions, LicenseStatus, SeatCounts, SecretName, SessionCounts, Type, seconds},
         license::{troubles::Troubles, validate},
     },
     domain::{
@@ -14,6 +14,7 @@ use crate::{
         reason::{Because, Reason},
         terms::{Enforcement, Provisioning},
     },
+    ledger::sessions::OpenSessions,
     service::reconcile_license::Outcome,
 };
 
@@ -56,6 +57,7 @@ pub(in crate::cluster::license) fn of_license(
     LicenseStatus {
         observed_generation: before.generation,
         seats: counts,
+        sessions: sessions(outcome),
         effective: validated.effective.clone(),
         secret: document.map(|_| SecretName { name: license.secret.to_string() }),
         serial: document.map(|document| document.serial.clone()),
@@ -78,6 +80,12 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
         bound: count(|standing| *standing == Standing::Bound),
         waiting: count(|standing| matches!(standing, Standing::Waiting { .. })),
     }
+}
+
+/// Of a License that nobody opens sessions of, nothing is said.
+fn sessions(outcome: &Outcome) -> Option<SessionCounts> {
+    let OpenSessions { open, over, .. } = outcome.sessions;
+    (open > 0).then(|| SessionCounts { open: open.into(), over: over.into() })
 }
 
 /// Whoever runs the copies wants to know which; devices and people have no name here.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::*;
 use crate::{
     cluster::{
-        api::{SeatState, Type},
+        api::{SeatState, SessionCounts, Type},
         license::{
             troubles::Troubles,
             validate::{Seats, Valid},
@@ -19,6 +19,7 @@ use crate::{
         terms::Enforcement,
     },
     keys::{KeyPair, Signer, key_set::Request},
+    ledger::sessions::OpenSessions,
     service::{
         issue::{Subject, issue_if_due},
         reconcile_license::Outcome,
@@ -152,6 +153,18 @@ fn who_waits_under_a_license_that_cannot_do_its_work_is_told_so() {
     assert_eq!(line, "Waiting ready=False bound=False stalled=True LicenseStalled");
     assert!(message.ends_with("create it"), "{message}");
     assert!(told(&one, Standing::Bound, Phase::Active).0.starts_with("Bound ready=True"), "who holds keeps");
+}
+
+#[test]
+fn a_license_says_how_many_sessions_are_open_and_of_none_nothing() {
+    let said = |open, over| {
+        let sessions = OpenSessions { open, over, next_end: None };
+        let outcome = Outcome { sessions, ..Outcome::default() };
+        let before = Before { conditions: &[], generation: 1 };
+        of_license(&valid(license(1), Vec::new()), &outcome, &Troubles::default(), &before, at(1)).sessions
+    };
+    assert_eq!(said(3, 1), Some(SessionCounts { open: 3, over: 1 }));
+    assert_eq!(said(0, 0), None);
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod refresh;
 mod state;
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::Response,
 };
 
 pub(super) use activate::activate;
@@ -17,17 +17,15 @@ pub(super) use deactivate::deactivate;
 pub(super) use refresh::refresh;
 pub(super) use state::state;
 
+use super::reply;
 use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};
 
 const NONCE: HeaderName = HeaderName::from_static("n-nonce");
 
 /// A reply as it is sent.
 fn sent(status: StatusCode, nonce: &str, body: String) -> Result<Response, Problem> {
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(NONCE, HeaderValue::from_str(nonce).map_err(|_| Code::Unavailable)?);
+    let mut response = reply::json(status, body);
+    response.headers_mut().insert(NONCE, HeaderValue::from_str(nonce).map_err(|_| Code::Unavailable)?);
     Ok(response)
 }
 

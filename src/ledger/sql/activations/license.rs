@@ -59,6 +59,7 @@ pub async fn withdrawn(connection: &mut Connection, change: &Change) -> Result<V
 /// The License is gone.
 pub async fn forget(connection: &mut Connection, license: &Uid) -> Result<(), CommitError> {
     for query in [
+        "DELETE FROM sessions WHERE license = $1",
         "DELETE FROM forks WHERE activation IN (SELECT id FROM activations WHERE license = $1)",
         "DELETE FROM activations WHERE license = $1",
     ] {

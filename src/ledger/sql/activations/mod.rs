@@ -4,8 +4,10 @@ mod group;
 mod license;
 pub(super) mod places;
 mod record;
+mod sessions;
 mod state;
 
+use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::{
@@ -24,6 +26,7 @@ use crate::{
     ledger::{
         CommitError, Unavailable,
         activations::{Activation, Activations, Living, Question, Recorded, Seen, Shown, Step, Taken},
+        sessions::OpenSessions,
     },
 };
 
@@ -34,8 +37,6 @@ const READING: &str = "reading activations";
 
 fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
     let chain: Chain = serde_json::from_str(row.try_get("chain")?).map_err(damaged)?;
-    let word: &str = row.try_get("state")?;
-    let state = state::read(word).ok_or_else(|| sqlx::Error::Decode(format!("no state: {word}").into()))?;
     Ok(Seen {
         activation: Activation {
             id: row.try_get("id")?,
@@ -43,7 +44,7 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
             holder: row.try_get("holder")?,
             device: row.try_get("device")?,
             token: row.try_get("token")?,
-            chain: Chain { state, ..chain },
+            chain: Chain { state: state::of(row)?, ..chain },
             answer: row.try_get("answer")?,
             since: instant(row.try_get("since")?)?,
         },
@@ -118,6 +119,12 @@ impl Activations for Handle {
         // One read transaction: the turn and what is counted in it are of one moment.
         let mut snapshot = self.read.begin_with(SNAPSHOT).await.map_err(&failed)?;
         places::taken(&mut snapshot, question).await.map_err(failed)
+    }
+
+    async fn open_sessions(&self, license: &Uid, now: Timestamp) -> Result<OpenSessions, Unavailable> {
+        let failed = while_doing("counting sessions");
+        let mut reader = self.read.acquire().await.map_err(&failed)?;
+        sessions::of_license(&mut reader, license, now).await.map_err(failed)
     }
 
     async fn has_activations(&self) -> Result<bool, Unavailable> {

@@ -2,7 +2,7 @@
 
 use sqlx::Acquire as _;
 
-use super::{Connection, conflict_or_failed, failed, person, places, state::word};
+use super::{Connection, conflict_or_failed, failed, person, places, sessions, state::word};
 use crate::{
     domain::chain::{State, Why},
     ledger::{
@@ -18,6 +18,10 @@ pub(super) async fn record(
     step: &Step,
     entries: &mut Vec<Entry>,
 ) -> Result<Recorded, CommitError> {
+    if let Some(session) = &step.session {
+        let session = Some(sessions::used(connection, step, session).await?);
+        return Ok(Recorded { session, ..Recorded::default() });
+    }
     let Step { turn: None, begin: None, fork: None, advance: Some(one), .. } = step else {
         let mut own = connection.begin().await.map_err(failed)?;
         let (recorded, said) = several(&mut own, step).await?;

@@ -1,5 +1,8 @@
 //! The state of a chain as a word in a column, for the ledger counts by it.
 
+use sqlx::Row as _;
+
+use super::Row;
 use crate::domain::chain::{State, Why};
 
 const WORDS: [(State, &str); 6] = [
@@ -16,8 +19,14 @@ pub(super) fn word(state: State) -> &'static str {
     WORDS.iter().find(|(known, _)| *known == state).map_or("", |(_, word)| word)
 }
 
+/// The state in the column of this name.
+pub(super) fn of(row: &Row) -> Result<State, sqlx::Error> {
+    let word: &str = row.try_get("state")?;
+    read(word).ok_or_else(|| sqlx::Error::Decode(format!("no state: {word}").into()))
+}
+
 /// The state that `word` stands for.
-pub(super) fn read(word: &str) -> Option<State> {
+fn read(word: &str) -> Option<State> {
     WORDS.iter().find(|(_, known)| *known == word).map(|(state, _)| *state)
 }
 
