@@ -8,6 +8,7 @@
 //! | `idle` | what Usher writes to etcd while nothing happens | – |
 //! | `restart` | Usher killed → the first Secret of the next one | – |
 //! | `failover` | the leader killed → the first Secret of another replica, which has to wait for the Lease | – |
+//! | `refresh` | durable refreshes a second at 1, 16 and 64 connections; first activations | a server that only signs, and one that only commits in groups |
 //! | `verify` | verifying a document | the bare signature check |
 //!
 //! Where there are two sides, their runs alternate, so that what else the machine does meets both. Everything is real: the
@@ -16,14 +17,17 @@
 //!
 //! `ROWS` chooses rows, `SCALE` makes everything smaller (0.01 to 1), `RUNS` says how often the two sides of `reconcile` alternate.
 
+mod bare;
 mod clock;
 mod ground;
 mod latency;
+mod load;
 mod machine;
 mod people;
 mod plan;
 mod reconcile;
 mod record;
+mod refresh;
 mod replay;
 mod report;
 mod size;
@@ -45,6 +49,9 @@ fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         println!("numbers: only `make bench` measures");
         return ExitCode::SUCCESS;
+    }
+    if let Some(served) = bare::asked_for() {
+        return served;
     }
     let measured = Plan::from_environment().and_then(|plan| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -76,6 +83,9 @@ async fn measure(plan: &Plan) -> Result<String, Failure> {
     }
     if [Row::Memory, Row::Idle, Row::Restart, Row::Failover].into_iter().any(|row| plan.has(row)) {
         lines.extend(size::measure(plan).await?);
+    }
+    if plan.has(Row::Refresh) {
+        lines.extend(refresh::measure(plan).await?);
     }
     Ok(report::page(plan, &machine, &lines))
 }

@@ -12,9 +12,10 @@ pub enum Row {
     Idle,
     Restart,
     Failover,
+    Refresh,
 }
 
-const ALL: [(&str, Row); 7] = [
+const ALL: [(&str, Row); 8] = [
     ("verify", Row::Verify),
     ("reconcile", Row::Reconcile),
     ("latency", Row::Latency),
@@ -22,6 +23,7 @@ const ALL: [(&str, Row); 7] = [
     ("idle", Row::Idle),
     ("restart", Row::Restart),
     ("failover", Row::Failover),
+    ("refresh", Row::Refresh),
 ];
 
 /// What to measure, and how much of it.

@@ -22,9 +22,20 @@ impl Usher {
 
     /// The same by another name in the Lease, such as another pod has.
     pub fn start_as(name: &str, kubeconfig: &Path, ledger: &Path) -> Result<Self, Failure> {
+        Self::begin(name, kubeconfig, ledger, 0)
+    }
+
+    /// The same, serving programs at this port.
+    pub fn listening(kubeconfig: &Path, ledger: &Path, port: u16) -> Result<Self, Failure> {
+        Self::begin("usher", kubeconfig, ledger, port)
+    }
+
+    fn begin(name: &str, kubeconfig: &Path, ledger: &Path, port: u16) -> Result<Self, Failure> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
-            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--name", name, "--ledger"])
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{port}"))
+            .args(["--ops-listen", "127.0.0.1:0", "--name", name, "--ledger"])
             .arg(ledger)
             .env("KUBECONFIG", kubeconfig)
             .env("NO_COLOR", "1")

@@ -43,7 +43,12 @@ impl<L: Activations> Runtime<L> {
     ) -> Footing<'a> {
         let license = &contract.license;
         let signer = contract.issuer.as_ref().and_then(|issuer| self.signers.of(issuer));
-        let signs = if signer.is_none() { Err(Code::LicenseNotReady.into()) } else { Ok(()) };
+        let signs = match (&contract.issuer, &signer) {
+            (None, _) => Err(Code::LicenseNotReady.into()),
+            // Usher has only just begun, and has not looked at the Authority.
+            (Some(_), None) => Err(Code::Unavailable.into()),
+            (Some(_), Some(_)) => Ok(()),
+        };
         let grants = license.grants(now).and(signs);
         let ground = Ground {
             incarnation,
@@ -102,11 +107,11 @@ impl Footing<'_> {
         device: &Device,
         entropy: &[u8; 32],
     ) -> Result<Document, Failure> {
-        let Some(signer) = &self.signer else { return Err(Code::LicenseNotReady.into()) };
+        let Some(signer) = &self.signer else { return Err(Code::Unavailable.into()) };
         let installation = Installation { id: id.clone(), holder: holder.clone(), device: device.id.clone() };
         let subject = Subject::Activation(&installation);
         let made = issue_if_due(&self.contract.license, subject, signer, None, self.ground.now, entropy)?;
-        made.map(|(document, _)| document).ok_or_else(|| Code::LicenseNotReady.into())
+        made.map(|(document, _)| document).ok_or_else(|| Code::Unavailable.into())
     }
 
     /// What the activation `id` is told, with `document` if the call gives one.

@@ -79,3 +79,42 @@ async fn lowered_seats_end_the_activations_that_began_last() {
     }
     assert_eq!(scene.activate("d").await.code(), "seats-exhausted");
 }
+
+#[tokio::test]
+async fn places_go_from_device_to_device_so_often_and_no_more() {
+    let transfers = json!({"spec": {"deviceTransfers": {"limit": 2, "per": "720h"}}});
+    let scene = Scene::new(&with(for_devices(1), &transfers)).await;
+    for device in ["a", "b"] {
+        let own = scene.active(device).await;
+        assert_eq!(scene.program.deactivate(&own).await.status, 204);
+    }
+    let refused = scene.activate("c").await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "transfers-exhausted"));
+    assert!(refused.text("detail").contains("again at"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_reserve_that_is_not_filled_is_kept_from_devices_too() {
+    let reserved = json!({"spec": {"groups": [{"name": "interns", "reserved": 1}]}});
+    let scene = Scene::new(&with(for_devices(2), &reserved)).await;
+    scene.active("a").await;
+    assert_eq!(scene.activate("b").await.code(), "seats-exhausted");
+    scene.place.apply(&with(for_devices(2), &json!({"spec": {"groups": null}}))).await;
+    crate::ground::until("the place is free", async || {
+        (scene.activate("b").await.status == 201).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_license_for_people_or_one_that_has_ended_lets_no_device_in() {
+    let people = json!({"spec": {"client": "Users"}});
+    let scene = Scene::new(&with(for_devices(1), &people)).await;
+    let refused = scene.activate("a").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "device-not-allowed"));
+    let ended = json!({"spec": {"client": null, "validity": {"until": "2026-01-01T00:00:00Z"}}});
+    scene.place.apply(&with(for_devices(1), &ended)).await;
+    scene.place.license_says("cad", "Expired").await;
+    let refused = scene.activate("a").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "license-expired"));
+}

@@ -2,7 +2,9 @@
 
 mod agent;
 mod clones;
+mod ended;
 mod keys;
+mod killed;
 mod limits;
 mod lost_replies;
 mod path;

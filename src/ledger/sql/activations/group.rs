@@ -107,6 +107,10 @@ async fn silent_keys<'a>(
     }
     let mut silent = Vec::new();
     for (key, until) in last {
+        let until = whole_hour(until);
+        if is_noted(connection, key, until).await.map_err(failed)? {
+            continue;
+        }
         match authorities::signed(connection, key, until).await {
             Ok(()) => {}
             Err(CommitError::Conflict) => silent.push(key),
@@ -114,4 +118,35 @@ async fn silent_keys<'a>(
         }
     }
     Ok(silent)
+}
+
+const HOUR: i64 = 3_600;
+
+/// The end of the hour. A key is published so much longer than it need be; for that its row is not written with every
+/// refresh, and whoever turns keys meets the same row that they read.
+fn whole_hour(until: Timestamp) -> Timestamp {
+    let seconds = until.as_second();
+    let end = seconds.saturating_add((HOUR - seconds.rem_euclid(HOUR)) % HOUR);
+    Timestamp::from_second(end).unwrap_or(until)
+}
+
+/// Whether the key signs, and it is known that documents under it are good until then.
+async fn is_noted(connection: &mut Connection, key: &str, until: Timestamp) -> Result<bool, sqlx::Error> {
+    let noted = sqlx::query("SELECT 1 FROM keys WHERE kid = $1 AND state = 'signing' AND last_exp >= $2");
+    Ok(noted.bind(key).bind(until.as_second()).fetch_optional(connection).await?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::license::tests::at;
+
+    #[test]
+    fn what_a_key_signs_is_noted_to_the_end_of_the_hour() {
+        assert_eq!(whole_hour(at(3_600)), at(3_600));
+        for seconds in [3_601, 7_199, 7_200] {
+            assert_eq!(whole_hour(at(seconds)), at(7_200));
+        }
+        assert_eq!(whole_hour(Timestamp::MAX).as_second(), Timestamp::MAX.as_second());
+    }
 }

@@ -1,0 +1,245 @@
+//! Durable refreshes a second, beside what bounds them; and first activations.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+use usher::cluster::api::License;
+
+use crate::{
+    Failure,
+    bare::{Bare, Served},
+    clock::Since,
+    ground::Ground,
+    load::{Connection, Server, free_port},
+    people::{self, NAMESPACE},
+    plan::Plan,
+    report::{Line, tell},
+    stats::Sorted,
+    usher::Usher,
+};
+
+/// How many connections there are at once.
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// How many installations there are: so many that none asks more often than one may.
+const INSTALLATIONS: usize = 1_024;
+/// How many activation keys a License has at most; each lets so many a second in.
+const KEYS: usize = 16;
+/// How long one side is measured in a run.
+const LONG: Duration = Duration::from_secs(8);
+/// What must be reached of the lower of the two limits.
+const GOAL: f64 = 0.5;
+const ACTIVATIONS: f64 = 21.0;
+
+/// An installation, as its program keeps it.
+struct Own {
+    id: String,
+    token: String,
+    nonce: String,
+    asked: u64,
+}
+
+impl Own {
+    async fn refresh(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+        self.asked += 1;
+        let (id, token, nonce) = (&self.id, &self.token, &self.nonce);
+        let headers = format!(
+            "authorization: Bearer {token}\r\nn-nonce: {nonce}\r\nidempotency-key: {id}{:016x}\r\n",
+            self.asked
+        );
+        let path = format!("/v1/activations/{id}/refresh");
+        let told = connection.post(&path, &headers, "").await?;
+        if told.status != 200 {
+            return Err(format!("a refresh was refused: {told:?}").into());
+        }
+        self.nonce = told.nonce.ok_or("no nonce")?;
+        Ok(())
+    }
+}
+
+/// What one side did in one run.
+#[derive(Default, Clone)]
+struct Run {
+    a_second: f64,
+    took: Vec<Duration>,
+}
+
+/// Measures the rows `refresh`.
+pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let ground = Ground::start()?;
+    let client = ground.admin().await?;
+    people::settle(&client).await?;
+    let port = free_port()?;
+    let usher = Usher::listening(&ground.kubeconfig_of_usher()?, &ground.path("ledger.db"), port)?;
+    let keys = license(&client).await?;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "usher-system");
+    let ca = maps.get("usher-ca").await?.data.and_then(|mut data| data.remove("ca.crt")).ok_or("no CA")?;
+    let server = Server::at(port, &ca)?;
+
+    tell("activations");
+    let begun = Since::now();
+    let mut installations = activate(&server, &keys, plan.scaled(INSTALLATIONS).max(64)).await?;
+    let count = f64::from(u32::try_from(installations.len())?);
+    let first = count / begun.elapsed().as_secs_f64();
+    let mut lines = vec![Line {
+        what: format!("first activations/s of one License at {KEYS} connections, durable"),
+        goal: Some((format!("≥ {ACTIVATIONS}"), first >= ACTIVATIONS)),
+        figure: format!("{first:.0}"),
+        detail: format!("{count:.0} of them in {:.1} s", begun.elapsed().as_secs_f64()),
+    }];
+    let bares = [Bare::Signs, Bare::Commits].map(|which| Served::start(which, &ground.path("")));
+    let [signs, commits] = bares;
+    let (signs, commits) = (signs?, commits?);
+    for connections in CONNECTIONS {
+        tell(&format!("refreshes at {connections} connections"));
+        let (mut ours, mut signed, mut committed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut busy = Duration::ZERO;
+        for _ in 0..plan.runs {
+            let before = usher.cpu()?;
+            let (run, back) = refreshes(&server, connections, installations).await?;
+            busy += usher.cpu()?.saturating_sub(before);
+            installations = back;
+            ours.push(run);
+            signed.push(bare(&signs.server, connections).await?);
+            committed.push(bare(&commits.server, connections).await?);
+        }
+        lines.push(line(connections, &ours, &signed, &committed, busy / u32::try_from(plan.runs)?));
+    }
+    Ok(lines)
+}
+
+fn line(connections: usize, ours: &[Run], signed: &[Run], committed: &[Run], busy: Duration) -> Line {
+    let rate = |runs: &[Run]| Sorted::of(runs.iter().map(|run| run.a_second));
+    let (own, signs, commits) = (rate(ours), rate(signed), rate(committed));
+    let limit = signs.median().min(commits.median());
+    let ratio = own.median() / limit;
+    let took: Vec<Duration> = ours.iter().flat_map(|run| run.took.iter().copied()).collect();
+    let took = Sorted::millis(&took);
+    let mut detail = format!(
+        "{:.0}/s; only signing {:.0}/s, only committing {:.0}/s",
+        own.median(),
+        signs.median(),
+        commits.median()
+    );
+    let (least, most) = own.spread();
+    let _ = write!(
+        detail,
+        "; {least:.0} to {most:.0}/s; p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms; Usher had {:.2} cores",
+        took.quantile(0.5),
+        took.quantile(0.99),
+        took.quantile(0.999),
+        busy.as_secs_f64() / LONG.as_secs_f64()
+    );
+    Line {
+        what: format!("durable refreshes at {connections} connections, of the lower limit"),
+        goal: (connections > 1).then(|| (format!("≥ {GOAL} ×"), ratio >= GOAL)),
+        figure: format!("{ratio:.2} ×"),
+        detail,
+    }
+}
+
+/// A License for devices, and its activation keys once they are there.
+async fn license(client: &kube::Client) -> Result<Vec<String>, Failure> {
+    let names: Vec<Value> = (0..KEYS).map(|n| json!({"name": format!("key-{n}")})).collect();
+    let license: License = serde_json::from_value(json!({
+        "metadata": {"name": "cad"},
+        "spec": {
+            "product": "cad", "customer": "acme", "authorityRef": {"name": "default"}, "seats": 1_000_000,
+            "features": [{"name": "render"}, {"name": "simulate", "pool": 5}], "activationKeys": names,
+        },
+    }))?;
+    Api::<License>::namespaced(client.clone(), NAMESPACE).create(&PostParams::default(), &license).await?;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+    let there = |secret: Option<&Secret>| secret.is_some();
+    let found = kube::runtime::wait::await_condition(secrets, "cad-activation-keys", there);
+    let found = tokio::time::timeout(Duration::from_secs(60), found).await??.ok_or("no activation keys")?;
+    let texts = found.data.into_iter().flatten().map(|(_, key)| String::from_utf8(key.0));
+    Ok(texts.collect::<Result<_, _>>()?)
+}
+
+/// Activates so many, on as many connections as there are keys.
+async fn activate(server: &Server, keys: &[String], count: usize) -> Result<Vec<Own>, Failure> {
+    let each = count / keys.len();
+    let some = keys.iter().enumerate().map(async |(number, key)| -> Result<Vec<Own>, Failure> {
+        let (mut connection, mut made) = (server.connect().await?, Vec::new());
+        for device in 0..each {
+            let body = json!({"license": format!("{NAMESPACE}/cad"), "device": {"id": format!("d{number}.{device}")}});
+            let headers = format!("authorization: Bearer {key}\r\n");
+            let told = connection.post("/v1/activations", &headers, &body.to_string()).await?;
+            let answer: Value = serde_json::from_str(&told.body)?;
+            let text = |member: &str| answer.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let nonce = told.nonce.ok_or_else(|| format!("an activation was refused: {answer}"))?;
+            made.push(Own { id: text("id"), token: text("activation_token"), nonce, asked: 0 });
+        }
+        Ok(made)
+    });
+    Ok(try_join_all(some).await?.into_iter().flatten().collect())
+}
+
+/// Refreshes on so many connections, each with its part of the installations, which come back.
+async fn refreshes(
+    server: &Server,
+    connections: usize,
+    mut installations: Vec<Own>,
+) -> Result<(Run, Vec<Own>), Failure> {
+    let each = installations.len() / connections;
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let mut own = installations.split_off(installations.len() - each);
+        let mut connection = server.connect().await?;
+        tasks.push(tokio::spawn(async move {
+            let (begun, mut took) = (Since::now(), Vec::new());
+            let mut next = 0;
+            while begun.elapsed() < LONG {
+                let one = Since::now();
+                let at = next % own.len();
+                if let Some(own) = own.get_mut(at) {
+                    own.refresh(&mut connection).await?;
+                }
+                took.push(one.elapsed());
+                next += 1;
+            }
+            Ok::<_, Failure>((own, took))
+        }));
+    }
+    let mut took = Vec::new();
+    for task in tasks {
+        let (own, some) = task.await??;
+        installations.extend(own);
+        took.extend(some);
+    }
+    Ok((run(took), installations))
+}
+
+fn run(took: Vec<Duration>) -> Run {
+    let count = f64::from(u32::try_from(took.len()).unwrap_or(u32::MAX));
+    Run { a_second: count / LONG.as_secs_f64(), took }
+}
+
+async fn bare(server: &Server, connections: usize) -> Result<Run, Failure> {
+    let headers: Arc<str> =
+        format!("authorization: Bearer {}\r\nn-nonce: {}\r\n", "x".repeat(53), "x".repeat(43)).into();
+    let mut tasks = Vec::new();
+    for number in 0..connections {
+        let (mut connection, headers) = (server.connect().await?, headers.clone());
+        tasks.push(tokio::spawn(async move {
+            let (begun, mut took) = (Since::now(), Vec::new());
+            while begun.elapsed() < LONG {
+                let one = Since::now();
+                let told = connection.post("/", &headers, &format!("{number} {}", took.len())).await?;
+                if told.status != 200 || told.body.is_empty() {
+                    return Err(format!("a bare server failed: {told:?}").into());
+                }
+                took.push(one.elapsed());
+            }
+            Ok::<_, Failure>(took)
+        }));
+    }
+    let mut took = Vec::new();
+    for task in tasks {
+        took.extend(task.await??);
+    }
+    Ok(run(took))
+}
