@@ -55,7 +55,7 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.detail.is_empty() { &self.title } else { &self.detail };
-        write!(f, "{what} ({})", self.code)?;
-        if self.next.is_empty() { Ok(()) } else { write!(f, ": {}", self.next) }
+        let next = if self.next.is_empty() { "" } else { " " };
+        write!(f, "{what}{next}{} ({})", self.next, self.code)
     }
 }

@@ -194,7 +194,7 @@ mod tests {
         let said = |status: u16, body: &[u8]| sorted(StatusCode::from_u16(status).unwrap(), Some(7), body);
         match said(409, problem) {
             Error::Refused(problem) => {
-                assert_eq!(problem.to_string(), "It was used. (nonce-used): Activate again.");
+                assert_eq!(problem.to_string(), "It was used. Activate again. (nonce-used)");
                 assert_eq!(problem.status, 409);
             }
             other => panic!("{other}"),

@@ -74,7 +74,7 @@ impl Keeper {
             self.is_of(request)?;
             self.documents.write(self.activation()?)?;
             self.refresh().await?;
-            return Ok(None);
+            return self.begun();
         }
         let mut wait = FIRST.0;
         loop {
@@ -91,18 +91,38 @@ impl Keeper {
             wait = wait.saturating_mul(2).min(FIRST.1);
         }
         self.accept()?;
-        Ok(None)
+        self.begun()
+    }
+
+    /// The program that is about to start finds how it stands.
+    fn begun(&mut self) -> Result<Option<End>, Failure> {
+        match self.tell(&self.claims()?)? {
+            Status::Over { why } => Ok(Some(End::Over(why))),
+            _ => Ok(None),
+        }
+    }
+
+    fn tell(&mut self, claims: &Claims) -> Result<Status, Failure> {
+        let status = status(claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
+        if self.documents.tell(&status)? {
+            say(&status);
+        }
+        Ok(status)
+    }
+
+    /// That the server said no when it was asked last.
+    pub(super) fn refused(&self) -> Option<End> {
+        match &self.trouble.as_ref()?.why {
+            Why::Refused(problem) => Some(End::Over(problem.to_string())),
+            Why::Failed(_) => None,
+        }
     }
 
     /// Keeps it, until it is told to stop or nothing may run any more; if `strict`, until the server refuses.
     pub(super) async fn keep(&mut self, strict: bool) -> Result<End, Failure> {
         loop {
             let claims = self.claims()?;
-            let status = status(&claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
-            if self.documents.tell(&status)? {
-                say(&status);
-            }
-            match status {
+            match self.tell(&claims)? {
                 Status::Over { why } => return Ok(End::Over(why)),
                 Status::Refused { why, .. } if strict => return Ok(End::Over(why)),
                 _ => {}
@@ -263,9 +283,9 @@ mod tests {
         assert_eq!(at(Some(&failed), 200), r#"{"state":"grace","ends":300,"why":"no route"}"#);
         assert_eq!(
             at(Some(&refused), 0),
-            r#"{"state":"refused","ends":300,"code":"nonce-used","why":"It was used. (nonce-used): Ask."}"#
+            r#"{"state":"refused","ends":300,"code":"nonce-used","why":"It was used. Ask. (nonce-used)"}"#
         );
         assert_eq!(at(Some(&failed), 300), r#"{"state":"over","why":"the document has ended: no route"}"#);
-        assert_eq!(at(Some(&refused), 300), r#"{"state":"over","why":"It was used. (nonce-used): Ask."}"#);
+        assert_eq!(at(Some(&refused), 300), r#"{"state":"over","why":"It was used. Ask. (nonce-used)"}"#);
     }
 }

@@ -116,6 +116,9 @@ async fn work(args: Args) -> Result<ExitCode, Failure> {
     if let Some(end) = keeper.begin(&credential, &request, args.recover).await? {
         return ended(&end);
     }
+    if let Some(end) = keeper.refused().filter(|_| strict) {
+        return ended(&end);
+    }
     let child = match args.command.split_first() {
         Some((program, arguments)) => Some(Child::start(program, arguments, &folder)?),
         None => None,

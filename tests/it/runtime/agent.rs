@@ -119,7 +119,7 @@ async fn a_program_runs_under_its_license_and_its_place_is_free_when_it_ends() {
 
     let refused = machine.run("two", "lab-3", &[&trust[..], &["true"]].concat());
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("1 of 1 seats are taken. (seats-exhausted): "), "{}", said(&refused));
+    assert!(said(&refused).contains("1 of 1 seats are taken. Deactivate"), "{}", said(&refused));
 }
 
 #[tokio::test]
