@@ -80,6 +80,9 @@ struct Refreshed {
 
 /// That the activation is over, in whatever way: there is nothing to free.
 const OVER: [&str; 3] = ["not-found", "activation-ended", "activation-superseded"];
+/// That the very request can come to nothing any more. Whatever else is refused is repeated unchanged: a copy of it that
+/// the network delivers late must not look like somebody else's.
+const SPENT: [&str; 4] = ["nonce-used", "activation-ended", "activation-superseded", "idempotency-key-used"];
 
 impl Installation {
     /// The installation whose state is in `folder`, which nobody else uses while this lives.
@@ -167,10 +170,12 @@ impl Installation {
         Ok(pending)
     }
 
-    /// What is refused had no effect, and is in doubt no longer. After any other failure it stays so.
+    /// A request that is spent is in doubt no longer. After any other failure it stays so.
     async fn send(&mut self, method: Method, path: &str, call: Call<'_>) -> Result<Answer, Error> {
         let answer = self.server.call(method, path, call).await;
-        if matches!(answer, Err(Error::Refused(_))) {
+        if let Err(Error::Refused(problem)) = &answer
+            && SPENT.contains(&problem.code.as_str())
+        {
             self.store.keep(Kept { pending: None, ..self.store.kept().clone() })?;
         }
         answer

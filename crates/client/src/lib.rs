@@ -9,8 +9,8 @@
 //!            write pending (key, nonce), sync              write answer (next nonce, document), sync
 //!   at rest ────────────────────────────────► in doubt ────────────────────────────────────────────► at rest
 //!                                              │    ▲
-//!                                              └────┘ the reply was lost, or this process died: the same request again,
-//!                                                     with the same key and nonce, has the recorded answer
+//!                                              └────┘ refused, the reply was lost, or this process died: the same request
+//!                                                     again, with the same key and nonce, has the recorded answer
 //! ```
 //! [`Installation`] holds the lock on the folder of the state as long as it lives, so neither a second process nor a second
 //! thread can send between the two writes.

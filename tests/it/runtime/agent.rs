@@ -181,6 +181,28 @@ async fn whoever_is_strict_stops_its_program_when_the_server_refuses() {
 }
 
 #[tokio::test]
+async fn what_was_refused_is_asked_again_as_the_same_request() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let run = || machine.run("one", "lab-3", &["--keep", "--strict", "--", "true"]);
+    let pending = || {
+        let kept = std::fs::read(machine.state("one").join("state.json")).unwrap();
+        serde_json::from_slice::<Value>(&kept).unwrap()["pending"].clone()
+    };
+    assert_eq!((run().status.code(), pending()), (Some(0), Value::Null));
+    scene.place.apply(&with(for_devices(1), &json!({"spec": {"suspended": true}}))).await;
+    scene.place.license_says("cad", "Suspended").await;
+    assert!(said(&run()).contains("(license-suspended)"));
+    let first = pending();
+    assert_eq!(first["operation"], "refresh");
+    assert!(said(&run()).contains("(license-suspended)"));
+    assert_eq!(pending(), first);
+    scene.place.apply(&for_devices(1)).await;
+    scene.place.license_says("cad", "Issued").await;
+    assert_eq!((run().status.code(), pending()), (Some(0), Value::Null));
+}
+
+#[tokio::test]
 async fn whoever_is_told_to_stop_gives_the_place_back_or_keeps_it() {
     let scene = Scene::new(&for_devices(1)).await;
     let machine = Machine::new(&scene);
