@@ -215,9 +215,14 @@ async fn sessions_end_with_what_they_stand_upon<L: Ledger>(ledger: Shared<L>) {
 }
 
 async fn what_ended_stays_ended_also_if_the_clock_goes_back<L: Ledger>(ledger: Shared<L>) {
-    with_activations(&*ledger, limits(None, Some(1))).await;
+    with_activations(&*ledger, limits(None, None)).await;
+    // So many that the one in question is not swept.
+    for n in 0..5 {
+        assert!(opens(&*ledger, "a", &format!("before {n}"), 990).await);
+    }
     assert!(opens(&*ledger, "a", "1", 1_000).await);
-    assert!(opens(&*ledger, "b", "2", 1_061).await, "nothing was heard of the other in time");
+    says(&*ledger, Some(1), limits(None, Some(1)), |_| {}).await;
+    assert!(opens(&*ledger, "b", "2", 1_061).await, "nothing was heard of the others in time");
     assert_eq!(keeps(&*ledger, "1", 1_010).await, None, "and its place is given");
     assert_eq!(open_at(&*ledger, 1_010).await.open, 1);
     assert!(!opens(&*ledger, "a", "3", 1_010).await);
