@@ -68,6 +68,11 @@ pub(super) struct Desired {
 }
 
 impl Desired {
+    /// Which Secret.
+    pub(super) const fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// The Secret `key` for `document`, which goes with `owner`.
     pub(super) fn new(key: Key, license: &str, owner: &Owner<'_>, document: &Document) -> Self {
         let labels = labels::of_document(license, owner.uid);
