@@ -264,6 +264,12 @@ impl<L> Context<L> {
         }
     }
 
+    /// Whether nothing is known of this Secret because our right there has ended since the look began: that brings another look.
+    pub(super) fn is_out_of_sight(&self, secret: &Key) -> bool {
+        // In this order: the right ends before the index forgets.
+        self.index.secret(secret).is_none() && self.access(&secret.namespace) != Access::Open
+    }
+
     /// The signer of an Authority; `None` until it was looked at once.
     pub(super) fn signing(&self, authority: &str) -> Option<Signing> {
         let signers = self.signing.lock().unwrap_or_else(PoisonError::into_inner);

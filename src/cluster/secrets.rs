@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cluster::{
+        Context,
         api::{API_VERSION, MANAGER},
         index::{Index, Slim},
         labels,
@@ -68,11 +69,6 @@ pub(super) struct Desired {
 }
 
 impl Desired {
-    /// Which Secret.
-    pub(super) const fn key(&self) -> &Key {
-        &self.key
-    }
-
     /// The Secret `key` for `document`, which goes with `owner`.
     pub(super) fn new(key: Key, license: &str, owner: &Owner<'_>, document: &Document) -> Self {
         let labels = labels::of_document(license, owner.uid);
@@ -219,13 +215,15 @@ pub(super) async fn entries(client: &Client, key: &Key) -> Result<Option<Entries
     Ok(is_ours(&found).then(|| texts.collect()))
 }
 
-/// Makes the Secret say what it should, or says why it does not.
-pub(super) async fn ensure(
-    client: &Client,
-    index: &Index,
+/// Makes the Secret say what it should, or says why it does not. One that is out of our sight is left as it is.
+pub(super) async fn ensure<L>(
+    context: &Context<L>,
     desired: &Desired,
 ) -> Result<Option<Withheld>, kube::Error> {
-    match write(client, index, desired).await {
+    if context.is_out_of_sight(&desired.key) {
+        return Ok(None);
+    }
+    match write(&context.client, &context.index, desired).await {
         Err(error) => refusal(&error).map(|said| Some(Withheld::Refused(said))).ok_or(error),
         written => written,
     }

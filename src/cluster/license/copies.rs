@@ -197,7 +197,7 @@ async fn write<L>(
         return Ok(());
     }
     let desired = Desired::copy(copy.clone(), &gathered.key, uid, document);
-    match secrets::ensure(&context.client, &context.index, &desired).await {
+    match secrets::ensure(context, &desired).await {
         Ok(None) => {}
         Ok(Some(withheld)) => troubles.hinder_copy(status::copy::withheld(copy, &withheld), false),
         Err(error) => drop(troubles.note("writing a copy", error)),

@@ -16,7 +16,6 @@ use kube::ResourceExt as _;
 use crate::{
     cluster::{
         Context,
-        context::Access,
         license::{Error, gather::Gathered, status, troubles::Troubles, validate},
         secrets::{self, Desired, Owner, Withheld},
     },
@@ -120,11 +119,6 @@ pub(super) fn is_missing<L>(context: &Context<L>, validated: &validate::Valid, o
     wanted(validated, outcome).any(|(_, key)| context.index.secret(&key).is_none())
 }
 
-/// Whether nothing is known of this Secret because our right there has ended since the look began: that brings another look.
-fn is_out_of_sight<L>(context: &Context<L>, secret: &Key) -> bool {
-    context.index.secret(secret).is_none() && context.access(&secret.namespace) != Access::Open
-}
-
 /// Where the documents of the License and of its Seats are to lie.
 fn places(validated: &validate::Valid) -> impl Iterator<Item = (Owner<'_>, Key)> {
     let license = &validated.license;
@@ -176,12 +170,7 @@ pub(super) async fn secrets<L>(
         })
         .collect();
     let written: Vec<(Uid, Result<Option<Withheld>, kube::Error>)> = stream::iter(desired)
-        .map(async |(subject, desired)| {
-            if is_out_of_sight(context, desired.key()) {
-                return (subject, Ok(None));
-            }
-            (subject, secrets::ensure(&context.client, &context.index, &desired).await)
-        })
+        .map(async |(subject, desired)| (subject, secrets::ensure(context, &desired).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
