@@ -3,8 +3,9 @@
 //! Whoever wrote the document chose its texts, so they are escaped before they reach a terminal.
 
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
 use usher_license::{Claims, Feature, Holder, Limits, State, User};
+
+use crate::cmd;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
@@ -137,8 +138,8 @@ fn listed(items: impl Iterator<Item = String>, none: &str) -> String {
 
 /// `2027-01-15T08:00:00Z (in 3 days)`. The first part can be given to `--at`.
 pub(super) fn instant(seconds: u64, now: u64) -> String {
-    let at = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    at.map_or_else(|| "after the year 9999".to_owned(), |at| format!("{at} ({})", relative(seconds, now)))
+    cmd::instant(seconds)
+        .map_or_else(|| "after the year 9999".to_owned(), |at| format!("{at} ({})", relative(seconds, now)))
 }
 
 fn relative(seconds: u64, now: u64) -> String {

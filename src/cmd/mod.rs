@@ -25,6 +25,7 @@ mod run;
 mod secret;
 mod sign_keys;
 mod source;
+mod stop;
 mod uninstall;
 mod verify;
 
@@ -151,6 +152,11 @@ fn print_json(value: &Value) -> Result<(), Failure> {
 /// Unix seconds, as documents count; what lies before 1970 is 0.
 fn unix(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// The instant of Unix seconds, if it is one before the year 10000.
+fn instant(seconds: u64) -> Option<Timestamp> {
+    i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok())
 }
 
 /// The cluster of KUBECONFIG, else the one that this program runs in.

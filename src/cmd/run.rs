@@ -6,16 +6,13 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::ValueEnum;
 use jiff::SignedDuration;
 use kube::Client;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     cluster::{self, Context, OnLoss, Settings, ca, metrics::Metrics, rights::Rights},
-    cmd::{self, Failure, edge::Machine},
+    cmd::{self, Failure, edge::Machine, stop},
     domain::duration::DurationText,
     http::{self, Operations},
     keys::{
@@ -116,18 +113,7 @@ fn log(log: Log) {
 }
 
 async fn operate(args: Args) -> Result<(), Failure> {
-    let (stop, stopped) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        info!("told to stop: finishing what is under way");
-        stop.send_replace(true);
-    });
-
+    let stopped = stop::told()?;
     let edge: Arc<dyn Edge> = Arc::new(Machine);
     let ledger = Sqlite::open(&args.ledger).await?;
     let facts = ledger.another();

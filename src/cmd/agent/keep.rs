@@ -10,7 +10,7 @@ use usher_client::{
 use usher_license::{Claims, License};
 
 use crate::{
-    cmd::{Failure, unix},
+    cmd::{Failure, instant, unix},
     service::edge::Edge,
 };
 
@@ -208,11 +208,10 @@ impl Keeper {
     }
 
     async fn wait_until(&mut self, until: u64) -> Wake {
-        let until = i64::try_from(until).ok().and_then(|until| Timestamp::from_second(until).ok());
         tokio::select! {
             _ = self.stopped.wait_for(|stopped| *stopped) => Wake::Stopped,
             _ = self.asked.recv() => Wake::Asked,
-            () = self.edge.wait_until(until.unwrap_or(Timestamp::MAX)) => Wake::Time,
+            () = self.edge.wait_until(instant(until).unwrap_or(Timestamp::MAX)) => Wake::Time,
         }
     }
 }
@@ -243,8 +242,7 @@ fn status(claims: &Claims, trouble: Option<&Why>, now: u64) -> Status {
 
 /// To whoever reads the log.
 fn say(status: &Status) {
-    let when =
-        |at: &u64| i64::try_from(*at).ok().and_then(|at| Timestamp::from_second(at).ok()).unwrap_or_default();
+    let when = |at: &u64| instant(*at).unwrap_or_default();
     let text = match status {
         Status::Good { until } => format!("licensed until {}", when(until)),
         Status::Grace { ends, why } => {

@@ -14,15 +14,12 @@ mod keep;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use usher_client::{Device, Installation, Options, Request, Server, Trusted, fingerprint};
 use usher_license::Thumbprint;
 
 use crate::{
-    cmd::{Exit, Failure, edge::Machine, source},
+    cmd::{Exit, Failure, edge::Machine, source, stop},
     domain::text::{Issuer, Product},
 };
 use child::Child;
@@ -104,7 +101,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 async fn work(args: Args) -> Result<ExitCode, Failure> {
-    let stopped = told_to_stop()?;
+    let stopped = stop::told()?;
     let request = args.request()?;
     let credential = source::secret_line(&args.key_file)?;
     let server = Server::new(&args.server, args.options()?)?;
@@ -147,19 +144,6 @@ fn ended(end: &End) -> Result<ExitCode, Failure> {
             Ok(Exit::Refused.into())
         }
     }
-}
-
-fn told_to_stop() -> Result<watch::Receiver<bool>, Failure> {
-    let (stop, stopped) = watch::channel(false);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stop.send_replace(true);
-    });
-    Ok(stopped)
 }
 
 impl Args {

@@ -11,7 +11,10 @@ use axum::{
 use tracing::{Instrument as _, info_span};
 
 use super::{Api, request::bearer};
-use crate::{domain::refusal::Code, http::problem::Problem};
+use crate::{
+    domain::{hex, refusal::Code},
+    http::problem::Problem,
+};
 
 /// The longest that a call takes: the ledger answers in milliseconds, or it is away.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -23,9 +26,10 @@ pub(super) async fn frame<L>(State(api): State<Api<L>>, request: Request, next: 
     let id = request_id(request.headers(), &api.edge.entropy());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let now = api.edge.now();
-    let stranger = bearer(request.headers()).is_none();
+    let token = bearer(request.headers());
+    let stranger = token.is_none();
     let may = api.strangers.allows(peer, now, stranger)
-        && bearer(request.headers()).is_none_or(|token| api.callers.allows(token, now, true));
+        && token.is_none_or(|token| api.callers.allows(token, now, true));
     let mut response = if may {
         let call =
             next.run(request).instrument(info_span!("call", request = %id.to_str().unwrap_or_default()));
@@ -48,7 +52,7 @@ fn request_id(headers: &HeaderMap, entropy: &[u8; 32]) -> HeaderValue {
         (1..=LONGEST_ID).contains(&text.len())
             && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    let drawn: String = entropy.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let drawn = hex(entropy.get(..8).unwrap_or_default());
     let own = headers.get(REQUEST_ID).filter(plain).cloned();
     own.or_else(|| HeaderValue::from_str(&drawn).ok()).unwrap_or_else(|| HeaderValue::from_static("none"))
 }

@@ -23,6 +23,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// The credential, which must be there.
+pub(super) fn credential(headers: &HeaderMap) -> Result<&str, Code> {
+    bearer(headers).ok_or(Code::Unauthorized)
+}
+
 /// A request, taken apart.
 pub(super) struct Taken {
     token: String,
@@ -32,7 +37,7 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) async fn apart(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
-        let token = bearer(headers).ok_or(Code::Unauthorized)?.to_owned();
+        let token = credential(headers)?.to_owned();
         let key = text(headers, "idempotency-key")?.map(str::to_owned);
         if let Some(key) = &key
             && !KEY.contains(&key.len())

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         chain::{self, Call, Operation, Verdict, limits},
-        contract::Contract,
+        contract::{ActivationKey, Contract},
         hex,
         license::{Holder, Uid},
         refusal::{Code, Refusal},
@@ -79,12 +79,13 @@ impl<L: Activations> Runtime<L> {
                 _ => self.reply(&seen.activation).map(Some),
             };
         }
-        let (contract, now) = (allowed(wish, shown, self.edge.now())?, self.edge.now());
+        let now = self.edge.now();
+        let (contract, declared) = allowed(wish, shown, now)?;
         let holder = Holder::Device { id: wish.device.id.clone(), name: wish.device.name.clone() };
         let taken = self.taken(contract, &holder, now).await?;
         let (entropy, id) = self.new_id();
         let footing = self.footing(contract, &id, shown.incarnation, now);
-        let begun = begin(contract, &taken, &call, &footing.ground, shown)?;
+        let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used))?;
         let document = footing.sign(&id, &holder, &wish.device, &entropy)?;
         let activation = Activation {
             id: id.0.clone(),
@@ -137,8 +138,12 @@ impl<L: Activations> Runtime<L> {
     }
 }
 
-/// What the License says, if this key lets this device in.
-fn allowed<'a>(wish: &Wish, shown: &'a Shown, now: Timestamp) -> Result<&'a Contract, Refusal> {
+/// What the License says, and what it says of this key, if that lets this device in.
+fn allowed<'a>(
+    wish: &Wish,
+    shown: &'a Shown,
+    now: Timestamp,
+) -> Result<(&'a Contract, &'a ActivationKey), Refusal> {
     let Some(contract) = &shown.contract else { return Err(Code::LicenseNotReady.into()) };
     if wish.license != shown.key.to_string() {
         let detail = format!("This activation key is not one of License {}.", wish.license);
@@ -155,27 +160,25 @@ fn allowed<'a>(wish: &Wish, shown: &'a Shown, now: Timestamp) -> Result<&'a Cont
     if contract.license.terms.client == Some(Client::Users) {
         return Err(Code::DeviceNotAllowed.into());
     }
-    Ok(contract)
+    Ok((contract, declared))
 }
 
-/// Whether one more may begin, and how.
+/// Whether one more may begin, and how, by a key that was used so often.
 fn begin(
     contract: &Contract,
     taken: &Taken,
     call: &Call,
     ground: &chain::Ground,
-    shown: &Shown,
+    (key, used): (&ActivationKey, u32),
 ) -> Result<Begun, Refusal> {
     let (license, now) = (&contract.license, ground.now);
     if license.admission == Admission::Listed && !taken.has_seat {
         return Err(Code::DeviceNotListed.into());
     }
     let ground = chain::Ground { place: ground::place(contract, taken, now), ..ground.clone() };
-    let uses = license.activation_keys.iter().find(|key| key.name.as_str() == shown.name);
-    let used_up = uses.and_then(|key| key.uses).filter(|uses| shown.used >= *uses);
+    let used_up = key.uses.filter(|uses| used >= *uses);
     let may_use = used_up.map_or(Ok(()), |uses| {
-        let detail =
-            format!("The activation key {} lets {uses} devices activate, and they have.", shown.name);
+        let detail = format!("The activation key {} lets {uses} devices activate, and they have.", key.name);
         Err(Refusal::new(Code::KeyUsedUp, detail))
     });
     let Some(former) = &taken.former else {

@@ -8,12 +8,11 @@ use axum::{
 
 use super::ok;
 use crate::{
-    domain::refusal::Code,
     http::{
         problem::Problem,
         routes::{
             Api,
-            request::{bearer, nonce},
+            request::{credential, nonce},
         },
     },
     service::activations::Activations,
@@ -24,6 +23,6 @@ pub(in crate::http::routes) async fn check<L: Activations>(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = bearer(&headers).ok_or(Code::Unauthorized)?;
+    let token = credential(&headers)?;
     ok(api.runtime.check(&id, nonce(&headers)?, token).await?)
 }

@@ -3,8 +3,7 @@
 mod activate;
 mod check;
 mod deactivate;
-mod refresh;
-mod state;
+mod present;
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
@@ -14,8 +13,7 @@ use axum::{
 pub(super) use activate::activate;
 pub(super) use check::check;
 pub(super) use deactivate::deactivate;
-pub(super) use refresh::refresh;
-pub(super) use state::state;
+pub(super) use present::{refresh, state};
 
 use super::reply;
 use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};

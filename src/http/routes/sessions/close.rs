@@ -6,10 +6,9 @@ use axum::{
 };
 
 use crate::{
-    domain::refusal::Code,
     http::{
         problem::Problem,
-        routes::{Api, request::bearer},
+        routes::{Api, request::credential},
     },
     service::activations::Activations,
 };
@@ -19,7 +18,7 @@ pub(in crate::http::routes) async fn close<L: Activations>(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let token = bearer(&headers).ok_or(Code::Unauthorized)?;
+    let token = credential(&headers)?;
     api.runtime.close_session(&id, token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,10 +7,9 @@ use axum::{
 };
 
 use crate::{
-    domain::refusal::Code,
     http::{
         problem::Problem,
-        routes::{Api, reply, request::bearer},
+        routes::{Api, reply, request::credential},
     },
     service::activations::Activations,
 };
@@ -20,6 +19,6 @@ pub(in crate::http::routes) async fn heartbeat<L: Activations>(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = bearer(&headers).ok_or(Code::Unauthorized)?;
+    let token = credential(&headers)?;
     Ok(reply::json(StatusCode::OK, api.runtime.keep_session(&id, token).await?))
 }
