@@ -1,17 +1,9 @@
 //! `kill -9`, again and again, of the real program.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
-use tokio::sync::watch;
 use usher::{
     ledger::sqlite::Sqlite,
     service::{edge::Edge as _, verify_audit::verify_audit},
@@ -22,7 +14,10 @@ use crate::{
         place::{Disk, Place, authority_is_ready},
         wire::{self, Act},
     },
-    ground::{self, Ground, Machine, Operator},
+    ground::{
+        self, Ground, Machine, Operator,
+        process::{Usher, kubeconfig_beside},
+    },
 };
 
 /// How often.
@@ -41,48 +36,6 @@ impl Random {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
-    }
-}
-
-/// A process that ends with us: when this is dropped, when this thread ends, and so when this process does.
-struct Usher {
-    child: Child,
-    at_work: watch::Receiver<bool>,
-}
-
-impl Usher {
-    fn start(kubeconfig: &Path, ledger: &Path) -> Self {
-        let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run", "--secrets-cluster-wide"])
-            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
-            .arg(ledger)
-            .env("KUBECONFIG", kubeconfig)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (told, at_work) = watch::channel(false);
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if line.contains("at work") {
-                    told.send_replace(true);
-                }
-            }
-        });
-        Self { child, at_work }
-    }
-
-    async fn is_at_work(&mut self) {
-        let told = tokio::time::timeout(ground::PATIENCE, self.at_work.wait_for(|at_work| *at_work)).await;
-        assert!(told.is_ok_and(|told| told.is_ok()), "usher did not get to work");
-    }
-}
-
-impl Drop for Usher {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -120,21 +73,20 @@ async fn killed_at_two_hundred_random_moments_it_comes_to_the_same_end() {
     let mut random = Random(seed);
     let ground = Ground::own();
     let disk = Disk::new();
-    let kubeconfig = disk.ledger().with_file_name("kubeconfig");
-    let config = ground.kubeconfig_of_usher();
-    std::fs::write(&kubeconfig, config).unwrap();
-    std::fs::set_permissions(&kubeconfig, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let kubeconfig = kubeconfig_beside(&disk.ledger(), &ground);
+    let start =
+        || Usher::start(&kubeconfig, &disk.ledger(), &["--secrets-cluster-wide", "--listen", "127.0.0.1:0"]);
     let place = Place::new(&ground).await;
     {
         // Once all the way, so that what follows finds something to break.
-        let _usher = Usher::start(&kubeconfig, &disk.ledger());
+        let _usher = start();
         authority_is_ready(&place.client).await;
         place.license(2).await;
         place.seat(&["ann", "bob", "cy"]).await;
         place.are_bound(&["ann", "bob"]).await;
     }
     for round in 0..KILLS {
-        let mut usher = Usher::start(&kubeconfig, &disk.ledger());
+        let mut usher = start();
         // When it dies is the fault that is tried here; nothing is waited for.
         let life = Duration::from_micros(random.below(u64::try_from(LIFE.as_micros()).unwrap()));
         let people = async {

@@ -32,6 +32,23 @@ async fn replica_with(
     (Operator::follow(client, ledger.another(), edge, settings).await, control)
 }
 
+/// Two replicas and a place; the first one leads.
+struct Two<'a> {
+    first: Operator,
+    /// Of the first one's requests.
+    control: Arc<Control>,
+    second: Operator,
+    of_second: Arc<Control>,
+    place: Place<'a>,
+}
+
+async fn two<'a>(ground: &'a Ground, ledger: &Sqlite) -> Two<'a> {
+    let (first, control) = replica(ground, ledger, "first").await;
+    first.leads().await;
+    let (second, of_second) = replica(ground, ledger, "second").await;
+    Two { first, control, second, of_second, place: Place::new(ground).await }
+}
+
 /// A machine whose clock is behind, and runs at another speed.
 struct Skewed {
     behind: SignedDuration,
@@ -65,15 +82,12 @@ async fn holder(ground: &Ground) -> Option<String> {
 async fn one_leads_the_others_are_ready_and_follow_at_once_when_it_stops() {
     let (ground, disk) = (Ground::own(), Disk::new());
     let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
-    let (first, _) = replica(&ground, &ledger, "first").await;
-    first.leads().await;
-    let (second, control) = replica(&ground, &ledger, "second").await;
-    let place = Place::new(&ground).await;
+    let Two { first, second, of_second, place, .. } = two(&ground, &ledger).await;
     authority_is_ready(&place.client).await;
     place.churn().await;
     place.ends_as(CHURNED).await;
     assert!(!second.is_leader() && second.looks("License") == 0);
-    assert_eq!(control.writes().0, 0, "who follows writes nothing");
+    assert_eq!(of_second.writes().0, 0, "who follows writes nothing");
     assert_eq!(holder(&ground).await.as_deref(), Some("first"));
 
     first.stop().await;
@@ -100,10 +114,7 @@ async fn one_leads_the_others_are_ready_and_follow_at_once_when_it_stops() {
 async fn a_deposed_leader_that_wakes_up_with_a_write_in_hand_changes_nothing() {
     let (ground, disk) = (Ground::own(), Disk::new());
     let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
-    let (first, control) = replica(&ground, &ledger, "first").await;
-    first.leads().await;
-    let (second, _) = replica(&ground, &ledger, "second").await;
-    let place = Place::new(&ground).await;
+    let Two { first, control, second, place, .. } = two(&ground, &ledger).await;
     authority_is_ready(&place.client).await;
     place.license(1).await;
     place
@@ -161,10 +172,7 @@ async fn a_deposed_leader_that_wakes_up_with_a_write_in_hand_changes_nothing() {
 async fn a_document_that_a_deposed_leader_puts_down_late_does_not_stay() {
     let (ground, disk) = (Ground::own(), Disk::new());
     let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
-    let (first, control) = replica(&ground, &ledger, "first").await;
-    first.leads().await;
-    let (second, _) = replica(&ground, &ledger, "second").await;
-    let place = Place::new(&ground).await;
+    let Two { first, control, second, place, .. } = two(&ground, &ledger).await;
     authority_is_ready(&place.client).await;
     place.license(1).await;
     until("the License has its document", async || {
@@ -205,10 +213,7 @@ async fn a_document_that_a_deposed_leader_puts_down_late_does_not_stay() {
 async fn a_leader_that_reaches_nobody_stops_before_the_next_one_begins() {
     let (ground, disk) = (Ground::own(), Disk::new());
     let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
-    let (first, control) = replica(&ground, &ledger, "first").await;
-    first.leads().await;
-    let (second, _) = replica(&ground, &ledger, "second").await;
-    let place = Place::new(&ground).await;
+    let Two { first, control, second, place, .. } = two(&ground, &ledger).await;
     place.license(2).await;
     place.seat(&["ann", "bob", "cy"]).await;
     place.are_bound(&["ann", "bob"]).await;

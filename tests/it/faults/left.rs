@@ -17,7 +17,7 @@ use usher::{
 
 use crate::{
     faults::{
-        lost::{are_as_before, lines, says, secrets, settled, signed, start, usher_ledger},
+        lost::{are_as_before, is_rebuilt_as, lines, secrets, settled, start, usher_ledger},
         place::{Disk, Place},
         wire::{self, Act},
     },
@@ -122,13 +122,7 @@ async fn whoever_waits_for_a_second_seat_of_a_product_is_not_given_it_because_th
     let settings = Settings { workers: 1, ..Settings::default() };
     let operator =
         Operator::start_as(client, Rights::new(true), &disk.ledger(), Arc::new(Machine), settings).await;
-    says(&place, "LedgerRebuilt").await;
-    place.look(&operator).await;
-    place.ends_as(&lines(&before)).await;
-    are_as_before(&place, &bytes).await;
-    assert!(!signed(&operator), "nothing is signed again");
-    place.never_over(1);
-    place.is_silent(&operator).await;
+    is_rebuilt_as(&place, &operator, &lines(&before), &bytes, 1).await;
     operator.stop().await;
 }
 
@@ -166,14 +160,8 @@ async fn keys_that_turned_after_the_backup_are_found_again_and_what_they_signed_
     usher_ledger(&["restore", "-"], &disk.ledger(), &backup).unwrap();
 
     let operator = start(&ground, &disk).await;
-    says(&place, "LedgerRebuilt").await;
-    place.look(&operator).await;
-    place.ends_as(&lines(&before)).await;
-    are_as_before(&place, &bytes).await;
+    is_rebuilt_as(&place, &operator, &lines(&before), &bytes, 2).await;
     assert_eq!(signing_key(&place).await, second);
-    assert!(!signed(&operator), "nothing is signed again");
-    place.never_over(2);
-    place.is_silent(&operator).await;
     operator.stop().await;
 }
 
@@ -209,12 +197,7 @@ async fn keys_that_went_with_the_ledger_are_not_made_again_and_nobody_loses_anyt
             ObjectMeta { name: key.metadata.name, labels: key.metadata.labels, ..ObjectMeta::default() };
         kept.create(&PostParams::default(), &Secret { metadata, ..key }).await.unwrap();
     }
-    says(&place, "LedgerRebuilt").await;
-    place.ends_as(&lines(&before)).await;
-    are_as_before(&place, &bytes).await;
-    assert!(!signed(&operator), "nothing is signed again");
-    place.never_over(2);
-    place.is_silent(&operator).await;
+    is_rebuilt_as(&place, &operator, &lines(&before), &bytes, 2).await;
     operator.stop().await;
 }
 

@@ -88,6 +88,24 @@ pub(super) async fn says(place: &Place<'_>, reason: &str) {
     .await;
 }
 
+/// Waits until the ledger is rebuilt; then everything is as in `end`, of Secrets to the byte, `limit` was never exceeded, and there is
+/// silence.
+pub(super) async fn is_rebuilt_as(
+    place: &Place<'_>,
+    operator: &Operator,
+    end: &[&str],
+    secrets: &[Secret],
+    limit: usize,
+) {
+    says(place, "LedgerRebuilt").await;
+    place.look(operator).await;
+    place.ends_as(end).await;
+    are_as_before(place, secrets).await;
+    assert!(!signed(operator), "nothing is signed again");
+    place.never_over(limit);
+    place.is_silent(operator).await;
+}
+
 async fn events(place: &Place<'_>) -> Vec<String> {
     let events: Api<Event> = Api::all(place.client.clone());
     events.list(&ListParams::default()).await.unwrap().items.into_iter().filter_map(|e| e.reason).collect()
@@ -114,13 +132,7 @@ async fn a_ledger_that_was_deleted_is_rebuilt_and_every_holder_and_every_byte_is
     disk.lose();
 
     let operator = start(&ground, &disk).await;
-    says(&place, "LedgerRebuilt").await;
-    place.look(&operator).await;
-    place.ends_as(&lines(&before)).await;
-    are_as_before(&place, &bytes).await;
-    assert!(!signed(&operator), "nothing is signed again");
-    place.never_over(2);
-    place.is_silent(&operator).await;
+    is_rebuilt_as(&place, &operator, &lines(&before), &bytes, 2).await;
     let told = events(&place).await;
     assert!(told.contains(&"LedgerMissing".into()) && told.contains(&"LedgerRebuilt".into()), "{told:?}");
 
@@ -170,13 +182,7 @@ async fn a_ledger_restored_from_before_a_seat_changed_hands_gives_it_to_nobody_t
             std::fs::write(disk.ledger(), &backup).unwrap();
         }
         let operator = start(&ground, &disk).await;
-        says(&place, "LedgerRebuilt").await;
-        place.look(&operator).await;
-        place.ends_as(&end).await;
-        are_as_before(&place, &bytes).await;
-        assert!(!signed(&operator), "nothing is signed again");
-        place.never_over(2);
-        place.is_silent(&operator).await;
+        is_rebuilt_as(&place, &operator, &end, &bytes, 2).await;
         operator.stop().await;
         let ledger = Sqlite::open(&disk.ledger()).await.unwrap();
         assert_eq!(ledger.head().await.unwrap().mark.incarnation, incarnation);

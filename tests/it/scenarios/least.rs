@@ -1,17 +1,18 @@
 //! Usher has exactly the rights that it uses: the real program does everything that it ever does, and the API server's own
 //! audit log is held against the roles of the chart, both ways.
 
-use std::{
-    collections::BTreeSet,
-    process::{Child, Command, Stdio},
-};
+use std::collections::BTreeSet;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use usher::cluster::api::SeatState;
 
 use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, with};
-use crate::ground::{Call, Ground, license, seat, until, wait_for};
+use crate::ground::{
+    Call, Ground, license,
+    process::{Usher, kubeconfig_beside},
+    seat, until, wait_for,
+};
 
 /// Where a rule holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,33 +76,6 @@ fn rights(ground: &Ground, scope: Scope, object: &[&str]) -> Vec<Right> {
         }
     }
     rights
-}
-
-/// The real program.
-struct Program(Child);
-
-impl Program {
-    fn start(ground: &Ground, directory: &std::path::Path) -> Self {
-        let kubeconfig = directory.join("kubeconfig");
-        std::fs::write(&kubeconfig, ground.kubeconfig_of_usher()).unwrap();
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
-            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--ledger"])
-            .arg(directory.join("ledger.db"))
-            .env("KUBECONFIG", kubeconfig)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 async fn merge(place: &Place, secret: &str, edit: &Value) {
@@ -199,7 +173,8 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place) {
 async fn every_right_of_usher_is_used_and_every_request_is_covered_by_one() {
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
-    let program = Program::start(&ground, directory.path());
+    let ledger = directory.path().join("ledger.db");
+    let program = Usher::start(&kubeconfig_beside(&ledger, &ground), &ledger, &["--listen", "127.0.0.1:0"]);
     let (place, farm) = (Place::new(&ground).await, Place::new(&ground).await);
     ground.grant(&farm.namespace);
     everything(&ground, &place, &farm).await;

@@ -1,0 +1,70 @@
+//! The real program, as a process.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use tokio::sync::watch;
+
+use super::{Ground, PATIENCE};
+
+/// A file beside `ledger` by which Usher reaches `ground`, under its own ServiceAccount.
+pub fn kubeconfig_beside(ledger: &Path, ground: &Ground) -> PathBuf {
+    let path = ledger.with_file_name("kubeconfig");
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+    file.write_all(ground.kubeconfig_of_usher().as_bytes()).unwrap();
+    path
+}
+
+/// A process that ends with us: when this is dropped, when this thread ends, and so when this process does.
+pub struct Usher {
+    child: Child,
+    at_work: watch::Receiver<bool>,
+}
+
+impl Usher {
+    /// Starts `usher run`, with these options beside.
+    pub fn start(kubeconfig: &Path, ledger: &Path, options: &[&str]) -> Self {
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run", "--ops-listen", "127.0.0.1:0"])
+            .arg("--ledger")
+            .arg(ledger)
+            .args(options)
+            .env("KUBECONFIG", kubeconfig)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (told, at_work) = watch::channel(false);
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.contains("at work") {
+                    told.send_replace(true);
+                }
+            }
+        });
+        Self { child, at_work }
+    }
+
+    /// Waits until it says so.
+    pub async fn is_at_work(&mut self) {
+        let told = tokio::time::timeout(PATIENCE, self.at_work.wait_for(|at_work| *at_work)).await;
+        assert!(told.is_ok_and(|told| told.is_ok()), "usher did not get to work");
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+impl Drop for Usher {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.child.wait();
+    }
+}
