@@ -22,7 +22,7 @@ use usher::{
     keys::tls::{make_ca, make_certificate},
 };
 
-use crate::{Failure, load};
+use crate::{Failure, clock::unix, load};
 
 /// By which this program is told to be one of them.
 const AS: &str = "NUMBERS_BARE";
@@ -118,11 +118,6 @@ async fn be(asked: &str) -> Result<(), Failure> {
         let _ = std::io::stdout().flush();
     });
     Ok(serve(address, router, config, handle, stopped).await?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates are good from now on")]
-fn unix() -> Result<u64, Failure> {
-    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }
 
 async fn sign(State(key): State<Arc<SigningKey>>) -> String {

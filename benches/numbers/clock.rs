@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Failure;
+
 /// An instant to count from.
 #[derive(Debug, Clone, Copy)]
 pub struct Since(Instant);
@@ -17,4 +19,10 @@ impl Since {
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// The Unix time, in seconds: certificates and documents are good from now on.
+#[expect(clippy::disallowed_methods, reason = "measuring is what this program is for")]
+pub fn unix() -> Result<u64, Failure> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }

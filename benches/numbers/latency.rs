@@ -37,7 +37,7 @@ pub async fn measure(plan: &Plan) -> Result<Line, Failure> {
     let ground = Ground::start()?;
     let admin = ground.admin().await?;
     people::settle(&admin).await?;
-    people::many(&admin, idle, 1).await?;
+    people::many(&admin, idle, 1, 0).await?;
     // Each sample takes two seats.
     let teams = (2 * samples).div_ceil(SEATS);
     for team in 0..teams {

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
@@ -33,6 +34,13 @@ impl Server {
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Ok(Self { port, tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// The server at `port` of this machine, under the CA that Usher publishes.
+    pub async fn of_usher(client: &kube::Client, port: u16) -> Result<Self, Failure> {
+        let maps: kube::Api<ConfigMap> = kube::Api::namespaced(client.clone(), "usher-system");
+        let ca = maps.get("usher-ca").await?.data.and_then(|mut data| data.remove("ca.crt"));
+        Self::at(port, &ca.ok_or("no CA")?)
     }
 
     /// A connection.

@@ -84,11 +84,11 @@ pub async fn assign(client: &Client, license: &str, name: &str) -> Result<(), Fa
     Ok(())
 }
 
-/// Makes so many Licenses, with so many Seats each.
-pub async fn many(client: &Client, licenses: usize, seats: usize) -> Result<Uids, Failure> {
+/// Makes so many Licenses, with so many Seats each, and places to spare.
+pub async fn many(client: &Client, licenses: usize, seats: usize, spare: usize) -> Result<Uids, Failure> {
     let one = async |number: usize| -> Result<Vec<(String, String)>, Failure> {
         let name = license_name(number);
-        let mut made = vec![(format!("license/{name}"), license(client, &name, seats).await?)];
+        let mut made = vec![(format!("license/{name}"), license(client, &name, seats + spare).await?)];
         for number in 0..seats {
             let seat_name = format!("{name}-{number}");
             made.push((format!("seat/{seat_name}"), seat(client, &name, &seat_name).await?));

@@ -13,9 +13,10 @@ pub enum Row {
     Restart,
     Failover,
     Refresh,
+    Growth,
 }
 
-const ALL: [(&str, Row); 8] = [
+const ALL: [(&str, Row); 9] = [
     ("verify", Row::Verify),
     ("reconcile", Row::Reconcile),
     ("latency", Row::Latency),
@@ -24,6 +25,7 @@ const ALL: [(&str, Row); 8] = [
     ("restart", Row::Restart),
     ("failover", Row::Failover),
     ("refresh", Row::Refresh),
+    ("growth", Row::Growth),
 ];
 
 /// What to measure, and how much of it.
@@ -70,7 +72,7 @@ impl Plan {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "at most some ten thousands"
+        reason = "at most a million"
     )]
     pub fn scaled(&self, full: usize) -> usize {
         ((full as f64 * self.scale).round() as usize).max(1)

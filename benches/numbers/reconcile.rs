@@ -87,7 +87,7 @@ async fn prepared(licenses: usize) -> Result<(Ground, Uids), Failure> {
     let ground = Ground::start()?;
     let admin = ground.admin().await?;
     let mut uids = people::settle(&admin).await?;
-    uids.extend(people::many(&admin, licenses, 1).await?);
+    uids.extend(people::many(&admin, licenses, 1, 0).await?);
     Ok((ground, uids))
 }
 

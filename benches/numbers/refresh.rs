@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use futures::future::try_join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 use usher::cluster::api::License;
@@ -13,7 +13,8 @@ use crate::{
     bare::{Bare, Served},
     clock::Since,
     ground::Ground,
-    load::{Connection, Server, free_port},
+    installation::{LONG, Own, Run, refreshes, run},
+    load::{Server, free_port},
     people::{self, NAMESPACE},
     plan::Plan,
     report::{Line, tell},
@@ -27,44 +28,9 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 const INSTALLATIONS: usize = 1_024;
 /// How many activation keys a License has at most; each lets so many a second in.
 const KEYS: usize = 16;
-/// How long one side is measured in a run.
-const LONG: Duration = Duration::from_secs(8);
 /// What must be reached of the lower of the two limits.
 const GOAL: f64 = 0.5;
 const ACTIVATIONS: f64 = 21.0;
-
-/// An installation, as its program keeps it.
-struct Own {
-    id: String,
-    token: String,
-    nonce: String,
-    asked: u64,
-}
-
-impl Own {
-    async fn refresh(&mut self, connection: &mut Connection) -> Result<(), Failure> {
-        self.asked += 1;
-        let (id, token, nonce) = (&self.id, &self.token, &self.nonce);
-        let headers = format!(
-            "authorization: Bearer {token}\r\nn-nonce: {nonce}\r\nidempotency-key: {id}{:016x}\r\n",
-            self.asked
-        );
-        let path = format!("/v1/activations/{id}/refresh");
-        let told = connection.post(&path, &headers, "").await?;
-        if told.status != 200 {
-            return Err(format!("a refresh was refused: {told:?}").into());
-        }
-        self.nonce = told.nonce.ok_or("no nonce")?;
-        Ok(())
-    }
-}
-
-/// What one side did in one run.
-#[derive(Default, Clone)]
-struct Run {
-    a_second: f64,
-    took: Vec<Duration>,
-}
 
 /// Measures the rows `refresh`.
 pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
@@ -74,9 +40,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let port = free_port()?;
     let usher = Usher::listening(&ground.kubeconfig_of_usher()?, &ground.path("ledger.db"), port)?;
     let keys = license(&client).await?;
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "usher-system");
-    let ca = maps.get("usher-ca").await?.data.and_then(|mut data| data.remove("ca.crt")).ok_or("no CA")?;
-    let server = Server::at(port, &ca)?;
+    let server = Server::of_usher(&client, port).await?;
 
     tell("activations");
     let begun = Since::now();
@@ -176,46 +140,6 @@ async fn activate(server: &Server, keys: &[String], count: usize) -> Result<Vec<
         Ok(made)
     });
     Ok(try_join_all(some).await?.into_iter().flatten().collect())
-}
-
-/// Refreshes on so many connections, each with its part of the installations, which come back.
-async fn refreshes(
-    server: &Server,
-    connections: usize,
-    mut installations: Vec<Own>,
-) -> Result<(Run, Vec<Own>), Failure> {
-    let each = installations.len() / connections;
-    let mut tasks = Vec::new();
-    for _ in 0..connections {
-        let mut own = installations.split_off(installations.len() - each);
-        let mut connection = server.connect().await?;
-        tasks.push(tokio::spawn(async move {
-            let (begun, mut took) = (Since::now(), Vec::new());
-            let mut next = 0;
-            while begun.elapsed() < LONG {
-                let one = Since::now();
-                let at = next % own.len();
-                if let Some(own) = own.get_mut(at) {
-                    own.refresh(&mut connection).await?;
-                }
-                took.push(one.elapsed());
-                next += 1;
-            }
-            Ok::<_, Failure>((own, took))
-        }));
-    }
-    let mut took = Vec::new();
-    for task in tasks {
-        let (own, some) = task.await??;
-        installations.extend(own);
-        took.extend(some);
-    }
-    Ok((run(took), installations))
-}
-
-fn run(took: Vec<Duration>) -> Run {
-    let count = f64::from(u32::try_from(took.len()).unwrap_or(u32::MAX));
-    Run { a_second: count / LONG.as_secs_f64(), took }
 }
 
 async fn bare(server: &Server, connections: usize) -> Result<Run, Failure> {

@@ -8,6 +8,7 @@ use crate::{
     Failure,
     clock::Since,
     ground::Ground,
+    grown::{grow, nonce_keys},
     people,
     plan::{Plan, Row},
     report::{Line, tell},
@@ -18,6 +19,7 @@ use crate::{
 
 const LICENSES: usize = 10_000;
 const SEATS_EACH: usize = 2;
+const ACTIVATIONS_EACH: usize = 10;
 /// How long idleness is looked at, once nothing was written for a while.
 const IDLE: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(5);
@@ -34,10 +36,13 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let ground = Ground::start()?;
     let admin = ground.admin().await?;
     people::settle(&admin).await?;
-    people::many(&admin, licenses, SEATS_EACH).await?;
+    let made = people::many(&admin, licenses, SEATS_EACH, ACTIVATIONS_EACH).await?;
+    let uids: Vec<String> =
+        made.into_iter().filter(|(name, _)| name.starts_with("license/")).map(|(_, uid)| uid).collect();
     // For those who come after a restart.
     people::license(&admin, "team", RESTARTS + FAILOVERS).await?;
-    let size = format!("{licenses} Licenses, {} Seats", licenses * SEATS_EACH);
+    let activations = if plan.has(Row::Memory) { licenses * ACTIVATIONS_EACH } else { 0 };
+    let size = format!("{licenses} Licenses, {} Seats, {activations} activations", licenses * SEATS_EACH);
     tell(&size);
 
     let mut ready = Ready::watch(&admin);
@@ -47,6 +52,12 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     drop(ready);
     let first = usher.most_memory()?;
     tell(&format!("all are ready: VmHWM {first:.0} MiB, {:.1?} of CPU", usher.cpu()?));
+    if plan.has(Row::Memory) {
+        drop(usher);
+        let keys = nonce_keys(&admin).await?;
+        grow(&ledger, &keys, &uids, 0..ACTIVATIONS_EACH).await?;
+        usher = Usher::start(&kubeconfig, &ledger)?;
+    }
     let mut lines = Vec::new();
     if plan.has(Row::Idle) {
         lines.push(idle(&ground, &size).await?);
@@ -79,7 +90,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
 fn memory(size: &str, first: f64, later: f64) -> Line {
     let most = first.max(later);
     Line {
-        what: format!("memory (VmHWM, start-up included): {size}, no activations yet"),
+        what: format!("memory (VmHWM, start-up included): {size}"),
         goal: Some((format!("≤ {MOST_MEMORY:.0} MiB"), most <= MOST_MEMORY)),
         figure: format!("{most:.0} MiB"),
         detail: format!("{first:.0} MiB binding them all, {later:.0} MiB starting beside them"),
