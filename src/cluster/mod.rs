@@ -22,6 +22,7 @@ pub mod metrics;
 mod names;
 mod namespace;
 mod operator;
+mod others;
 mod own_key;
 mod queue;
 mod refusal;

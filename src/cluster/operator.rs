@@ -23,12 +23,12 @@ use crate::{
             Campaign,
             take_up::{self, OnLoss, take_up},
         },
-        license, namespace,
+        license, namespace, others,
         queue::{Done, Task},
         runtime, watch,
         witness::{self, Keeper},
     },
-    ledger::Ledger,
+    ledger::{CommitError, Ledger, Unavailable},
 };
 
 /// How long until a lead that could not be taken up is tried again.
@@ -45,6 +45,8 @@ pub struct Settings {
     pub identity: Option<String>,
     /// What to do when the ledger was lost.
     pub on_loss: OnLoss,
+    /// Other replicas answer programs out of the same ledger.
+    pub shared: bool,
 }
 
 /// How long the audit is kept if nobody says: two years.
@@ -52,7 +54,13 @@ pub const AUDIT_RETENTION: SignedDuration = SignedDuration::from_hours(17_520);
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 8, audit_retention: AUDIT_RETENTION, identity: None, on_loss: OnLoss::default() }
+        Self {
+            workers: 8,
+            audit_retention: AUDIT_RETENTION,
+            identity: None,
+            on_loss: OnLoss::default(),
+            shared: false,
+        }
     }
 }
 
@@ -111,6 +119,7 @@ pub async fn run<L: Ledger>(
     loop {
         let lead = tokio::select! {
             lead = campaign.won() => lead,
+            never = authority::follow(&context) => match never {},
             Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
             _ = stop.wait_for(|stop| *stop) => break,
         };
@@ -160,7 +169,7 @@ async fn lead_on<L: Ledger>(
 ) -> Result<End, Error> {
     let mut keeper = loop {
         let taken = tokio::select! {
-            taken = take_up(context, settings.on_loss) => taken,
+            taken = begin(context, settings.on_loss) => taken,
             _ = stop.wait_for(|stop| *stop) => return Ok(End::Stopped),
         };
         match taken {
@@ -169,24 +178,38 @@ async fn lead_on<L: Ledger>(
                 warn!(error = %source, "{doing} failed; it is tried again");
             }
             Err(take_up::Error::Say(error)) => warn!(%error, "saying that the ledger is missing failed"),
+            Err(error @ (take_up::Error::Read(_) | take_up::Error::Commit(CommitError::Unavailable(_)))) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the ledger does not answer; it is tried again"
+                );
+            }
             Err(error) => return Err(Error::TakeUp(error.into())),
         }
         context.edge.wait(AGAIN).await;
     };
-    everything(context).await?;
     context.metrics.leads(true);
     info!("at work");
     let ended = {
         let mut follow = pin!(keeper.follow());
         let mut audit = pin!(audit::keep(context, settings.audit_retention));
+        let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context))));
         tokio::select! {
             never = &mut audit => match never {},
+            Some(never) = &mut others => match never {},
             ended = work(context, settings.workers, stop) => ended,
             error = &mut follow => return Err(Error::TakeUp(error.into())),
         }
     };
     finish_witness(&mut keeper, &ended).await;
     Ok(ended)
+}
+
+/// Takes up the ledger, and asks for a look at all there is.
+async fn begin<L: Ledger>(context: &Arc<Context<L>>, on_loss: OnLoss) -> Result<Keeper<L>, take_up::Error> {
+    let keeper = take_up(context, on_loss).await?;
+    everything(context).await?;
+    Ok(keeper)
 }
 
 /// What was committed last is witnessed before somebody else leads.
@@ -200,8 +223,8 @@ async fn finish_witness<L: Ledger>(keeper: &mut Keeper<L>, ended: &End) {
 
 /// Asks for a look at all there is. What changed while nobody looked: Licenses that are gone are in the ledger only, or
 /// named by Seats only.
-async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
-    let known = context.ledger.licenses().await.map_err(|error| Error::TakeUp(error.into()))?;
+async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Unavailable> {
+    let known = context.ledger.licenses().await?;
     let keys = known.into_iter().chain(context.index.licenses_wanted()).chain(context.index.license_keys());
     let authorities = context.index.authorities().into_iter().map(|authority| authority.name_any());
     // The answers that were under way when a lead ended were dropped.

@@ -1,6 +1,6 @@
 //! `usher forget`: erases who somebody was. The audit keeps what was done, and no longer says by whom.
 
-use std::{fmt::Debug, path::PathBuf, process::ExitCode};
+use std::{fmt::Debug, process::ExitCode};
 
 use kube::{Api, Client, Resource, ResourceExt as _, core::DeserializeGuard};
 use serde::de::DeserializeOwned;
@@ -14,13 +14,15 @@ use crate::{
         self, Exit, Failure,
         describe::{BAD, GOOD, styled},
         edge::Machine,
-        eprint, list, print,
+        eprint, list,
+        place::LedgerArgs,
+        print,
     },
     domain::{
         license::{Holder, Key},
         text::{Email, Issuer, Subject},
     },
-    ledger::{self, Held},
+    ledger::{Held, opened},
     service::{
         edge::Edge as _,
         forget_person::{Declared, ForgetError, forget_person},
@@ -40,9 +42,8 @@ pub(super) struct Args {
     /// The provider's name for the person (`sub`).
     #[arg(long, requires = "issuer")]
     subject: Option<Subject>,
-    /// The ledger: the SQLite file of `usher run`, which may go on running.
-    #[arg(long, value_name = "FILE", env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
-    ledger: PathBuf,
+    #[command(flatten)]
+    ledger: LedgerArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -73,8 +74,10 @@ async fn forget(args: &Args) -> Result<ExitCode, Failure> {
     let assignments =
         assignments.iter().filter(|of| of.spec.users.iter().any(|user| names(Some(user), &person)));
     let declared: Vec<Declared> = seats.chain(assignments.map(declared)).collect();
-    let ledger = ledger::open_beside(&args.ledger).await?;
-    match forget_person(&ledger, &person, declared, Machine.now()).await {
+    let now = Machine.now();
+    let forgotten =
+        opened!(&args.ledger.ledger, beside, |ledger| forget_person(&ledger, &person, declared, now).await);
+    match forgotten {
         Ok(0) => print(&format!("{}: the ledger knows no such person\n", styled(GOOD, "nothing to forget")))?,
         Ok(_) => print(&format!(
             "{}: the ledger no longer says who the person was\nnext: erase the name in your Git and in backups of the ledger from before\n",

@@ -16,9 +16,9 @@ use serde_json::json;
 
 use crate::{
     cluster::witness,
-    cmd::{self, Exit, Failure, eprint, print},
+    cmd::{self, Exit, Failure, eprint, place::LedgerArgs, print},
     domain::witness::Mark,
-    ledger::sqlite::backup,
+    ledger::{Place, sqlite::backup},
 };
 
 /// Backs up, restores or rebuilds the ledger.
@@ -43,9 +43,8 @@ struct Copy {
     /// The backup; - is standard output, or input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The ledger: a SQLite file.
-    #[arg(long, env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
-    ledger: PathBuf,
+    #[command(flatten)]
+    ledger: LedgerArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,29 +87,43 @@ fn is_stream(file: &Path) -> bool {
     file == Path::new("-")
 }
 
+/// A database is copied by its own tools: they know how to, while others write.
+fn file<'a>(place: &'a Place, tool: &str) -> Result<&'a Path, Failure> {
+    match place {
+        Place::File(path) => Ok(path),
+        Place::Database(_) => Err(format!(
+            "{place} is a PostgreSQL database: back it up and restore it as such, with {tool} or as your provider does. \
+             When Usher finds an older ledger than it had, it says LedgerMissing: docs/backup.md tells what then"
+        )
+        .into()),
+    }
+}
+
 async fn back_up(copy: &Copy) -> Result<(), Failure> {
+    let ledger = file(&copy.ledger.ledger, "pg_dump")?;
     if !is_stream(&copy.file) {
-        let mark = backup::backup(&copy.ledger, &copy.file).await?;
+        let mark = backup::backup(ledger, &copy.file).await?;
         return print(&format!("{} holds {}\n", copy.file.display(), said(mark)));
     }
-    let scratch = Scratch::beside(&copy.ledger);
-    let mark = backup::backup(&copy.ledger, &scratch.0).await?;
+    let scratch = Scratch::beside(ledger);
+    let mark = backup::backup(ledger, &scratch.0).await?;
     io::copy(&mut File::open(&scratch.0)?, &mut io::stdout().lock())?;
     eprint(&format!("written: {}\n", said(mark)))
 }
 
 async fn restore(copy: &Copy) -> Result<(), Failure> {
-    let scratch = Scratch::beside(&copy.ledger);
+    let ledger = file(&copy.ledger.ledger, "pg_restore")?;
+    let scratch = Scratch::beside(ledger);
     let from = if is_stream(&copy.file) {
         io::copy(&mut io::stdin().lock(), &mut File::create_new(&scratch.0)?)?;
         &scratch.0
     } else {
         &copy.file
     };
-    let (mark, replaced) = backup::restore(from, &copy.ledger).await?;
+    let (mark, replaced) = backup::restore(from, ledger).await?;
     let kept =
         replaced.map(|path| format!("; the former one is kept in {}", path.display())).unwrap_or_default();
-    print(&format!("{} is {}{kept}\n", copy.ledger.display(), said(mark)))?;
+    print(&format!("{} is {}{kept}\n", ledger.display(), said(mark)))?;
     eprint(
         "next: start Usher; it compares the ledger with the documents in Secrets before it decides anything\n",
     )

@@ -19,6 +19,7 @@ mod inspect;
 mod keygen;
 mod ledger;
 mod list;
+mod place;
 mod refusal;
 mod revoke_key;
 mod run;
@@ -112,7 +113,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -1,25 +1,25 @@
 //! `usher run`: the operator. The only place that names concrete parts and wires them.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::ValueEnum;
 use jiff::SignedDuration;
 use kube::Client;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     cluster::{self, Context, OnLoss, Settings, ca, metrics::Metrics, rights::Rights},
-    cmd::{self, Failure, edge::Machine, stop},
-    domain::duration::DurationText,
+    cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
+    domain::{duration::DurationText, hex},
     http::{self, Operations},
     keys::{
         Published,
         tls::{self, Pem},
     },
-    ledger::sqlite::Sqlite,
+    ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
     service::{activations::Runtime, edge::Edge},
 };
 
@@ -33,9 +33,8 @@ pub(super) struct Args {
     /// Where to serve /healthz, /readyz and /metrics, over HTTPS.
     #[arg(long, env = "USHER_OPS_LISTEN", default_value = "0.0.0.0:8081")]
     ops_listen: SocketAddr,
-    /// The ledger: a SQLite file on a disk that lasts. One process owns it.
-    #[arg(long, env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
-    ledger: PathBuf,
+    #[command(flatten)]
+    ledger: LedgerArgs,
     /// The namespace of Usher itself: private keys are kept there.
     #[arg(long, env = "USHER_NAMESPACE", default_value = "usher-system")]
     namespace: String,
@@ -49,9 +48,10 @@ pub(super) struct Args {
     /// The name of this replica in the Lease `usher`; in a pod that is the pod's.
     #[arg(long, env = "HOSTNAME", default_value = "usher")]
     name: String,
-    /// What to do when the ledger was lost, or is older than the cluster remembers.
-    #[arg(long, env = "USHER_ON_LOSS", value_enum, default_value_t = Loss::Rebuild)]
-    on_loss: Loss,
+    /// What to do when the ledger was lost, or is older than the cluster remembers. If not given: rebuild for a SQLite
+    /// file, and refuse for a PostgreSQL database, which is more often the wrong one than lost.
+    #[arg(long, env = "USHER_ON_LOSS", value_enum)]
+    on_loss: Option<Loss>,
     /// How many objects are looked at at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
@@ -69,6 +69,15 @@ enum Loss {
     Rebuild,
     /// Say so, and do nothing until `usher ledger rebuild`.
     Refuse,
+}
+
+impl From<Loss> for OnLoss {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Rebuild => Self::Rebuild,
+            Loss::Refuse => Self::Refuse,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -91,11 +100,68 @@ fn retention(text: &str) -> Result<SignedDuration, String> {
     }
 }
 
-pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     log(args.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(operate(args))?;
+    runtime.block_on(async {
+        let stopped = stop::told()?;
+        match &args.ledger.ledger {
+            Place::File(path) => {
+                let ledger = Sqlite::open(path).await?;
+                let owner = ledger.owner().unwrap_or_else(fresh);
+                let facts = ledger.another();
+                operate(args, Kept { ledger, facts, owner, shared: false, on_loss: OnLoss::Rebuild }, stopped)
+                    .await
+            }
+            Place::Database(url) => {
+                let Some(ledger) = opened(url, stopped.clone()).await? else { return Ok(()) };
+                let facts = ledger.another();
+                operate(
+                    args,
+                    Kept { ledger, facts, owner: fresh(), shared: true, on_loss: OnLoss::Refuse },
+                    stopped,
+                )
+                .await
+            }
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A ledger, and how this process shares it.
+struct Kept<L> {
+    ledger: L,
+    /// For those who answer programs, whoever leads.
+    facts: L,
+    /// Tells this process from others in the Lease.
+    owner: String,
+    shared: bool,
+    on_loss: OnLoss,
+}
+
+/// A name that nobody bore before.
+fn fresh() -> String {
+    hex(Machine.entropy().get(..8).unwrap_or_default())
+}
+
+/// How long until a database that was not there is asked for again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The database, once it is there; nothing if we are told to stop before.
+async fn opened(url: &str, mut stopped: watch::Receiver<bool>) -> Result<Option<Postgres>, Failure> {
+    loop {
+        match Postgres::open(url).await {
+            Ok(ledger) => return Ok(Some(ledger)),
+            Err(error) if error.may_pass() => {
+                warn!(error = %cmd::with_causes(&error), "the database is not there yet; it is tried again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = Machine.wait(AGAIN) => {}
+            _ = stopped.wait_for(|stop| *stop) => return Ok(None),
+        }
+    }
 }
 
 /// We say ourselves what becomes of a watch.
@@ -112,22 +178,22 @@ fn log(log: Log) {
     }
 }
 
-async fn operate(args: Args) -> Result<(), Failure> {
-    let stopped = stop::told()?;
+async fn operate<L: Ledger>(
+    args: &Args,
+    kept: Kept<L>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
     let edge: Arc<dyn Edge> = Arc::new(Machine);
-    let ledger = Sqlite::open(&args.ledger).await?;
-    let facts = ledger.another();
-    let identity = ledger.owner().map(|owner| format!("{}_{owner}", args.name));
     let client = Client::try_from(cmd::cluster().await?)?;
     let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
-    let names = tls_names(&args);
+    let names = tls_names(args);
     let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);
 
     let published = Arc::new(Published::default());
     let context = Arc::new(Context::new(
         client,
         Rights::new(args.secrets_cluster_wide),
-        ledger,
+        kept.ledger,
         edge.clone(),
         args.namespace.clone(),
         published.clone(),
@@ -135,18 +201,19 @@ async fn operate(args: Args) -> Result<(), Failure> {
     ));
     let (ready, is_ready) = watch::channel(false);
     let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
-    let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone()));
+    let runtime = Arc::new(Runtime::new(kept.facts, edge.clone(), signers, nonces, context.clone()));
     let measured = context.clone();
     let operations = Operations { ready: is_ready, metrics: Arc::new(move || measured.measured()) };
-    info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.display(), "starting");
+    info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
 
     let operator = async {
-        let on_loss = match args.on_loss {
-            Loss::Rebuild => OnLoss::Rebuild,
-            Loss::Refuse => OnLoss::Refuse,
+        let settings = Settings {
+            workers: usize::from(args.workers),
+            audit_retention: args.audit_retention,
+            identity: Some(format!("{}_{}", args.name, kept.owner)),
+            on_loss: args.on_loss.map_or(kept.on_loss, OnLoss::from),
+            shared: kept.shared,
         };
-        let (workers, audit_retention) = (usize::from(args.workers), args.audit_retention);
-        let settings = Settings { workers, audit_retention, identity, on_loss };
         cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
     };
     let serve = |address, router| {

@@ -221,6 +221,9 @@ pub trait Activations: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<OpenSessions, Unavailable>> + Send;
 
+    /// The Licenses of which sessions are open at `now`.
+    fn in_use(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
+
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 

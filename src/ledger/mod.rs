@@ -11,6 +11,7 @@ mod authorities;
 #[cfg(test)]
 pub mod conformance;
 mod copies;
+mod place;
 pub mod postgres;
 pub mod sessions;
 pub mod sqlite;
@@ -31,8 +32,9 @@ use crate::domain::{
 };
 
 pub use authorities::{Authorities, AuthorityFacts, KeepError, Owner, Reissuing};
-pub use sqlite::OpenError;
-pub use trail::{Audit, EraseError, Held, Trail, open_beside, open_to_read};
+pub use place::Place;
+pub(crate) use place::opened;
+pub use trail::{Audit, EraseError, Held, Trail};
 
 /// What the ledger knows of one License.
 #[derive(Debug, Clone, PartialEq, Eq)]

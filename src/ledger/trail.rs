@@ -1,12 +1,12 @@
 //! The ports to the audit.
 
-use std::{future::Future, path::Path};
+use std::future::Future;
 
 use jiff::Timestamp;
 
 use crate::{
     domain::license::{Key, Uid},
-    ledger::{CommitError, OpenError, Unavailable, audit, sqlite},
+    ledger::{CommitError, Unavailable, audit},
 };
 
 /// The port to the audit, for whoever only reads it.
@@ -61,22 +61,6 @@ pub trait Audit: Trail {
         identities: &[String],
         at: Timestamp,
     ) -> impl Future<Output = Result<usize, EraseError>> + Send;
-}
-
-/// Opens the ledger that another process may own, to read its audit as of one moment.
-///
-/// # Errors
-/// When there is none, it is of another version, or it cannot be opened.
-pub async fn open_to_read(path: &Path) -> Result<impl Trail, OpenError> {
-    sqlite::Sqlite::to_read(path).await
-}
-
-/// Opens the ledger that another process may own, for a short transaction.
-///
-/// # Errors
-/// When there is none, it is of another version, or it cannot be opened.
-pub async fn open_beside(path: &Path) -> Result<impl Audit, OpenError> {
-    sqlite::Sqlite::beside(path).await
 }
 
 /// Why nobody was erased.

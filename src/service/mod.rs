@@ -6,6 +6,7 @@ mod adopt_keys;
 pub mod copy_license;
 pub mod edge;
 pub mod establish_authority;
+pub mod follow_authority;
 pub mod forget_person;
 pub mod hold_license;
 pub mod issue;

@@ -4,6 +4,7 @@
 //!   gather → establish (service) → apply: ConfigMap, HTTPS → shown (service) → status → the Licenses under it
 //! ```
 
+mod follow;
 mod missing;
 mod publish;
 mod status;
@@ -15,6 +16,7 @@ use jiff::SignedDuration;
 use kube::{Resource as _, ResourceExt as _};
 use tracing::{debug, error};
 
+pub(super) use follow::follow;
 pub(super) use missing::say_missing;
 
 use crate::{

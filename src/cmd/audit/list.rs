@@ -5,7 +5,7 @@ use std::{collections::HashMap, process::ExitCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::Place;
+use super::LedgerArgs;
 use crate::{
     cmd::{
         Exit, Failure, Output,
@@ -14,7 +14,7 @@ use crate::{
         print,
     },
     domain::duration::DurationText,
-    ledger::{self, Trail, Unavailable, audit::Link},
+    ledger::{Trail, Unavailable, audit::Link, opened},
     service::edge::Edge as _,
 };
 
@@ -25,7 +25,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    place: Place,
+    ledger: LedgerArgs,
     /// Only those since then: an instant (RFC 3339, such as 2027-01-15T08:00:00Z) or a Go duration (24h: since yesterday).
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
@@ -65,7 +65,10 @@ impl Since {
 
 pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let since = args.since.map_or(i64::MIN, |since| since.instant(Machine.now()).as_second());
-    let ledger = ledger::open_to_read(&args.place.ledger).await?;
+    opened!(&args.ledger.ledger, to_read, |ledger| list(args, &ledger, since).await)
+}
+
+async fn list(args: &Args, ledger: &impl Trail, since: i64) -> Result<ExitCode, Failure> {
     let mut people = HashMap::new();
     let mut after = 0;
     loop {
@@ -74,7 +77,7 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
         after = last.sequence;
         for link in page.iter().filter(|link| link.at >= since) {
             for mut entry in entries(link) {
-                name_holder(&ledger, &mut people, &mut entry).await?;
+                name_holder(ledger, &mut people, &mut entry).await?;
                 print(&match args.output {
                     Output::Human => for_people(link, &entry),
                     Output::Json => for_programs(link, &entry),

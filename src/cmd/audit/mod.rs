@@ -4,11 +4,11 @@ mod checkpoints;
 mod list;
 mod verify;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::cmd::Failure;
+use crate::cmd::{Failure, place::LedgerArgs};
 
 /// Who was bound, freed, and given documents: is the record whole, and what does it say?
 #[derive(Debug, clap::Args)]
@@ -23,14 +23,6 @@ enum Command {
     Verify(verify::Args),
     /// Show the entries.
     List(list::Args),
-}
-
-/// Which ledger.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The ledger: the SQLite file of `usher run`, or a copy of it.
-    #[arg(long, value_name = "FILE", env = "USHER_LEDGER", default_value = "/var/lib/usher/ledger.db")]
-    ledger: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use usher_license::Thumbprint;
 
 use super::{
-    Place,
+    LedgerArgs,
     checkpoints::{Outside, from_cluster, from_file},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         eprint, print, print_json, unix,
     },
     domain::text::Label,
-    ledger::{self, audit::walk::Report},
+    ledger::{audit::walk::Report, opened},
     service::{edge::Edge as _, verify_audit::verify_audit},
 };
 
@@ -26,7 +26,7 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    place: Place,
+    ledger: LedgerArgs,
     /// Compare with the checkpoints in the cluster, and trust the key there.
     #[arg(long, conflicts_with = "checkpoints")]
     from_cluster: bool,
@@ -65,9 +65,9 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let named = outside.as_ref().and_then(|outside| outside.key.clone());
     let trusted = args.trust.clone().or(named);
     let proven = trusted.is_some() || outside.is_some();
-    let ledger = ledger::open_to_read(&args.place.ledger).await?;
     let given = outside.as_ref().map(|outside| outside.checkpoints.as_slice()).unwrap_or_default();
-    let report = verify_audit(&ledger, given, trusted).await?;
+    let report =
+        opened!(&args.ledger.ledger, to_read, |ledger| verify_audit(&ledger, given, trusted).await?);
     let now = unix(Machine.now());
     match args.output {
         Output::Json => print_json(&for_programs(&report, proven))?,

@@ -41,8 +41,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 
 /// How many of this process may write, one after the other: who reconciles, and who answers programs.
 const WRITERS: u32 = 2;
-/// How many of this process may read at once.
-const READERS: u32 = 8;
+/// How many of this process may read at once: of those who reconcile, and of programs.
+const READERS: u32 = 4;
 /// How long we wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the server lets us wait for whoever writes, and lets whoever writes say nothing.
@@ -66,6 +66,14 @@ pub enum OpenError {
         place: String,
         /// What the server said.
         source: sqlx::Error,
+    },
+    /// There is none, or another version of the program keeps it.
+    #[error(
+        "in {place} is no ledger of this version of usher: use the program of the version that keeps it, such as in its pod"
+    )]
+    OtherVersion {
+        /// Host and database.
+        place: String,
     },
     /// It was written by a newer Usher, or we may not make tables.
     #[error("cannot bring the ledger {place} up to date: {source}")]
@@ -92,12 +100,80 @@ impl Postgres {
         let write = pool(WRITERS, options.clone()).await.map_err(opened)?;
         let migrated = MIGRATIONS.run(&write).await;
         migrated.map_err(|source| OpenError::Migrate { place: place.clone(), source })?;
-        let read = pool(READERS, options).await.map_err(opened)?;
-        Ok(Self::over(write, read, engine::Guard))
+        let read = pool(READERS, options.clone()).await.map_err(opened)?;
+        let ask = pool(READERS, options).await.map_err(opened)?;
+        Ok(Self::over(write, read, ask, engine::Guard))
+    }
+
+    /// Opens a database that others work with, for a short transaction.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or is not a ledger of this version.
+    pub async fn beside(url: &str) -> Result<Self, OpenError> {
+        let options = options(url)?;
+        let place = place(&options);
+        let there =
+            pool(1, options).await.map_err(|source| OpenError::Open { place: place.clone(), source })?;
+        Self::of_this_version(there, place).await
+    }
+
+    /// Opens a database to read it as of one moment, whoever works with it.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or is not a ledger of this version.
+    pub async fn to_read(url: &str) -> Result<Self, OpenError> {
+        let options = options(url)?;
+        let place = place(&options);
+        let one_moment = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let one_moment = one_moment.acquire_timeout(PATIENCE).after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query(engine::SNAPSHOT).execute(connection).await.map(|_| ()) })
+        });
+        // Whoever reads may take their time.
+        let there =
+            one_moment.connect_with(options.options([("idle_in_transaction_session_timeout", "0")])).await;
+        Self::of_this_version(
+            there.map_err(|source| OpenError::Open { place: place.clone(), source })?,
+            place,
+        )
+        .await
+    }
+
+    async fn of_this_version(there: PgPool, place: String) -> Result<Self, OpenError> {
+        const TABLE: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+        const VERSIONS: &str = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+        let opened = |source| OpenError::Open { place: place.clone(), source };
+        let is_ledger: bool = sqlx::query_scalar(TABLE).fetch_one(&there).await.map_err(opened)?;
+        let mut versions: Vec<i64> = Vec::new();
+        if is_ledger {
+            versions = sqlx::query_scalar(VERSIONS).fetch_all(&there).await.map_err(opened)?;
+        }
+        if !versions.iter().eq(MIGRATIONS.iter().map(|migration| &migration.version)) {
+            return Err(OpenError::OtherVersion { place });
+        }
+        Ok(Self::over(there.clone(), there.clone(), there, engine::Guard))
+    }
+}
+
+impl OpenError {
+    /// Whether it may be there in a moment: the server does not answer, starts, or has too many guests.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let Self::Open { source, .. } = self else { return false };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            // Class 57: shutting down or starting up; 53300: too many connections.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| code.starts_with("57") || code == "53300")
+            }
+            _ => false,
+        }
     }
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OpenError::Address(sqlx::Error::Configuration("it begins with another scheme".into())));
+    }
     let options: PgConnectOptions = url.parse().map_err(OpenError::Address)?;
     let here = options.get_socket().is_some()
         || ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&options.get_host());
@@ -106,6 +182,11 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
         _ => options,
     };
     Ok(options.application_name("usher").options(LIMITS))
+}
+
+/// Where `url` leads to, for people; without anything secret.
+pub(super) fn place_of(url: &str) -> String {
+    options(url).map_or_else(|_| "a database".to_owned(), |options| place(&options))
 }
 
 /// Where it is, for people; without anything secret.

@@ -21,6 +21,7 @@ impl Handle {
         Self {
             write: self.write.clone(),
             read: self.read.clone(),
+            ask: self.ask.clone(),
             group: self.group.clone(),
             guard: self.guard.clone(),
             epoch: 0.into(),

@@ -44,6 +44,8 @@ type Transaction = sqlx::Transaction<'static, Db>;
 pub struct Handle {
     write: Pool,
     read: Pool,
+    /// To read what programs ask for: they wait for no look at a large License.
+    ask: Pool,
     group: Arc<Group>,
     /// What the engine keeps for as long as there is a handle.
     pub(super) guard: Guard,
@@ -54,9 +56,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn over(write: Pool, read: Pool, guard: Guard) -> Self {
+    pub(super) fn over(write: Pool, read: Pool, ask: Pool, guard: Guard) -> Self {
         let group = Arc::new(Group::start(write.clone()));
-        Self { write, read, group, guard, epoch: 0.into(), deposed: false.into() }
+        Self { write, read, ask, group, guard, epoch: 0.into(), deposed: false.into() }
     }
 }
 

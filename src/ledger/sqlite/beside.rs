@@ -45,7 +45,7 @@ impl Sqlite {
         if !there.iter().eq(MIGRATIONS.iter().map(|migration| &migration.version)) {
             return Err(OpenError::OtherVersion(path.to_owned()));
         }
-        Ok(Self::over(pool.clone(), pool, None))
+        Ok(Self::over(pool.clone(), pool.clone(), pool, None))
     }
 }
 
@@ -56,10 +56,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::license::{Key, Uid},
-        ledger::{
-            Audit as _, Bind, Change, Ledger as _, Trail as _, open_beside, open_to_read,
-            sqlite::tests::tamper,
-        },
+        ledger::{Audit as _, Bind, Change, Ledger as _, Trail as _, sqlite::tests::tamper},
     };
 
     /// A ledger of which Ann has held a seat, and freed it.
@@ -81,7 +78,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.db");
         let owner = after_ann(&path).await;
-        let reader = open_to_read(&path).await.unwrap();
+        let reader = Sqlite::to_read(&path).await.unwrap();
         assert_eq!(reader.audit(0, 10).await.unwrap().len(), 2);
         owner.erase(&["email:ann@acme.example".into()], Timestamp::from_second(6).unwrap()).await.unwrap();
         assert_eq!(owner.audit(0, 10).await.unwrap().len(), 3);
@@ -102,7 +99,7 @@ mod tests {
             files.filter(named).count()
         };
         assert!(left() > 0);
-        let beside = open_beside(&path).await.unwrap();
+        let beside = Sqlite::beside(&path).await.unwrap();
         let at = Timestamp::from_second(6).unwrap();
         assert_eq!(beside.erase(&["email:ann@acme.example".into()], at).await.unwrap(), 1);
         assert_eq!(left(), 0);
@@ -112,11 +109,11 @@ mod tests {
     async fn what_is_no_ledger_or_one_of_another_version_is_not_opened() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.db");
-        assert!(matches!(open_to_read(&path).await.err(), Some(OpenError::Missing(_))));
+        assert!(matches!(Sqlite::to_read(&path).await.err(), Some(OpenError::Missing(_))));
         drop(after_ann(&path).await);
         let newer = "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
                      FROM _sqlx_migrations LIMIT 1";
         tamper(&path, newer).await;
-        assert!(matches!(open_beside(&path).await.err(), Some(OpenError::OtherVersion(_))));
+        assert!(matches!(Sqlite::beside(&path).await.err(), Some(OpenError::OtherVersion(_))));
     }
 }

@@ -50,7 +50,7 @@ mod engine {
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 
-/// How many may read at once.
+/// How many may read at once: of those who reconcile, and of programs.
 const READERS: u32 = 4;
 /// How long a connection waits for a lock of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,8 +117,9 @@ impl Sqlite {
             .run(&write)
             .await
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
-        let read = pool(path, READERS, options).await?;
-        Ok(Self::over(write, read, Some(Arc::new(lock))))
+        let read = pool(path, READERS, options.clone()).await?;
+        let ask = pool(path, READERS, options).await?;
+        Ok(Self::over(write, read, ask, Some(Arc::new(lock))))
     }
 }
 

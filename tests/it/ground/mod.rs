@@ -12,6 +12,7 @@ mod chart;
 mod files;
 pub mod operator;
 pub mod outside;
+pub mod postgres;
 pub mod process;
 
 use std::{

@@ -9,6 +9,7 @@ mod limits;
 mod lost_replies;
 mod path;
 mod program;
+mod replicas;
 mod sessions;
 
 use serde_json::{Value, json};

@@ -80,7 +80,7 @@ impl Activations for Handle {
                 incarnation: count(row.try_get("incarnation")?)?,
             })
         })
-        .fetch_optional(&self.read)
+        .fetch_optional(&self.ask)
         .await;
         shown.map_err(while_doing("reading an activation key"))
     }
@@ -99,7 +99,7 @@ impl Activations for Handle {
                     incarnation: count(row.try_get("incarnation")?)?,
                 })
             })
-            .fetch_optional(&self.read)
+            .fetch_optional(&self.ask)
             .await
             .map_err(while_doing(READING))
     }
@@ -109,7 +109,7 @@ impl Activations for Handle {
             .bind(&license.0)
             .bind(key)
             .try_map(|row: Row| seen(&row))
-            .fetch_optional(&self.read)
+            .fetch_optional(&self.ask)
             .await
             .map_err(while_doing(READING))
     }
@@ -117,18 +117,30 @@ impl Activations for Handle {
     async fn taken(&self, question: &Question<'_>) -> Result<Taken, Unavailable> {
         let failed = while_doing("counting places");
         // One read transaction: the turn and what is counted in it are of one moment.
-        let mut snapshot = self.read.begin_with(SNAPSHOT).await.map_err(&failed)?;
+        let mut snapshot = self.ask.begin_with(SNAPSHOT).await.map_err(&failed)?;
         places::taken(&mut snapshot, question).await.map_err(failed)
     }
 
     async fn open_sessions(&self, license: &Uid, now: Timestamp) -> Result<OpenSessions, Unavailable> {
         let failed = while_doing("counting sessions");
-        let mut reader = self.read.acquire().await.map_err(&failed)?;
+        let mut reader = self.ask.acquire().await.map_err(&failed)?;
         sessions::of_license(&mut reader, license, now).await.map_err(failed)
     }
 
+    async fn in_use(&self, now: Timestamp) -> Result<Vec<Key>, Unavailable> {
+        sqlx::query(
+            "SELECT namespace, name FROM licenses
+             WHERE uid IN (SELECT license FROM sessions WHERE expires_at >= $1 AND NOT closed) ORDER BY namespace, name",
+        )
+        .bind(now.as_second())
+        .try_map(|row: Row| Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? }))
+        .fetch_all(&self.ask)
+        .await
+        .map_err(while_doing("listing the licenses in use"))
+    }
+
     async fn has_activations(&self) -> Result<bool, Unavailable> {
-        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM activations)").fetch_one(&self.read).await;
+        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM activations)").fetch_one(&self.ask).await;
         any.map_err(while_doing(READING))
     }
 

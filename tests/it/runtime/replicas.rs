@@ -1,0 +1,150 @@
+//! Two processes on one PostgreSQL: one leads, both answer programs.
+
+use std::path::Path;
+
+use ::http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+
+use super::{
+    Own,
+    clones::clone_seen,
+    for_devices,
+    program::{Call, Program, drawn, key_named},
+};
+use crate::{
+    ground::{
+        Ground, Listening,
+        postgres::database,
+        process::{Usher, kubeconfig_beside},
+        seat, until, wait_for,
+    },
+    scenarios::Place,
+};
+use usher::cluster::api::SeatState;
+
+/// Two `usher run` on one database. The first one leads.
+struct Replicas {
+    ground: Ground,
+    kubeconfig: std::path::PathBuf,
+    url: String,
+    ushers: [Usher; 2],
+    programs: [Program; 2],
+    _directory: tempfile::TempDir,
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn start(kubeconfig: &Path, url: &str, name: &str, port: u16) -> Usher {
+    let listen = format!("127.0.0.1:{port}");
+    let options = ["--secrets-cluster-wide", "--name", name, "--listen", &listen];
+    Usher::start(kubeconfig, Path::new(url), &options)
+}
+
+impl Replicas {
+    async fn start() -> Self {
+        let (ground, directory) = (Ground::own(), tempfile::tempdir().unwrap());
+        let kubeconfig = kubeconfig_beside(&directory.path().join("ledger"), &ground);
+        let (url, ports) = (database().await, [free_port(), free_port()]);
+        let mut first = start(&kubeconfig, &url, "first", ports[0]);
+        first.is_at_work().await;
+        let second = start(&kubeconfig, &url, "second", ports[1]);
+        let maps: Api<ConfigMap> = Api::namespaced(ground.admin().await, "usher-system");
+        let ca = wait_for(&maps, "usher-ca", "is there", |_| true).await.data.unwrap()["ca.crt"].clone();
+        let at = |port| Program::at(&Listening { url: format!("https://localhost:{port}"), ca: ca.clone() });
+        let programs = ports.map(at);
+        Self { ground, kubeconfig, url, ushers: [first, second], programs, _directory: directory }
+    }
+}
+
+async fn jwks(program: &Program) -> Option<String> {
+    let told = program.try_send(Method::GET, "/a/default/jwks.json", &Call::default()).await.ok()?;
+    (told.status == 200).then_some(told.text)
+}
+
+#[tokio::test]
+async fn both_replicas_answer_and_what_the_one_that_follows_was_asked_is_shown_by_the_one_that_leads() {
+    let replicas = Replicas::start().await;
+    let [first, second] = &replicas.programs;
+    let place = Place::new(&replicas.ground).await;
+    place.apply(&for_devices(1)).await;
+    let key = key_named(&place.secrets, "lab").await;
+    place.license_says("cad", "Issued").await;
+
+    // The keys of the one that leads are those of the other.
+    let keys = until("the second has the keys", async || jwks(second).await).await;
+    assert_eq!(Some(keys), jwks(first).await);
+
+    // One place: taken at the second, seen at the first, and shown.
+    let request = drawn();
+    let own = until("the second signs", async || {
+        let told = second.try_activate(&place.namespace, &key, "d1", &request).await.ok()?;
+        (told.status != 503).then_some(told)
+    })
+    .await;
+    let mut own = Own::of(&own);
+    let refused = first.activate(&place.namespace, &key, "d2", Some(&drawn())).await;
+    assert_eq!(refused.code(), "seats-exhausted");
+    wait_for(&place.licenses, "cad", "shows it", |license| {
+        license.status.as_ref().is_some_and(|status| status.seats.activated == 1)
+    })
+    .await;
+
+    // A chain goes on from replica to replica, and a copy is caught by either.
+    let copy = own.clone();
+    for program in [first, second, first] {
+        let told = program.refresh(&own).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        own.nonce = told.nonce.unwrap();
+    }
+    assert_eq!(second.refresh(&copy).await.code(), "nonce-used");
+    wait_for(&place.licenses, "cad", "says so", |license| clone_seen(license).is_some()).await;
+    assert_eq!(second.deactivate(&own).await.status, 204);
+    wait_for(&place.licenses, "cad", "is free", |license| {
+        license.status.as_ref().is_some_and(|status| status.seats.activated == 0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_the_leader_dies_the_other_answers_on_and_leads() {
+    let mut replicas = Replicas::start().await;
+    let place = Place::new(&replicas.ground).await;
+    place.apply(&for_devices(2)).await;
+    let key = key_named(&place.secrets, "lab").await;
+    place.license_says("cad", "Issued").await;
+    let mut own = Own::of(&replicas.programs[0].activate(&place.namespace, &key, "d1", Some(&drawn())).await);
+
+    replicas.ushers[0].kill();
+    let second = replicas.programs[1].clone();
+    answered(&second, &mut own).await;
+    replicas.ushers[1].is_at_work().await;
+    answered(&second, &mut own).await;
+    place.apply(&seat("ann")).await;
+    place.seat("ann", SeatState::Bound).await;
+
+    // A third one comes, and follows; the second stops in its turn.
+    let port = free_port();
+    let mut third = start(&replicas.kubeconfig, &replicas.url, "third", port);
+    answered(&second, &mut own).await;
+    replicas.ushers[1].kill();
+    third.is_at_work().await;
+    place.delete_seat("ann").await;
+    place.apply(&seat("bob")).await;
+    place.seat("bob", SeatState::Bound).await;
+}
+
+/// Refreshes; whoever has just begun signs in a moment.
+async fn answered(program: &Program, own: &mut Own) {
+    let path = format!("/v1/activations/{}/refresh", own.id);
+    let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key: None, body: None };
+    let told = until("it is answered", async || {
+        let told = program.try_send(Method::POST, &path, &call).await.ok()?;
+        (told.status != 503).then_some(told)
+    })
+    .await;
+    assert_eq!(told.status, 200, "{told:?}");
+    own.nonce = told.nonce.unwrap();
+}
