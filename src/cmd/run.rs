@@ -199,11 +199,19 @@ async fn operate<L: Ledger>(
         published.clone(),
         Arc::new(Metrics::default()),
     ));
-    let (ready, is_ready) = watch::channel(false);
+    let (ready, is_listed) = watch::channel(false);
     let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
     let runtime = Arc::new(Runtime::new(kept.facts, edge.clone(), signers, nonces, context.clone()));
     let measured = context.clone();
-    let operations = Operations { ready: is_ready, metrics: Arc::new(move || measured.measured()) };
+    let asked = runtime.clone();
+    let operations = Operations {
+        listed: is_listed,
+        answers: Arc::new(move || {
+            let asked = asked.clone();
+            Box::pin(async move { asked.is_ready().await })
+        }),
+        metrics: Arc::new(move || measured.measured()),
+    };
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
 
     let operator = async {

@@ -5,7 +5,7 @@
 //! | main | `<path of the issuer>/jwks.json` | the JWK set of an Authority (RFC 7517) |
 //! | main | `/v1/…` | the runtime API ([`routes`]) |
 //! | operations | `/healthz` | 200 while the process lives |
-//! | operations | `/readyz` | 200 once everything is listed, else 503 with the reason |
+//! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
 
 mod pace;
@@ -22,6 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::{
@@ -63,11 +64,16 @@ async fn jwks(State(published): State<Arc<Published>>, uri: Uri, headers: Header
     }
 }
 
+/// Asks whether programs can be answered.
+pub type Answers = Arc<dyn Fn() -> BoxFuture<'static, Result<(), &'static str>> + Send + Sync>;
+
 /// What the operations listener tells.
 #[derive(Clone)]
 pub struct Operations {
-    /// Whether everything is listed.
-    pub ready: watch::Receiver<bool>,
+    /// Whether the cluster is listed.
+    pub listed: watch::Receiver<bool>,
+    /// Whether programs can be answered, or what keeps them from it.
+    pub answers: Answers,
     /// The metrics, as OpenMetrics text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -82,13 +88,13 @@ pub fn operations(operations: Operations) -> Router {
 }
 
 async fn readyz(State(operations): State<Operations>) -> (StatusCode, &'static str) {
-    if *operations.ready.borrow() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the cluster is not listed yet: is the API server there, are the CRDs applied?\n",
-        )
+    if !*operations.listed.borrow() {
+        let why = "the cluster is not listed yet: is the API server there, are the CRDs applied?\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, why);
+    }
+    match (operations.answers)().await {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
 
@@ -142,12 +148,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readiness_waits_for_the_cluster_and_health_does_not() {
-        let (ready, is_ready) = watch::channel(false);
-        let router = operations(Operations { ready: is_ready, metrics: Arc::new(|| "# EOF\n".into()) });
+    async fn readiness_waits_for_the_cluster_and_the_ledger_and_health_does_not() {
+        let (ready, listed) = watch::channel(false);
+        let (ledger, is_there) = watch::channel(false);
+        let answers: Answers = Arc::new(move || {
+            let is_there = *is_there.borrow();
+            Box::pin(async move { if is_there { Ok(()) } else { Err("the ledger does not answer\n") } })
+        });
+        let metrics = Arc::new(|| "# EOF\n".into());
+        let router = operations(Operations { listed, answers, metrics });
         assert_eq!(ask(router.clone(), "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(ask(router.clone(), "/healthz").await, (StatusCode::OK, "ok\n".into()));
         ready.send_replace(true);
+        let away = (StatusCode::SERVICE_UNAVAILABLE, "the ledger does not answer\n".into());
+        assert_eq!(ask(router.clone(), "/readyz").await, away);
+        ledger.send_replace(true);
         assert_eq!(ask(router.clone(), "/readyz").await, (StatusCode::OK, "ok\n".into()));
         assert_eq!(ask(router, "/metrics").await, (StatusCode::OK, "# EOF\n".into()));
     }

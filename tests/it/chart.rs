@@ -43,6 +43,7 @@ fn the_chart_is_well_formed_and_its_readme_lists_its_values() {
 fn a_wrong_value_is_refused_with_a_sentence_that_names_it() {
     for (value, sentence) in [
         ("replicas=2", "at '/replicas': maximum: got 2, want 1"),
+        ("ledger.postgres.key=", "at '/ledger/postgres/key': '' does not match pattern"),
         ("replicas=-1", "at '/replicas': minimum: got -1, want 0"),
         ("namespaces={Design}", "at '/namespaces/0': 'Design' does not match pattern"),
         ("namespaces={design,design}", "at '/namespaces': items at 0 and 1 are equal"),
@@ -104,6 +105,7 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
         ),
         ("secrets.clusterWide=true", &["ClusterRoleBinding usher-documents"], &none),
         ("ledger.existingClaim=mine", &none, &["PersistentVolumeClaim usher-ledger"]),
+        ("ledger.postgres.existingSecret=usher-database", &none, &["PersistentVolumeClaim usher-ledger"]),
         ("podDisruptionBudget.enabled=false", &none, &["PodDisruptionBudget usher"]),
         ("networkPolicy.enabled=false", &none, &["NetworkPolicy usher"]),
         ("serviceMonitor.enabled=true", &["ServiceMonitor usher"], &none),
@@ -126,6 +128,28 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
             "{values}"
         );
     }
+}
+
+#[test]
+fn several_replicas_share_a_database_whose_url_only_the_pod_reads() {
+    let values =
+        "replicas=3,ledger.postgres.existingSecret=usher-database,networkPolicy.postgresPorts={6432}";
+    let (ok, text) = helm(&["template", "usher", CHART, "-n", "usher-system", "--set", values], None);
+    assert!(ok, "{text}");
+    let deployment =
+        text.split("\n---\n").find(|document| document.contains("\nkind: Deployment\n")).unwrap();
+    for line in [
+        "  replicas: 3",
+        "    type: RollingUpdate",
+        "              name: usher-database",
+        "              key: url",
+    ] {
+        assert!(deployment.lines().any(|there| there == line), "{line}: {deployment}");
+    }
+    for without in ["--ledger", "--on-loss", "volume", "Recreate"] {
+        assert!(!deployment.contains(without), "{without}: {deployment}");
+    }
+    assert!(text.contains("    - {port: 6432, protocol: TCP}"), "{text}");
 }
 
 #[tokio::test]

@@ -135,10 +135,18 @@ impl<L: Activations> Runtime<L> {
         Self { ledger, edge, signers, nonces, news, lanes: std::array::from_fn(|_| Mutex::new(())) }
     }
 
-    /// Whether calls can be answered.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.nonces.get().is_some()
+    /// Whether calls can be answered, or what keeps them from it.
+    ///
+    /// # Errors
+    /// With a sentence for whoever looks after this server.
+    pub async fn is_ready(&self) -> Result<(), &'static str> {
+        let Ok(_) = self.nonces() else {
+            return Err("the Secret usher-nonce-key is not there yet: the log says why\n");
+        };
+        match self.ledger.has_activations().await {
+            Ok(_) => Ok(()),
+            Err(_) => Err("the ledger does not answer: is the database there?\n"),
+        }
     }
 
     fn nonces(&self) -> Result<&NonceKeys, Failure> {

@@ -201,7 +201,7 @@ impl Operator {
         let (handle, any) = (Handle::new(), "127.0.0.1:0".parse().unwrap());
         tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));
         let address = handle.listening().await.expect("it listens");
-        super::until("activations are served", async || self.runtime.is_ready().then_some(())).await;
+        super::until("activations are served", async || self.runtime.is_ready().await.ok()).await;
         Listening { url: format!("https://localhost:{}", address.port()), ca: ca.certificate }
     }
 

@@ -1,6 +1,6 @@
 //! Two processes on one PostgreSQL: one leads, both answer programs.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use ::http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ground::{
-        Ground, Listening,
+        Ground, Listening, license,
         postgres::database,
         process::{Usher, kubeconfig_beside},
         seat, until, wait_for,
@@ -147,4 +147,54 @@ async fn answered(program: &Program, own: &mut Own) {
     .await;
     assert_eq!(told.status, 200, "{told:?}");
     own.nonce = told.nonce.unwrap();
+}
+
+/// What a command that works on the ledger at `url` ends with, and says.
+fn usher(ground: &Ground, url: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = kubeconfig_beside(&directory.path().join("ledger"), ground);
+    let output = Command::new(env!("CARGO_BIN_EXE_usher"))
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env("USHER_LEDGER", url)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn commands_work_on_a_database_as_on_a_file_and_never_say_its_password() {
+    let replicas = Replicas::start().await;
+    let place = Place::new(&replicas.ground).await;
+    place.apply(&license(1)).await;
+    place.apply(&seat("ann")).await;
+    place.seat("ann", SeatState::Bound).await;
+    let usher = |url: &str, arguments: &[&str]| usher(&replicas.ground, url, arguments);
+
+    let (code, said) = usher(&replicas.url, &["audit", "verify"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("whole in itself"), "{said}");
+    let (code, said) = usher(&replicas.url, &["audit", "list"]);
+    assert!(code == Some(0) && said.contains("ann@acme.example"), "{said}");
+    let (code, said) = usher(&replicas.url, &["forget", "zoe@acme.example"]);
+    assert!(code == Some(0) && said.contains("knows no such person"), "{said}");
+    let (code, said) = usher(&replicas.url, &["ledger", "backup", "copy.db"]);
+    assert!(code == Some(2) && said.contains("with pg_dump"), "{said}");
+
+    let (code, said) = usher(&database().await, &["audit", "verify"]);
+    assert!(code == Some(2) && said.contains("is no ledger of this version"), "{said}");
+    for (url, sentence) in [
+        ("mysql://usher:s3cret@db.acme.example/usher", "none of a PostgreSQL database"),
+        ("postgres://usher:s3cret@127.0.0.1:1/usher", "cannot open the ledger postgres://127.0.0.1/usher"),
+    ] {
+        for command in [&["audit", "verify"][..], &["forget", "zoe@acme.example"]] {
+            let (code, said) = usher(url, command);
+            assert!(code == Some(2) && said.contains(sentence) && !said.contains("s3cret"), "{said}");
+        }
+    }
+    let (code, said) = usher("mysql://usher:s3cret@db.acme.example/usher", &["run"]);
+    assert!(code == Some(2) && said.contains("none of a PostgreSQL") && !said.contains("s3cret"), "{said}");
+    let (_, said) = usher("postgres://usher:s3cret@db.acme.example/usher", &["run", "--help"]);
+    assert!(said.contains("USHER_LEDGER") && !said.contains("s3cret"), "{said}");
 }
