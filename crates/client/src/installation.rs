@@ -76,6 +76,9 @@ struct Activated {
 struct Refreshed {
     document: String,
     keys: String,
+    /// Only of a copy: the activation of its own that it was given.
+    id: Option<String>,
+    activation_token: Option<String>,
 }
 
 /// That the activation is over, in whatever way: there is nothing to free.
@@ -122,7 +125,8 @@ impl Installation {
         self.settle(Activation { id, license, device, token, nonce: nonce(answer)?, document, keys })
     }
 
-    /// Gets a new document.
+    /// Gets a new document. A copy may be given an activation of its own instead (`clones.policy: Replace`): then
+    /// [`Activation::id`] is another one afterwards.
     ///
     /// # Errors
     /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
@@ -133,8 +137,9 @@ impl Installation {
         let call =
             Call { bearer: &former.token, key: Some(&pending.key), nonce: Some(&former.nonce), body: "" };
         let answer = self.send(Method::POST, &path, call).await?;
-        let Refreshed { document, keys } = parsed(&answer)?;
-        self.settle(Activation { nonce: nonce(answer)?, document, keys, ..former })
+        let Refreshed { document, keys, id, activation_token } = parsed(&answer)?;
+        let (id, token) = id.zip(activation_token).unwrap_or((former.id, former.token));
+        self.settle(Activation { id, token, nonce: nonce(answer)?, document, keys, ..former })
     }
 
     /// Gives the place back. An activation that is over already is given back.

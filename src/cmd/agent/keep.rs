@@ -157,8 +157,17 @@ impl Keeper {
     /// Asks for a new document. That there is none is trouble, and no failure of the agent.
     async fn refresh(&mut self) -> Result<(), Failure> {
         self.last = self.now();
+        let former = self.activation()?.id.clone();
         let why = match self.installation.refresh().await {
-            Ok(_) => return self.accept(),
+            Ok(activation) => {
+                if activation.id != former {
+                    anstream::eprintln!(
+                        "usher: this is a copy of activation {former}; it is activation {} from now on, with a place of its own",
+                        activation.id
+                    );
+                }
+                return self.accept();
+            }
             Err(error @ (Error::State(_) | Error::Usage(_))) => return Err(error.into()),
             Err(Error::Refused(problem)) => Why::Refused(problem),
             Err(error @ (Error::Unreachable { .. } | Error::Answer(_) | Error::Document(_))) => {

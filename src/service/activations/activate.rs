@@ -82,7 +82,7 @@ impl<L: Activations> Runtime<L> {
         let now = self.edge.now();
         let (contract, declared) = allowed(wish, shown, now)?;
         let holder = Holder::Device { id: wish.device.id.clone(), name: wish.device.name.clone() };
-        let taken = self.taken(contract, &holder, now).await?;
+        let taken = self.taken(contract, &holder.identity(), now).await?;
         let (entropy, id) = self.new_id();
         let footing = self.footing(contract, &id, shown.incarnation, now);
         let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used))?;
@@ -126,7 +126,7 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
-    fn token(&self, id: &str) -> Result<Zeroizing<String>, Failure> {
+    pub(super) fn token(&self, id: &str) -> Result<Zeroizing<String>, Failure> {
         Ok(Purpose::Activation.token(&self.nonces()?.token_seed(id), id))
     }
 

@@ -61,11 +61,11 @@ impl<L: Activations> Runtime<L> {
         Footing { contract, signer, ground }
     }
 
-    /// What is taken of the License, as `holder` meets it.
+    /// What is taken of the License, as the holder of this identity meets it.
     pub(super) async fn taken(
         &self,
         contract: &Contract,
-        holder: &Holder,
+        holder: &str,
         now: Timestamp,
     ) -> Result<Taken, Failure> {
         let terms = &contract.license.terms;
@@ -74,7 +74,7 @@ impl<L: Activations> Runtime<L> {
         let (transfers, per) = terms.device_transfers.unwrap_or((0, 0));
         let question = Question {
             license: &contract.license.uid,
-            holder: &holder.identity(),
+            holder,
             now,
             transfers_after: before(per),
             recoveries_after: before(terms.clones.recoveries.1),

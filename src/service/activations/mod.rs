@@ -13,6 +13,7 @@ mod answer;
 mod deactivate;
 mod ground;
 mod present;
+mod replace;
 mod sessions;
 
 use std::sync::{Arc, OnceLock};

@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// What is known of an activation when it is asked for.
-struct Met<'a> {
-    living: &'a Living,
-    device: Device,
+pub(super) struct Met<'a> {
+    pub(super) living: &'a Living,
+    pub(super) device: Device,
     id: Uid,
-    call: Call,
-    now: Timestamp,
+    pub(super) call: Call,
+    pub(super) now: Timestamp,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -92,8 +92,7 @@ impl<L: Activations> Runtime<L> {
             chain = lapsed;
         }
         if chain.state == chain::State::Lapsed {
-            let holder = Holder::Device { id: met.device.id.clone(), name: None };
-            let taken = self.taken(contract, &holder, met.now).await?;
+            let taken = self.taken(contract, &activation.holder, met.now).await?;
             footing.ground.place = ground::place(contract, &taken, met.now);
             turn = Some(taken.turn);
         }
@@ -105,7 +104,14 @@ impl<L: Activations> Runtime<L> {
                 body: activation.answer.clone(),
                 token: None,
             })),
-            Verdict::Fork { at, after, refusal, .. } => self.fork(&met, at, after, refusal).await,
+            Verdict::Fork { at, after, replace, refusal } => {
+                let fork = Fork { at, changed: (after.state != activation.chain.state).then_some(after) };
+                if replace {
+                    self.replace(&met, &footing, fork, refusal).await
+                } else {
+                    self.fork(&met, fork, refusal).await
+                }
+            }
             Verdict::Refused(refusal) => Err(refusal.into()),
         }
     }
@@ -147,31 +153,45 @@ impl<L: Activations> Runtime<L> {
     }
 
     /// The fork is recorded, and told of if it is new.
-    async fn fork(
+    pub(super) async fn fork(
         &self,
         met: &Met<'_>,
-        at: Position,
-        after: Chain,
+        fork: Fork,
         refusal: Refusal,
     ) -> Result<Option<Reply>, Failure> {
+        let Some(recorded) = settled(self.ledger.record(fork.step(met, [0; 32])).await)? else {
+            return Ok(None);
+        };
+        if recorded.new_fork {
+            self.news.tell(&met.living.key, Happened::Forked);
+        }
+        Err(refusal.into())
+    }
+}
+
+/// A fork that was seen.
+pub(super) struct Fork {
+    /// Where.
+    at: Position,
+    /// The chain from now on, if that is another one.
+    changed: Option<Chain>,
+}
+
+impl Fork {
+    /// What records it.
+    pub(super) fn step(self, met: &Met<'_>, entropy: [u8; 32]) -> Step {
         let Living { seen, key, .. } = met.living;
-        let changes = after.state != seen.activation.chain.state;
-        let step = Step {
-            advance: changes.then(|| Advance {
+        Step {
+            advance: self.changed.map(|chain| Advance {
                 id: seen.activation.id.clone(),
                 version: seen.version,
-                chain: after,
+                chain,
                 answer: None,
                 recovery: false,
             }),
-            fork: Some((seen.activation.id.clone(), at)),
-            ..Step::new(seen.activation.license.clone(), key.clone(), met.now, [0; 32])
-        };
-        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
-        if recorded.new_fork {
-            self.news.tell(key, Happened::Forked);
+            fork: Some((seen.activation.id.clone(), self.at)),
+            ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
         }
-        Err(refusal.into())
     }
 }
 

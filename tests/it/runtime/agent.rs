@@ -169,6 +169,29 @@ async fn of_a_state_that_was_copied_while_it_runs_one_goes_on_and_the_other_is_t
 }
 
 #[tokio::test]
+async fn a_copy_that_may_have_a_place_of_its_own_goes_on_beside_the_original() {
+    let replace = json!({"spec": {"clones": {"policy": "Replace"}}});
+    let scene = Scene::new(&with(for_devices(2), &replace)).await;
+    let machine = Machine::new(&scene);
+    let original = machine.start("one", "lab-3", &[]);
+    original.stands("good").await;
+    machine.copy("one", "two");
+    // The original goes on first, and so the copy is the one that is told.
+    let before = document(&machine.state("one"));
+    original.signal("-HUP");
+    until("it is renewed", async || (document(&machine.state("one")) != before).then_some(())).await;
+    let told = machine.run("two", "lab-3", &["--keep", "--strict", "--", "true"]);
+    assert_eq!(told.status.code(), Some(0), "{}", said(&told));
+    assert!(said(&told).contains("with a place of its own"), "{}", said(&told));
+    let again = machine.run("two", "lab-3", &["--keep", "--strict", "--", "true"]);
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    assert!(!said(&again).contains("copy"), "{}", said(&again));
+    original.signal("-HUP");
+    original.stands("good").await;
+    assert_eq!(scene.activate("another").await.code(), "seats-exhausted");
+}
+
+#[tokio::test]
 async fn whoever_is_strict_stops_its_program_when_the_server_refuses() {
     let scene = Scene::new(&for_devices(1)).await;
     let machine = Machine::new(&scene);

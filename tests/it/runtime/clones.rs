@@ -4,7 +4,7 @@ use kube::{Api, api::ListParams};
 use serde_json::json;
 use usher::cluster::api::{License, Type};
 
-use super::{Own, Scene, for_devices};
+use super::{Own, Scene, for_devices, program::drawn};
 use crate::{
     ground::{until, wait_for},
     scenarios::{license_conditions, with},
@@ -63,6 +63,41 @@ async fn under_quarantine_neither_copy_is_renewed() {
     assert_eq!((refused.status, refused.code().as_str()), (409, "activation-quarantined"));
     let state = scene.program.present(&own, "state", None).await;
     assert_eq!(state.text("state"), "quarantined");
+}
+
+#[tokio::test]
+async fn under_replace_a_copy_is_given_an_activation_of_its_own_if_there_is_a_place() {
+    let replace = json!({"spec": {"clones": {"policy": "Replace"}}});
+    let scene = Scene::new(&with(for_devices(2), &replace)).await;
+    let mut own = scene.active("9f86d081").await;
+    let (copy, another) = (own.clone(), own.clone());
+    own.nonce = scene.program.refresh(&own).await.nonce.unwrap();
+
+    let key = drawn();
+    let told = scene.program.present(&copy, "refresh", Some(&key)).await;
+    let mut replaced = Own::of(&told);
+    assert_ne!((&replaced.id, &replaced.token), (&own.id, &own.token));
+    let said = told.claims();
+    assert_eq!(said.activation.as_ref(), Some(&replaced.id));
+    assert_eq!(said.device.unwrap().id, "9f86d081");
+    // The same request again is the same answer, and takes no third place.
+    assert_eq!(scene.program.present(&copy, "refresh", Some(&key)).await, told);
+    replaced.nonce = scene.program.refresh(&replaced).await.nonce.unwrap();
+    own.nonce = scene.program.refresh(&own).await.nonce.unwrap();
+    wait_for(&scene.place.licenses, "cad", "says so", |license| clone_seen(license).is_some()).await;
+
+    // Both places are taken.
+    let refused = scene.program.refresh(&another).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "nonce-used"));
+    assert!(refused.text("detail").contains("2 of 2 seats are taken"), "{refused:?}");
+    assert_eq!(scene.activate("other").await.code(), "seats-exhausted");
+    // The device that was copied recovers its own activation, and not the copy's.
+    let recovered = scene.active("9f86d081").await;
+    assert_eq!(scene.program.refresh(&own).await.code(), "activation-superseded");
+    assert_eq!(scene.program.refresh(&replaced).await.status, 200);
+    assert_eq!(scene.program.deactivate(&replaced).await.status, 204);
+    assert_eq!(scene.program.refresh(&recovered).await.status, 200);
+    assert_eq!(scene.activate("other").await.status, 201);
 }
 
 #[tokio::test]

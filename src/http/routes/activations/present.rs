@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::ok;
+use super::{begun, ok};
 use crate::{
     domain::chain::Operation,
     http::{
@@ -48,5 +48,7 @@ async fn present<L: Activations>(
     body: Body,
 ) -> Result<Response, Problem> {
     let taken = Taken::apart(headers, body).await?;
-    ok(api.runtime.present(id, nonce(headers)?, operation, &taken.asked()).await?)
+    let reply = api.runtime.present(id, nonce(headers)?, operation, &taken.asked()).await?;
+    // A copy was given an activation of its own.
+    if reply.token.is_some() { begun(&reply) } else { ok(reply) }
 }

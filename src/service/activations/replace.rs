@@ -1,0 +1,91 @@
+//! A copy is given an activation of its own, where `clones.policy` is `Replace`.
+//!
+//! It holds a place as a device that was never seen: no Seat is its, and neither is the activation that its state is a copy of.
+
+use super::{
+    Activations, Failure, Happened, Reply, Runtime,
+    answer::given,
+    ground::{self, Footing},
+    present::{Fork, Met},
+    settled,
+};
+use crate::{
+    domain::{
+        chain::{self, Chain, Ground, Verdict},
+        license::{Holder, Uid},
+        refusal::{Code, Refusal},
+        terms::Admission,
+    },
+    keys::token,
+    ledger::activations::{Activation, Step, Taken},
+};
+
+impl<L: Activations> Runtime<L> {
+    /// Begins an activation for whoever was told by `refusal` that it is a copy: once for each of its calls. `None` if somebody
+    /// else was faster.
+    pub(super) async fn replace(
+        &self,
+        met: &Met<'_>,
+        footing: &Footing<'_>,
+        fork: Fork,
+        refusal: Refusal,
+    ) -> Result<Option<Reply>, Failure> {
+        let former = &met.living.seen.activation;
+        if let Some(seen) = self.ledger.begun_by(&former.license, &String::from(met.call.key)).await? {
+            return match chain::repeated(&seen.activation.chain, &met.call) {
+                Verdict::Refused(refusal) => Err(refusal.into()),
+                _ => self.reply(&seen.activation).map(Some),
+            };
+        }
+        let (entropy, id) = self.new_id();
+        let holder = copy_identity(&id);
+        let taken = self.taken(footing.contract, &holder, met.now).await?;
+        let chain = match begun(met, footing, &taken) {
+            Ok(chain) => chain,
+            Err(why) => {
+                let detail =
+                    format!("{} It is given no activation of its own: {}", refusal.detail, why.detail);
+                return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
+            }
+        };
+        let device = Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        let document = footing.sign(&id, &device, &met.device, &entropy)?;
+        let activation = Activation {
+            id: id.0.clone(),
+            license: former.license.clone(),
+            holder,
+            device: former.device.clone(),
+            token: token::hash(&self.token(&id.0)?),
+            chain,
+            answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
+            since: met.now,
+        };
+        let step = Step {
+            turn: Some(taken.turn),
+            given: Some(given(&document)),
+            begin: Some(activation.clone()),
+            ..fork.step(met, entropy)
+        };
+        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        if recorded.new_fork {
+            self.news.tell(&met.living.key, Happened::Forked);
+        }
+        self.news.tell(&met.living.key, Happened::Taken);
+        self.reply(&activation).map(Some)
+    }
+}
+
+/// [`Holder::identity`] of the copy that is given the activation `id`: it has the fingerprint of the device that it was copied from,
+/// and is not that device.
+fn copy_identity(id: &Uid) -> String {
+    format!("copy:{id}")
+}
+
+/// Whether a copy may go on by itself.
+fn begun(met: &Met<'_>, footing: &Footing<'_>, taken: &Taken) -> Result<Chain, Refusal> {
+    if footing.contract.license.admission == Admission::Listed {
+        return Err(Code::DeviceNotListed.into());
+    }
+    let place = ground::place(footing.contract, taken, met.now);
+    chain::activate(&met.call, &Ground { place, ..footing.ground.clone() })
+}
