@@ -10,6 +10,7 @@ pub mod api;
 pub mod audit;
 pub mod authority;
 pub mod ca;
+mod callers;
 pub mod census;
 mod config_maps;
 mod context;
@@ -33,6 +34,7 @@ mod status;
 mod watch;
 pub mod witness;
 
+pub use callers::Reviews;
 pub use context::Context;
 pub use leader::take_up::OnLoss;
 pub use operator::{AUDIT_RETENTION, Settings, run};

@@ -34,7 +34,7 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The person's e-mail address.
-    #[arg(value_name = "EMAIL", required_unless_present = "issuer")]
+    #[arg(value_name = "EMAIL", required_unless_present_any = ["issuer", "kubernetes_user"])]
     email: Option<Email>,
     /// How an identity provider knows the person: the provider's issuer URL.
     #[arg(long, value_name = "URL", requires = "subject")]
@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// The provider's name for the person (`sub`).
     #[arg(long, requires = "issuer")]
     subject: Option<Subject>,
+    /// How Kubernetes names the person (`kubectl auth whoami`), if they ended activations as an administrator.
+    #[arg(long, value_name = "NAME")]
+    kubernetes_user: Option<String>,
     #[command(flatten)]
     ledger: LedgerArgs,
 }
@@ -75,8 +78,14 @@ async fn forget(args: &Args) -> Result<ExitCode, Failure> {
         assignments.iter().filter(|of| of.spec.users.iter().any(|user| names(Some(user), &person)));
     let declared: Vec<Declared> = seats.chain(assignments.map(declared)).collect();
     let now = Machine.now();
-    let forgotten =
-        opened!(&args.ledger.ledger, beside, |ledger| forget_person(&ledger, &person, declared, now).await);
+    let forgotten = opened!(&args.ledger.ledger, beside, |ledger| forget_person(
+        &ledger,
+        &person,
+        args.kubernetes_user.as_deref(),
+        declared,
+        now
+    )
+    .await);
     match forgotten {
         Ok(0) => print(&format!("{}: the ledger knows no such person\n", styled(GOOD, "nothing to forget")))?,
         Ok(_) => print(&format!(
@@ -183,6 +192,7 @@ mod tests {
         assert_eq!(person("--issuer https://idp.acme.example --subject 7").unwrap(), [identity]);
         let both = person("ann@acme.example --issuer https://idp.acme.example --subject 7").unwrap();
         assert_eq!(both, ["email:ann@acme.example", identity]);
+        assert_eq!(person("--kubernetes-user ann").unwrap(), [""; 0]);
         for line in ["", "ann", "--issuer https://idp.acme.example", "ann@acme.example --subject 7"] {
             assert_eq!(person(line), None, "{line}");
         }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cluster::{self, Context, OnLoss, Settings, ca, metrics::Metrics, rights::Rights},
+    cluster::{self, Context, OnLoss, Reviews, Settings, ca, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
     domain::{duration::DurationText, hex},
     http::{self, Operations},
@@ -189,7 +189,7 @@ async fn operate<L: Ledger>(
     let names = tls_names(args);
     let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);
 
-    let published = Arc::new(Published::default());
+    let (published, reviewer) = (Arc::new(Published::default()), client.clone());
     let context = Arc::new(Context::new(
         client,
         Rights::new(args.secrets_cluster_wide),
@@ -201,7 +201,8 @@ async fn operate<L: Ledger>(
     ));
     let (ready, is_listed) = watch::channel(false);
     let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
-    let runtime = Arc::new(Runtime::new(kept.facts, edge.clone(), signers, nonces, context.clone()));
+    let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
+    let runtime = Arc::new(Runtime::new(kept.facts, edge.clone(), signers, nonces, context.clone(), callers));
     let measured = context.clone();
     let asked = runtime.clone();
     let operations = Operations {

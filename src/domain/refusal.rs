@@ -96,6 +96,12 @@ refusals! {
     SessionEnded = "session-ended", next "Open another session.";
     /// The credential is missing, unknown, or good for something else.
     Unauthorized = "unauthorized", next "Send the credential of this call: an activation key to activate, the activation's token for everything else.";
+    /// The token was made for somebody else than Usher, or not only for Usher.
+    AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
+    /// Kubernetes does not let whoever shows this token do this.
+    Forbidden = "forbidden", next "Ask for a role that has `licenses/activations` of `usher.dev`, such as `usher-licensor`, in the License's namespace.";
+    /// Who asks is known to Kubernetes only, and the API server does not answer.
+    ClusterUnreachable = "cluster-unreachable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
     /// The activation key has expired.
     KeyExpired = "key-expired", next "Ask for another activation key, or raise the key's `expires` in the License.";
     /// As many devices as may have activated by this key.

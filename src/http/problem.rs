@@ -87,8 +87,9 @@ impl From<Exhausted> for Sessions {
 fn status(code: Code) -> StatusCode {
     match code {
         Code::NonceUnknown | Code::RequestInvalid => StatusCode::BAD_REQUEST,
-        Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::KeyExpired
+        Code::Unauthorized | Code::AudienceWrong => StatusCode::UNAUTHORIZED,
+        Code::Forbidden
+        | Code::KeyExpired
         | Code::KeyUsedUp
         | Code::DeviceNotAllowed
         | Code::DeviceNotListed
@@ -111,7 +112,7 @@ fn status(code: Code) -> StatusCode {
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::IdempotencyKeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unavailable | Code::ClusterUnreachable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -138,10 +139,14 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) => refusal.into(),
+            // What exactly is away is nobody's business but the operator's.
             Failure::Unavailable(source) => {
-                // What exactly is away is nobody's business but the operator's.
                 warn!(error = &*source as &dyn std::error::Error, "a call could not be answered");
                 Code::Unavailable.into()
+            }
+            Failure::Unreachable(away) => {
+                warn!(error = &away as &dyn std::error::Error, "who called could not be found out");
+                Code::ClusterUnreachable.into()
             }
         }
     }
@@ -177,7 +182,10 @@ mod tests {
         for code in Code::ALL {
             let response = Problem::from(*code).into_response();
             let status = response.status();
-            assert!(status.is_client_error() || *code == Code::Unavailable, "{code}: {status}");
+            assert!(
+                status.is_client_error() || [Code::Unavailable, Code::ClusterUnreachable].contains(code),
+                "{code}: {status}"
+            );
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
             let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
             let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -208,7 +216,7 @@ mod tests {
 
     #[test]
     fn who_is_to_come_again_is_told_when() {
-        for code in [Code::RateLimited, Code::Unavailable] {
+        for code in [Code::RateLimited, Code::Unavailable, Code::ClusterUnreachable] {
             assert_eq!(Problem::from(code).into_response().headers()[header::RETRY_AFTER], "1");
         }
         assert!(!Problem::from(Code::NonceUsed).into_response().headers().contains_key(header::RETRY_AFTER));

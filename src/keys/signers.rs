@@ -28,6 +28,13 @@ impl Signers {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.values().find(|signer| signer.issuer == *issuer).cloned()
     }
+
+    /// Every issuer in whose name anybody signs.
+    #[must_use]
+    pub fn issuers(&self) -> Vec<Issuer> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|signer| signer.issuer.clone()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +49,7 @@ mod tests {
         let signer = Signer::new(issuer.clone(), KeyPair::from_seed(&[1; 32]), String::new(), None);
         signers.set("default", Some(Arc::new(signer)));
         assert!(signers.of(&issuer).is_some());
+        assert_eq!(signers.issuers(), std::slice::from_ref(&issuer));
         assert!(signers.of(&"https://usher.acme.example/a".parse().unwrap()).is_none());
         signers.set("default", None);
         assert!(signers.of(&issuer).is_none());

@@ -4,6 +4,7 @@
 //! guesses them, so a bare SHA-256 is enough to keep.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -46,6 +47,56 @@ impl Purpose {
     }
 }
 
+/// What a text may be, by its form alone: nothing of it is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A token that Usher has made.
+    Own(Purpose),
+    /// A JWT (RFC 7519): of a service account, or of whoever else Kubernetes knows.
+    Kubernetes {
+        /// For whom it says that it was made (`aud`).
+        unproven_audiences: Vec<String>,
+    },
+}
+
+/// The audiences of a JWT; one or several (RFC 7519, section 4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default)]
+    aud: Option<Audiences>,
+}
+
+impl Credential {
+    /// What `text` may be; nothing if it has the form of no credential.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let own = [Purpose::ActivationKey, Purpose::Activation].into_iter().find(|own| own.is_of(text));
+        own.map(Self::Own).or_else(|| Self::jwt(text))
+    }
+
+    fn jwt(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.splitn(4, '.').collect();
+        let [header, payload, signature] = parts.as_slice() else { return None };
+        for part in [header, signature] {
+            BASE64_URL_SAFE_NO_PAD.decode(part).ok().filter(|bytes| !bytes.is_empty())?;
+        }
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let unproven_audiences = match serde_json::from_slice::<Payload>(&payload).ok()?.aud {
+            None => Vec::new(),
+            Some(Audiences::One(one)) => vec![one],
+            Some(Audiences::Several(several)) => several,
+        };
+        Some(Self::Kubernetes { unproven_audiences })
+    }
+}
+
 /// As what a token is kept.
 #[must_use]
 pub fn hash(token: &str) -> String {
@@ -73,6 +124,30 @@ mod tests {
             [Purpose::ActivationKey.token(&[7; 32], "b"), Purpose::ActivationKey.token(&[8; 32], "a")]
         {
             assert!(!matches(&other, &kept));
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_told_apart_by_its_form() {
+        for purpose in [Purpose::ActivationKey, Purpose::Activation] {
+            let token = purpose.token(&[7; 32], "a");
+            assert_eq!(Credential::of(&token), Some(Credential::Own(purpose)));
+        }
+        let jwt = |payload: &str| format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(payload));
+        let audiences = |payload: &str| match Credential::of(&jwt(payload)) {
+            Some(Credential::Kubernetes { unproven_audiences }) => Some(unproven_audiences),
+            _ => None,
+        };
+        assert_eq!(audiences(r#"{"aud": "a", "sub": "s"}"#), Some(vec!["a".into()]));
+        assert_eq!(audiences(r#"{"aud": ["a", "b"]}"#), Some(vec!["a".into(), "b".into()]));
+        assert_eq!(audiences("{}"), Some(Vec::new()));
+        for payload in ["", "1", r#"{"aud": 1}"#, r#"{"aud": ["a", 1]}"#] {
+            assert_eq!(audiences(payload), None, "{payload}");
+        }
+        for text in
+            ["", "..", "e30.e30", "e30.e30.", ".e30.c2ln", "e30.e30.c2ln.x", "e30.e30.!", "usher_key_AAAA"]
+        {
+            assert_eq!(Credential::of(text), None, "{text}");
         }
     }
 

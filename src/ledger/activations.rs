@@ -161,6 +161,8 @@ pub struct Step {
     pub given: Option<Given>,
     /// What is done to a session.
     pub session: Option<Use>,
+    /// The administrator who had it done: [`crate::domain::license::Holder::identity`]'s like, of which the audit gets a reference.
+    pub by: Option<String>,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -181,6 +183,7 @@ impl Step {
             fork: None,
             given: None,
             session: None,
+            by: None,
             at,
             entropy,
         }

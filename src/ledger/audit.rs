@@ -102,6 +102,18 @@ pub enum Entry {
         activation: String,
         /// Why.
         why: Said,
+        /// The reference of the administrator who ended it, if it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// An administrator closed a session.
+    CloseSession {
+        /// The License's namespace and name.
+        license: String,
+        /// The session.
+        session: String,
+        /// The reference of the administrator.
+        by: String,
     },
     /// A nonce was used twice: there are two copies of the activation's state.
     Fork {
@@ -273,6 +285,7 @@ pub(super) fn entries(change: &Change, holders: Vec<String>, ended: Vec<String>)
         license: license.clone(),
         activation,
         why: Said::Withdrawn,
+        by: None,
     });
     let moved = change.moved.iter().map(|(seat, to)| Entry::Move {
         license: license.clone(),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::{
     domain::license::{Holder, Key},
     ledger::{Audit, CommitError, EraseError, Held},
+    service::callers,
 };
 
 /// An object in the cluster that names the person.
@@ -36,20 +37,22 @@ pub enum ForgetError {
     Commit(#[from] CommitError),
 }
 
-/// Forgets the person of these identities. Returns how many of them were known.
+/// Forgets the person of these identities, and of this name in Kubernetes. Returns how many of them were known.
 ///
 /// # Errors
 /// When they are declared or hold a seat, or the ledger is away.
 pub async fn forget_person(
     ledger: &impl Audit,
     person: &[Holder],
+    kubernetes_user: Option<&str>,
     declared: Vec<Declared>,
     now: Timestamp,
 ) -> Result<usize, ForgetError> {
     if !declared.is_empty() {
         return Err(ForgetError::Declared(declared));
     }
-    let identities: Vec<String> = person.iter().map(Holder::identity).collect();
+    let as_administrator = kubernetes_user.map(callers::identity);
+    let identities: Vec<String> = person.iter().map(Holder::identity).chain(as_administrator).collect();
     ledger.erase(&identities, now).await.map_err(|error| match error {
         EraseError::Holds(held) => ForgetError::Holds(held),
         EraseError::Commit(error) => ForgetError::Commit(error),

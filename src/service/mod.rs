@@ -3,6 +3,7 @@
 pub mod activation_keys;
 pub mod activations;
 mod adopt_keys;
+pub mod callers;
 pub mod copy_license;
 pub mod edge;
 pub mod establish_authority;

@@ -77,7 +77,7 @@ async fn list(args: &Args, ledger: &impl Trail, since: i64) -> Result<ExitCode, 
         after = last.sequence;
         for link in page.iter().filter(|link| link.at >= since) {
             for mut entry in entries(link) {
-                name_holder(ledger, &mut people, &mut entry).await?;
+                name_person(ledger, &mut people, &mut entry).await?;
                 print(&match args.output {
                     Output::Human => for_people(link, &entry),
                     Output::Json => for_programs(link, &entry),
@@ -93,15 +93,17 @@ fn entries(link: &Link) -> Vec<Value> {
         .unwrap_or_else(|_| vec![json!({"kind": "unreadable", "text": link.entries})])
 }
 
+/// The members that are references to persons: an entry has one of them at most.
+const PERSONS: [&str; 2] = ["holder", "by"];
+
 /// Puts the name beside the reference, if it is known.
-async fn name_holder(
+async fn name_person(
     ledger: &impl Trail,
     people: &mut HashMap<String, Option<String>>,
     entry: &mut Value,
 ) -> Result<(), Unavailable> {
-    let Some(reference) = entry.get("holder").and_then(Value::as_str).map(str::to_owned) else {
-        return Ok(());
-    };
+    let reference = PERSONS.iter().find_map(|member| entry.get(member)?.as_str());
+    let Some(reference) = reference.map(str::to_owned) else { return Ok(()) };
     if !people.contains_key(&reference) {
         people.insert(reference.clone(), ledger.person(&reference).await?);
     }
@@ -119,7 +121,7 @@ fn for_people(link: &Link, entry: &Value) -> String {
     let members = entry.as_object().into_iter().flatten();
     let said =
         members.filter(|(member, _)| !["kind", "name"].contains(&member.as_str())).map(|(member, value)| {
-            let value = if member == "holder" { name.unwrap_or(value) } else { value };
+            let value = if PERSONS.contains(&member.as_str()) { name.unwrap_or(value) } else { value };
             format!(" {member}={}", text(value))
         });
     let kind = entry.get("kind").map(text).unwrap_or_default();

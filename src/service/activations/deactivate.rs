@@ -1,9 +1,10 @@
-//! An activation is ended by whoever may: its token is enough, and no nonce is needed, so that no place is ever stuck.
+//! An activation is ended by whoever may: its token is enough, or an administrator's, and no nonce is needed, so that no place is ever stuck.
 
 use super::{Activations, Failure, Happened, Runtime, TRIES, crowded, settled};
 use crate::{
     domain::chain::{self, Why},
     ledger::activations::{Advance, Step},
+    service::callers::{self, Act},
 };
 
 impl<L: Activations> Runtime<L> {
@@ -13,14 +14,15 @@ impl<L: Activations> Runtime<L> {
     /// When it is refused, or Usher cannot answer now.
     pub async fn deactivate(&self, id: &str, token: &str) -> Result<(), Failure> {
         for _ in 0..TRIES {
-            let living = self.own(id, token).await?;
+            let (living, administrator) = self.acted_on(id, token, Act::End).await?;
             let Some(chain) = chain::end(&living.seen.activation.chain, Why::Deactivated) else {
                 return Ok(());
             };
             let (activation, version) = (living.seen.activation, living.seen.version);
             let step = Step {
+                by: administrator.map(|known| callers::identity(&known.name)),
                 advance: Some(Advance { id: activation.id, version, chain, answer: None, recovery: false }),
-                ..Step::new(activation.license, living.key.clone(), self.edge.now(), [0; 32])
+                ..Step::new(activation.license, living.key.clone(), self.edge.now(), self.edge.entropy())
             };
             if settled(self.ledger.record(step).await)?.is_some() {
                 self.news.tell(&living.key, Happened::Freed);

@@ -9,6 +9,7 @@
 //! Nothing is answered that is not on disk. A refusal is an answer, and changes nothing but, perhaps, the record of a fork.
 
 mod activate;
+mod administrator;
 mod answer;
 mod deactivate;
 mod ground;
@@ -29,11 +30,15 @@ use crate::{
     },
     keys::{Signers, nonce::NonceKeys},
     ledger::{CommitError, Unavailable},
-    service::edge::Edge,
+    service::{
+        callers::{Away, Callers},
+        edge::Edge,
+    },
 };
 
 pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
+pub use administrator::SeenAnswer;
 pub use answer::{Answer, Device, LeaseAnswer, Reply};
 pub use sessions::SessionAnswer;
 
@@ -75,6 +80,7 @@ pub struct Runtime<L> {
     signers: Arc<Signers>,
     nonces: Arc<OnceLock<NonceKeys>>,
     news: Arc<dyn News>,
+    callers: Arc<dyn Callers>,
     lanes: [Mutex<()>; LANES],
 }
 
@@ -87,6 +93,9 @@ pub enum Failure {
     /// Usher cannot answer now: the database is away, or it has only just begun.
     #[error("unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Who asks is known to Kubernetes only, and that does not answer.
+    #[error(transparent)]
+    Unreachable(#[from] Away),
 }
 
 impl From<Refusal> for Failure {
@@ -132,8 +141,10 @@ impl<L: Activations> Runtime<L> {
         signers: Arc<Signers>,
         nonces: Arc<OnceLock<NonceKeys>>,
         news: Arc<dyn News>,
+        callers: Arc<dyn Callers>,
     ) -> Self {
-        Self { ledger, edge, signers, nonces, news, lanes: std::array::from_fn(|_| Mutex::new(())) }
+        let lanes = std::array::from_fn(|_| Mutex::new(()));
+        Self { ledger, edge, signers, nonces, news, callers, lanes }
     }
 
     /// Whether calls can be answered, or what keeps them from it.

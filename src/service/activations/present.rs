@@ -195,7 +195,7 @@ impl Fork {
     }
 }
 
-fn word(chain: &Chain) -> &'static str {
+pub(super) fn word(chain: &Chain) -> &'static str {
     match chain.state {
         chain::State::Active => "active",
         chain::State::Quarantined => "quarantined",

@@ -20,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 use usher::{
-    cluster::{self, Context, Settings, metrics::Metrics, rights::Rights},
+    cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
     http,
     keys::{
         Published,
@@ -169,7 +169,7 @@ impl Operator {
         settings: Settings,
     ) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
-        let facts = ledger.another();
+        let (facts, reviewer) = (ledger.another(), client.clone());
         let context = Context::new(
             client,
             rights,
@@ -181,7 +181,8 @@ impl Operator {
         );
         let context = Arc::new(context);
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
-        let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone()));
+        let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
+        let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! What programs ask of the runtime API, and what they are told: over TLS, by the real server, under a real API server.
 
+pub mod administrators;
 mod agent;
 mod clones;
 mod ended;
@@ -8,17 +9,18 @@ mod killed;
 mod limits;
 mod lost_replies;
 mod path;
-mod program;
+pub mod program;
 mod replicas;
 mod sessions;
 
 use serde_json::{Value, json};
 
 use crate::{
-    ground::{license, served, shared},
+    ground::{Listening, license, served, shared},
     scenarios::{Place, with},
 };
-use program::{Own, Program, key_named};
+pub use program::Own;
+use program::{Program, key_named};
 
 /// The License `cad` of so many seats, for devices that have the activation key `lab`.
 fn for_devices(seats: u32) -> Value {
@@ -34,11 +36,15 @@ struct Scene {
 
 impl Scene {
     async fn new(license: &Value) -> Self {
-        let place = Place::new(shared()).await;
+        Self::of(Place::new(shared()).await, served(), license).await
+    }
+
+    /// The same in this place, served there.
+    async fn of(place: Place, listening: &Listening, license: &Value) -> Self {
         place.apply(license).await;
         let key = key_named(&place.secrets, "lab").await;
         place.license_says("cad", "Issued").await;
-        Self { place, program: Program::at(served()), key }
+        Self { place, program: Program::at(listening), key }
     }
 
     /// Activates a device, which must go.

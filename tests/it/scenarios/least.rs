@@ -8,10 +8,17 @@ use serde_json::{Value, json};
 use usher::cluster::api::SeatState;
 
 use super::{Place, assert_nothing_was_forbidden, license_conditions, ready, with};
-use crate::ground::{
-    Call, Ground, license,
-    process::{Usher, kubeconfig_beside},
-    seat, until, wait_for,
+use crate::{
+    ground::{
+        Call, Ground, Listening, license,
+        process::{Usher, kubeconfig_beside},
+        seat, until, wait_for,
+    },
+    runtime::{
+        Own,
+        administrators::{account, token},
+        program::{Program, drawn, key_named},
+    },
 };
 
 /// Where a rule holds.
@@ -83,7 +90,7 @@ async fn merge(place: &Place, secret: &str, edit: &Value) {
 }
 
 /// Everything that Usher ever does in a cluster.
-async fn everything(ground: &Ground, place: &Place, farm: &Place) {
+async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
     place.apply(&license(1)).await;
     for name in ["ann", "bob"] {
         place.apply(&seat(name)).await;
@@ -160,6 +167,22 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place) {
     })
     .await;
 
+    // An administrator ends an activation.
+    place.apply(&with(license(3), &json!({"spec": {"activationKeys": [{"name": "lab"}]}}))).await;
+    let key = key_named(&place.secrets, "lab").await;
+    let ca =
+        wait_for(&place.published, "usher-ca", "is there", |_| true).await.data.unwrap()["ca.crt"].clone();
+    let program = Program::at(&Listening { url: format!("https://localhost:{port}"), ca });
+    let request = drawn();
+    let own = until("it is activated", async || {
+        let told = program.try_activate(&place.namespace, &key, "9f86d081", &request).await.ok()?;
+        (told.status == 201).then(|| Own::of(&told))
+    })
+    .await;
+    account(ground, &place.namespace, "boss", Some("usher-licensor"));
+    let boss = token(ground, &place.namespace, "boss", &["https://usher.acme.example/a/default"]);
+    assert_eq!(program.deactivate(&Own { token: boss, ..own }).await.status, 204);
+
     // It leads on.
     until("the lead is renewed", async || {
         let times = "jsonpath={.spec.acquireTime} {.spec.renewTime}";
@@ -174,10 +197,12 @@ async fn every_right_of_usher_is_used_and_every_request_is_covered_by_one() {
     let ground = Ground::narrow();
     let directory = tempfile::tempdir().unwrap();
     let ledger = directory.path().join("ledger.db");
-    let program = Usher::start(&kubeconfig_beside(&ledger, &ground), &ledger, &["--listen", "127.0.0.1:0"]);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let program = Usher::start(&kubeconfig_beside(&ledger, &ground), &ledger, &["--listen", &listen]);
     let (place, farm) = (Place::new(&ground).await, Place::new(&ground).await);
     ground.grant(&farm.namespace);
-    everything(&ground, &place, &farm).await;
+    everything(&ground, &place, &farm, port).await;
     drop(program);
 
     let rights: BTreeSet<Right> = [

@@ -1,17 +1,19 @@
-//! `GET /v1/activations/{id}`: whether a nonce is the one to use next. It is not used by this.
+//! `GET /v1/activations/{id}`: whether a nonce is the one to use next, which is not used by this; an administrator needs none, and sees how
+//! the activation stands.
 
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 
 use super::ok;
 use crate::{
+    domain::refusal::Code,
     http::{
         problem::Problem,
         routes::{
-            Api,
+            Api, reply,
             request::{credential, nonce},
         },
     },
@@ -24,5 +26,9 @@ pub(in crate::http::routes) async fn check<L: Activations>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let token = credential(&headers)?;
+    if let Some(seen) = api.runtime.seen_by_administrator(&id, token).await? {
+        let json = serde_json::to_string(&seen).map_err(|_| Code::Unavailable)?;
+        return Ok(reply::json(StatusCode::OK, json));
+    }
     ok(api.runtime.check(&id, nonce(&headers)?, token).await?)
 }

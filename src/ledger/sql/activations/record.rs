@@ -9,6 +9,7 @@ use crate::{
         CommitError,
         activations::{Activation, Advance, Recorded, Step},
         audit::{Entry, Said},
+        sessions::{Use, Used},
     },
 };
 
@@ -18,11 +19,11 @@ pub(super) async fn record(
     step: &Step,
     entries: &mut Vec<Entry>,
 ) -> Result<Recorded, CommitError> {
-    if let Some(session) = &step.session {
+    if let (Some(session), None) = (&step.session, &step.by) {
         let session = Some(sessions::used(connection, step, session).await?);
         return Ok(Recorded { session, ..Recorded::default() });
     }
-    let Step { turn: None, begin: None, fork: None, advance: Some(one), .. } = step else {
+    let Step { turn: None, begin: None, fork: None, by: None, advance: Some(one), .. } = step else {
         let mut own = connection.begin().await.map_err(failed)?;
         let (recorded, said) = several(&mut own, step).await?;
         own.commit().await.map_err(failed)?;
@@ -31,18 +32,28 @@ pub(super) async fn record(
     };
     // The many: one statement, which does it or nothing.
     advance(connection, step, one).await?;
-    entries.extend(ended(step, one));
+    entries.extend(ended(step, one, None));
     Ok(Recorded::default())
 }
 
 async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, Vec<Entry>), CommitError> {
     let (mut recorded, mut entries) = (Recorded::default(), Vec::new());
+    let by = match &step.by {
+        Some(administrator) => Some(person(connection, administrator, &step.entropy).await?),
+        None => None,
+    };
+    if let Some(session) = &step.session {
+        let used = sessions::used(connection, step, session).await?;
+        let closed = by.clone().filter(|_| used == Used::Closed);
+        entries.extend(closed.map(|by| closed_by(step, session, by)));
+        recorded.session = Some(used);
+    }
     if let Some(turn) = step.turn {
         next_turn(connection, step, turn).await?;
     }
     if let Some(one) = &step.advance {
         advance(connection, step, one).await?;
-        entries.extend(ended(step, one));
+        entries.extend(ended(step, one, by));
     }
     if step.turn.is_some() {
         places::lapse(connection, &step.license, step.at).await.map_err(failed)?;
@@ -106,7 +117,12 @@ async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Res
     if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
 }
 
-fn ended(step: &Step, one: &Advance) -> Option<Entry> {
+fn closed_by(step: &Step, session: &Use, by: String) -> Entry {
+    let (Use::Open { id, .. } | Use::Keep { id, .. } | Use::Close { id }) = session;
+    Entry::CloseSession { license: step.key.to_string(), session: id.clone(), by }
+}
+
+fn ended(step: &Step, one: &Advance, by: Option<String>) -> Option<Entry> {
     let State::Ended(why) = one.chain.state else { return None };
     Some(Entry::Deactivate {
         license: step.key.to_string(),
@@ -116,6 +132,7 @@ fn ended(step: &Step, one: &Advance) -> Option<Entry> {
             Why::Superseded => Said::Superseded,
             Why::Withdrawn => Said::Withdrawn,
         },
+        by,
     })
 }
 

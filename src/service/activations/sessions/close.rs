@@ -1,9 +1,14 @@
-//! A session is closed by its activation, whatever its License says.
+//! A session is closed by its activation, or by an administrator, whatever its License says.
 
 use crate::{
     ledger::sessions::{Use, Used},
-    service::activations::{Activations, Failure, Happened, Runtime},
+    service::{
+        activations::{Activations, Failure, Happened, Runtime},
+        callers::{self, Act},
+    },
 };
+
+use super::activation_of;
 
 impl<L: Activations> Runtime<L> {
     /// Closes the session `id`. One that has ended stays so.
@@ -11,8 +16,9 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When the token is not its activation's, or Usher cannot answer now.
     pub async fn close_session(&self, id: &str, token: &str) -> Result<(), Failure> {
-        let living = self.of_session(id, token).await?;
-        if self.use_session(&living, Use::Close { id: id.to_owned() }).await? == Some(Used::Closed) {
+        let (living, administrator) = self.acted_on(activation_of(id)?, token, Act::End).await?;
+        let by = administrator.map(|known| callers::identity(&known.name));
+        if self.use_session(&living, Use::Close { id: id.to_owned() }, by).await? == Some(Used::Closed) {
             self.news.tell(&living.key, Happened::SessionClosed);
         }
         Ok(())

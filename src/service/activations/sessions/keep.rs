@@ -18,7 +18,7 @@ impl<L: Activations> Runtime<L> {
             let (license, chain, now) = (license(&living)?, &living.seen.activation.chain, self.edge.now());
             sessions::may_use(license, chain.state, chain.expires_at, now)?;
             let until = sessions::until(&license.terms.sessions, now);
-            match self.use_session(&living, Use::Keep { id: id.to_owned(), until }).await? {
+            match self.use_session(&living, Use::Keep { id: id.to_owned(), until }, None).await? {
                 None => {}
                 Some(Used::Open { session, .. }) => return SessionAnswer::json(&living, license, session),
                 Some(_) => return Err(Code::SessionEnded.into()),

@@ -64,19 +64,30 @@ const DASH: char = '-';
 impl<L: Activations> Runtime<L> {
     /// The activation of the session `id`, if `token` is its own. Whether there is such a session is told to nobody else.
     async fn of_session(&self, id: &str, token: &str) -> Result<Living, Failure> {
-        let (activation, _) = id.split_once(DASH).ok_or(Code::Unauthorized)?;
-        self.own(activation, token).await
+        self.own(activation_of(id)?, token).await
     }
 
-    /// Has something done to a session. `None` if it is to be decided anew.
-    async fn use_session(&self, living: &Living, session: Use) -> Result<Option<Used>, Failure> {
+    /// Has something done to a session, by an administrator if one is named. `None` if it is to be decided anew.
+    async fn use_session(
+        &self,
+        living: &Living,
+        session: Use,
+        by: Option<String>,
+    ) -> Result<Option<Used>, Failure> {
         let license = living.seen.activation.license.clone();
+        let entropy = by.as_ref().map_or([0; 32], |_| self.edge.entropy());
         let step = Step {
             session: Some(session),
-            ..Step::new(license, living.key.clone(), self.edge.now(), [0; 32])
+            by,
+            ..Step::new(license, living.key.clone(), self.edge.now(), entropy)
         };
         Ok(super::settled(self.ledger.record(step).await)?.and_then(|recorded| recorded.session))
     }
+}
+
+/// The activation of the session `id`.
+fn activation_of(id: &str) -> Result<&str, Code> {
+    id.split_once(DASH).map(|(activation, _)| activation).ok_or(Code::Unauthorized)
 }
 
 /// What its License says.

@@ -29,7 +29,7 @@ impl<L: Activations> Runtime<L> {
                 activation: id.to_owned(),
                 request: String::from(digest(&[asked.body])),
             };
-            match self.use_session(&living, open).await? {
+            match self.use_session(&living, open, None).await? {
                 // The License or the activation has changed since it was read.
                 None => {}
                 Some(Used::Open { session, new }) => {

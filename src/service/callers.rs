@@ -1,0 +1,64 @@
+//! Callers that Kubernetes knows: the port to whoever can tell who shows a token, and what they may.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+
+use crate::domain::{license::Key, text::Issuer};
+
+/// Somebody whom Kubernetes knows, as it says itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The name, such as `system:serviceaccount:design:render`.
+    pub name: String,
+    /// The UID, where there is one.
+    pub uid: Option<String>,
+    /// The groups.
+    pub groups: Vec<String>,
+    /// What else is known.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// The text that stands in the ledger for whom Kubernetes calls `name`: the audit gets a reference instead.
+#[must_use]
+pub fn identity(name: &str) -> String {
+    format!("kubernetes:{name}")
+}
+
+/// What somebody may do with the activations of a License, as roles write it: the verb, on `licenses/activations`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// `get`: see how they stand.
+    See,
+    /// `delete`: end them, and their sessions.
+    End,
+}
+
+impl Act {
+    /// The verb of the role.
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::See => "get",
+            Self::End => "delete",
+        }
+    }
+}
+
+/// Kubernetes does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("asking the API server failed: {0}")]
+pub struct Away(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Whoever knows callers.
+pub trait Callers: Send + Sync + 'static {
+    /// Who shows `token`, if it is good and was made for one of `audiences`.
+    fn known<'a>(
+        &'a self,
+        token: &'a str,
+        audiences: &'a [Issuer],
+    ) -> BoxFuture<'a, Result<Option<Known>, Away>>;
+
+    /// Whether they may do this with the activations of `license`.
+    fn may<'a>(&'a self, known: &'a Known, act: Act, license: &'a Key) -> BoxFuture<'a, Result<bool, Away>>;
+}
