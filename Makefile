@@ -46,6 +46,8 @@ check: ## Check formatting, lints, scripts, and that generated files are up to d
 	cargo run --quiet --locked -- crds --dir "$$generated"; \
 	diff -ru crds "$$generated" && diff -ru charts/usher/files/crds "$$generated" || \
 	{ echo 'the resources are not what the code says: run "make generate"' >&2; exit 1; }
+	@cargo run --quiet --locked -- openapi | diff -u docs/openapi.json - || \
+	{ echo 'the contract is not what the code says: run "make generate"' >&2; exit 1; }
 	@dev/chart-readme --check
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); \
 	else echo 'check: skipped the scripts: shellcheck is not installed'; fi
@@ -59,6 +61,7 @@ generate: ## Write the files that are made from code
 	cargo run --quiet --locked -- crds --dir crds
 	rm -f charts/usher/files/crds/*.yaml
 	cp crds/*.yaml charts/usher/files/crds/
+	cargo run --quiet --locked -- openapi > docs/openapi.json
 	dev/chart-readme
 
 .PHONY: fmt

@@ -19,6 +19,7 @@ mod inspect;
 mod keygen;
 mod ledger;
 mod list;
+mod openapi;
 mod place;
 mod refusal;
 mod revoke_key;
@@ -81,6 +82,8 @@ enum Command {
     Run(run::Args),
     /// Print the custom resource definitions.
     Crds(crds::Args),
+    /// Print the contract of the runtime API.
+    Openapi(openapi::Args),
     /// Say whether a license document may be used.
     Verify(verify::Args),
     /// Show what a license document says, unverified.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Crds(args) => crds::run(&args),
+        Command::Openapi(openapi::Args {}) => openapi::run(),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Agent(args) => agent::run(args),

@@ -8,6 +8,7 @@
 //! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
 
+mod openapi;
 mod pace;
 mod problem;
 mod routes;
@@ -24,6 +25,8 @@ use axum::{
 };
 use futures::future::BoxFuture;
 use tokio::sync::watch;
+
+pub use routes::document;
 
 use crate::{
     keys::Published,

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
@@ -22,7 +23,7 @@ const RETRY_AFTER: u64 = 1;
 const SLASCONE: u32 = 12_006;
 
 /// A problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Problem {
     /// Of a closed list, and stable.
     code: &'static str,
@@ -40,7 +41,8 @@ pub(super) struct Problem {
 }
 
 /// What stands in the way of one session more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SessionsExhausted")]
 struct Sessions {
     /// What SLASCONE answers in this case, for programs that were written for it.
     slascone: u32,
@@ -55,7 +57,8 @@ struct Sessions {
 }
 
 /// A session that is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OpenSession")]
 struct Session {
     /// What people call the device.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +87,7 @@ impl From<Exhausted> for Sessions {
 }
 
 /// The status that goes with a code.
-fn status(code: Code) -> StatusCode {
+pub(super) fn status(code: Code) -> StatusCode {
     match code {
         Code::NonceUnknown | Code::RequestInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized | Code::AudienceWrong => StatusCode::UNAUTHORIZED,

@@ -4,6 +4,7 @@
 //! and puts the reply together.
 
 mod activations;
+mod contract;
 mod frame;
 mod reply;
 mod request;
@@ -11,13 +12,11 @@ mod sessions;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    middleware::from_fn_with_state,
-    routing::{delete, get, post},
-};
+use axum::{Router, middleware::from_fn_with_state};
+use bytes::Bytes;
 
 use super::{
+    openapi::{self, Call},
     pace::{Pace, Paced},
     problem::Problem,
 };
@@ -40,6 +39,8 @@ pub(super) struct Api<L> {
     edge: Arc<dyn Edge>,
     callers: Arc<Paced>,
     strangers: Arc<Paced>,
+    /// The OpenAPI document.
+    document: Bytes,
 }
 
 impl<L> Clone for Api<L> {
@@ -49,8 +50,41 @@ impl<L> Clone for Api<L> {
             edge: self.edge.clone(),
             callers: self.callers.clone(),
             strangers: self.strangers.clone(),
+            document: self.document.clone(),
         }
     }
+}
+
+/// Makes of each handler and its declaration a route, and the place where the document reads of it.
+macro_rules! calls {
+    ($($module:ident::$handler:ident is $call:ident,)*) => {
+        /// What there is to call.
+        pub(super) fn calls() -> Vec<Call> {
+            vec![$($module::$call),*]
+        }
+
+        fn routes<L: Activations>() -> Router<Api<L>> {
+            Router::new()$(.route($module::$call.path, $module::$call.answered($module::$handler::<L>)))*
+        }
+    };
+}
+
+calls! {
+    activations::activate is ACTIVATE,
+    activations::refresh is REFRESH,
+    activations::state is STATE,
+    activations::check is CHECK,
+    activations::deactivate is DEACTIVATE,
+    sessions::open is OPEN,
+    sessions::heartbeat is HEARTBEAT,
+    sessions::close is CLOSE,
+    contract::contract is CONTRACT,
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> String {
+    openapi::text(&openapi::document(&calls()))
 }
 
 /// The calls.
@@ -60,15 +94,9 @@ pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>) -> Rout
         edge,
         callers: Arc::new(Paced::new(CALLER)),
         strangers: Arc::new(Paced::new(STRANGER)),
+        document: document().into(),
     };
-    let calls = Router::new()
-        .route("/activations", post(activations::activate::<L>))
-        .route("/activations/{id}", get(activations::check::<L>).delete(activations::deactivate::<L>))
-        .route("/activations/{id}/state", post(activations::state::<L>))
-        .route("/activations/{id}/refresh", post(activations::refresh::<L>))
-        .route("/sessions", post(sessions::open::<L>))
-        .route("/sessions/{id}", delete(sessions::close::<L>))
-        .route("/sessions/{id}/heartbeat", post(sessions::heartbeat::<L>))
+    let calls = routes::<L>()
         .fallback(async || Problem::from(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .layer(from_fn_with_state(api.clone(), frame::frame::<L>))

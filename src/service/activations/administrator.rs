@@ -1,6 +1,7 @@
 //! Whoever is neither the activation nor its holder, and may all the same, by a role in Kubernetes.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Activations, Device, Failure, Runtime, present::word};
 use crate::{
@@ -15,12 +16,13 @@ use crate::{
 };
 
 /// How an activation stands, for an administrator; instants are RFC 3339.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SeenActivation")]
 pub struct SeenAnswer {
     /// The activation.
     pub id: String,
     /// `active`, `quarantined`, `lapsed` or `ended`.
-    pub state: &'static str,
+    pub state: String,
     /// Its License: namespace/name.
     pub license: String,
     /// What its client said of the device.
@@ -43,7 +45,7 @@ impl<L: Activations> Runtime<L> {
         let chain = chain.unwrap_or(activation.chain);
         Ok(Some(SeenAnswer {
             id: activation.id,
-            state: word(&chain),
+            state: word(&chain).to_owned(),
             license: living.key.to_string(),
             device: serde_json::from_str(&activation.device)?,
             since: activation.since.to_string(),

@@ -1,6 +1,7 @@
 //! What a call is answered with.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// A device, as its client tells of it. What it says beside the fingerprint is for people, and nothing is decided by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Device {
     /// The fingerprint.
@@ -33,7 +34,8 @@ pub struct Device {
 }
 
 /// How long an activation is good, RFC 3339.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Lease")]
 pub struct LeaseAnswer {
     /// When to ask again.
     pub renew_at: String,
@@ -54,8 +56,9 @@ impl LeaseAnswer {
     }
 }
 
-/// The answer to a call: recorded with what it tells of, so that it can be given again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An activation, as its program is told of it. (Recorded, so that it can be told again.)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Activation")]
 pub struct Answer {
     /// The activation.
     pub id: String,

@@ -3,6 +3,7 @@
 pub mod administrators;
 mod agent;
 mod clones;
+mod contract;
 mod ended;
 mod keys;
 mod killed;

@@ -6,6 +6,7 @@ use kube::{Api, Client, Config, client::Body};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
+use super::contract;
 use crate::ground::{Listening, Machine, wait_for};
 use usher::service::edge::Edge as _;
 
@@ -85,7 +86,7 @@ impl Program {
 
     /// Sends a request; fails only if no answer comes.
     pub async fn try_send(&self, method: Method, path: &str, call: &Call<'_>) -> Result<Told, kube::Error> {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         let bearer = call.token.map(|token| format!("Bearer {token}"));
         let headers = [
             ("authorization", bearer.as_deref()),
@@ -103,7 +104,9 @@ impl Program {
         let status: StatusCode = answer.status();
         let nonce = answer.headers().get("n-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
         let bytes = answer.into_body().collect_bytes().await?;
-        Ok(Told { status: status.as_u16(), nonce, text: String::from_utf8(bytes.to_vec()).unwrap() })
+        let told = Told { status: status.as_u16(), nonce, text: String::from_utf8(bytes.to_vec()).unwrap() };
+        contract::promises(&method, path, &told);
+        Ok(told)
     }
 
     pub async fn send(&self, method: Method, path: &str, call: &Call<'_>) -> Told {

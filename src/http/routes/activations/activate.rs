@@ -1,26 +1,85 @@
 //! `POST /v1/activations`: an installation is bound to a place.
 
 use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::begun;
 use crate::{
+    domain::refusal::Code,
     http::{
+        openapi::{Call, Credential, Gives, Method, Nonce, Shape},
         problem::Problem,
         routes::{Api, request::Taken},
     },
-    service::activations::{Activations, Device, Wish},
+    service::activations::{self as answers, Activations, Device, Wish},
 };
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ActivationRequest")]
 struct Request {
     /// The License: namespace/name.
     license: String,
     /// On what.
     device: Device,
 }
+
+/// What is granted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Activated")]
+#[expect(dead_code, reason = "declares what the answer is; the recorded one is sent as it is")]
+struct Answer {
+    #[serde(flatten)]
+    activation: answers::Answer,
+    /// The credential of all other calls of this activation. It is given here and nowhere else: keep it secret, on a disk.
+    activation_token: String,
+}
+
+/// What is told of an activation that begins.
+pub(super) const ACTIVATED: Shape = Shape::of::<Answer>(
+    r#"{"id": "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10", "state": "active", "license": "design/cad", "product": "cad", "document": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
+            "keys": "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "lease": {"renew_at": "2026-11-26T22:00:00Z", "until": "2026-11-27T10:00:00Z", "expires_at": "2026-11-30T10:00:00Z"},
+            "activation_token": "usher_act_0000"}"#,
+);
+
+pub(in crate::http::routes) const ACTIVATE: Call = Call {
+    method: Method::Post,
+    path: "/activations",
+    in_path: &[],
+    name: "activate",
+    about: "Activations",
+    summary: "Bind an installation to a place under a License",
+    description: "Gives the activation, its token, its first nonce and its first signed document. The same request with the same `Idempotency-Key` \
+is answered with the same activation, its token and its nonce, so write the key down before you send. A device that is active already and activates again \
+(its state was lost, or restored from a snapshot) takes over its own place: its former activation is superseded, which is allowed as often as the License's \
+`clones.recoveries` says.",
+    by: &[Credential::ActivationKey],
+    nonce: Nonce::Gives,
+    repeatable: true,
+    takes: Some(Shape::of::<Request>(
+        r#"{"license": "design/cad", "device": {"id": "9f86d081884c7d65", "name": "Lab 3", "hostname": "lab-3", "os": "linux"}}"#,
+    )),
+    gives: Gives { status: 201, what: "The installation is active.", body: Some(ACTIVATED) },
+    or: None,
+    refuses: &[
+        Code::ActivationEnded,
+        Code::ActivationSuperseded,
+        Code::NonceUsed,
+        Code::SeatsExhausted,
+        Code::TransfersExhausted,
+        Code::RecoveriesExhausted,
+        Code::KeyExpired,
+        Code::KeyUsedUp,
+        Code::DeviceNotAllowed,
+        Code::DeviceNotListed,
+        Code::DeviceActive,
+        Code::LicenseSuspended,
+        Code::LicenseExpired,
+        Code::LicenseNotReady,
+    ],
+};
 
 pub(in crate::http::routes) async fn activate<L: Activations>(
     State(api): State<Api<L>>,

@@ -6,18 +6,44 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::ok;
+use super::{EXAMPLE, ok};
 use crate::{
     domain::refusal::Code,
     http::{
+        openapi::{Call, Credential, Gives, Nonce, Shape},
         problem::Problem,
         routes::{
             Api, reply,
             request::{credential, nonce},
         },
     },
-    service::activations::Activations,
+    service::activations::{Activations, Answer, SeenAnswer},
+};
+
+/// How the activation stands, for its program or for an administrator.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "declares what the answer may be")]
+enum Seen {
+    Program(Answer),
+    Administrator(SeenAnswer),
+}
+
+pub(in crate::http::routes) const CHECK: Call = Call {
+    path: "/activations/{id}",
+    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    name: "checkActivation",
+    about: "Activations",
+    summary: "Ask whether a nonce is the one to use next",
+    description: "The nonce is not used, and comes back as it was. An administrator needs none, and sees how the activation stands.",
+    by: &[Credential::ActivationToken, Credential::Administrator],
+    nonce: Nonce::Checks,
+    gives: Gives { status: 200, what: "It is.", body: Some(Shape::of::<Seen>(EXAMPLE)) },
+    refuses: &[Code::LicenseNotReady],
+    ..Call::PLAIN
 };
 
 pub(in crate::http::routes) async fn check<L: Activations>(

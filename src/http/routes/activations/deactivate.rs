@@ -7,10 +7,25 @@ use axum::{
 
 use crate::{
     http::{
+        openapi::{Call, Credential, Gives, Method},
         problem::Problem,
         routes::{Api, request::credential},
     },
     service::activations::Activations,
+};
+
+pub(in crate::http::routes) const DEACTIVATE: Call = Call {
+    method: Method::Delete,
+    path: "/activations/{id}",
+    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    name: "deactivate",
+    about: "Activations",
+    summary: "Give the place back",
+    description: "Needs no nonce, so that no place is ever stuck. An activation that has ended stays so. It counts as a transfer of the seat (the License's \
+`deviceTransfers`).",
+    by: &[Credential::ActivationToken, Credential::Administrator],
+    gives: Gives { status: 204, what: "The place is free.", body: None },
+    ..Call::PLAIN
 };
 
 pub(in crate::http::routes) async fn deactivate<L: Activations>(

@@ -11,13 +11,18 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-pub(super) use activate::activate;
-pub(super) use check::check;
-pub(super) use deactivate::deactivate;
-pub(super) use present::{refresh, state};
+use activate::ACTIVATED;
+pub(super) use activate::{ACTIVATE, activate};
+pub(super) use check::{CHECK, check};
+pub(super) use deactivate::{DEACTIVATE, deactivate};
+pub(super) use present::{REFRESH, STATE, refresh, state};
 
 use super::reply;
 use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};
+
+/// An activation of which no document is given.
+const EXAMPLE: &str = r#"{"id": "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10", "state": "active", "license": "design/cad", "product": "cad",
+    "lease": {"renew_at": "2026-11-26T22:00:00Z", "until": "2026-11-27T10:00:00Z", "expires_at": "2026-11-30T10:00:00Z"}}"#;
 
 const NONCE: HeaderName = HeaderName::from_static("n-nonce");
 

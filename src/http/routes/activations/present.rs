@@ -7,18 +7,78 @@ use axum::{
     response::Response,
 };
 
-use super::{begun, ok};
+use super::{ACTIVATED, EXAMPLE, begun, ok};
 use crate::{
-    domain::chain::Operation,
+    domain::{chain::Operation, refusal::Code},
     http::{
+        openapi::{Call, Credential, Gives, Method, Nonce, Shape},
         problem::Problem,
         routes::{
             Api,
             request::{Taken, nonce},
         },
     },
-    service::activations::Activations,
+    service::activations::{Activations, Answer},
 };
+
+pub(in crate::http::routes) const STATE: Call = Call {
+    method: Method::Post,
+    path: "/activations/{id}/state",
+    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    name: "activationState",
+    about: "Activations",
+    summary: "Use the nonce, and be told how the activation stands",
+    description: "Proves that this is the one copy that goes on, without a new document: a copy that comes later is refused as a fork.",
+    by: &[Credential::ActivationToken],
+    nonce: Nonce::Uses,
+    repeatable: true,
+    takes: None,
+    gives: Gives { status: 200, what: "How it stands.", body: Some(Shape::of::<Answer>(EXAMPLE)) },
+    or: REPLACED,
+    refuses: PRESENT,
+};
+
+pub(in crate::http::routes) const REFRESH: Call = Call {
+    method: Method::Post,
+    path: "/activations/{id}/refresh",
+    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    name: "refresh",
+    about: "Activations",
+    summary: "Use the nonce, and be given a new document",
+    description: "Ask from `lease.renew_at` on. Whoever has not asked by `lease.until` warns its user; at `lease.expires_at` the document ends. Write nonce and \
+`Idempotency-Key` to the disk before you send, and the answer before you use it: then a lost reply is never taken for a copy.",
+    by: &[Credential::ActivationToken],
+    nonce: Nonce::Uses,
+    repeatable: true,
+    takes: None,
+    gives: Gives {
+        status: 200,
+        what: "A new document.",
+        body: Some(Shape::of::<Answer>(
+            r#"{"id": "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10", "state": "active", "license": "design/cad", "product": "cad", "document": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
+            "keys": "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "lease": {"renew_at": "2026-11-26T22:00:00Z", "until": "2026-11-27T10:00:00Z", "expires_at": "2026-11-30T10:00:00Z"}}"#,
+        )),
+    },
+    or: REPLACED,
+    refuses: PRESENT,
+};
+
+/// What a copy is told where the License's `clones.policy` is `Replace`.
+const REPLACED: Option<Gives> = Some(Gives {
+    status: 201,
+    what: "This was a copy, and is an activation of its own from now on (`clones.policy: Replace`): use its `id`, token and nonce.",
+    body: Some(ACTIVATED),
+});
+
+/// Besides what every use of a nonce can be refused for.
+const PRESENT: &[Code] = &[
+    Code::ActivationQuarantined,
+    Code::SeatsExhausted,
+    Code::TransfersExhausted,
+    Code::LicenseSuspended,
+    Code::LicenseExpired,
+    Code::LicenseNotReady,
+];
 
 /// How the activation stands.
 pub(in crate::http::routes) async fn state<L: Activations>(

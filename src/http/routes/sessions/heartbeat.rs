@@ -8,10 +8,29 @@ use axum::{
 
 use crate::{
     http::{
+        openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
         routes::{Api, reply, request::credential},
     },
-    service::activations::Activations,
+    service::activations::{Activations, SessionAnswer},
+};
+
+pub(in crate::http::routes) const HEARTBEAT: Call = Call {
+    method: Method::Post,
+    path: "/sessions/{id}/heartbeat",
+    in_path: &[(
+        "id",
+        "The session's `id`.",
+        "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10-8d0b7a3e6c2b9f105f0c1d52a8e94c1f",
+    )],
+    name: "keepSession",
+    about: "Sessions",
+    summary: "Keep a session open",
+    description: "It is open for another `ttl` seconds from now. Ask about three times in that time.",
+    by: &[Credential::ActivationToken],
+    gives: Gives { status: 200, what: "It is open.", body: Some(Shape::of::<SessionAnswer>(super::EXAMPLE)) },
+    refuses: super::NO_USE,
+    ..Call::PLAIN
 };
 
 pub(in crate::http::routes) async fn heartbeat<L: Activations>(

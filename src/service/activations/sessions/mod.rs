@@ -7,6 +7,7 @@ mod close;
 mod keep;
 mod open;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Activations, Failure, Runtime};
@@ -22,7 +23,8 @@ use crate::{
 };
 
 /// A session, as its program is told of it; instants are RFC 3339.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub struct SessionAnswer {
     /// The session.
     pub id: String,
