@@ -4,7 +4,7 @@
 //!   http ─┐
 //!   cluster ─┼──► service ──► domain          domain imports nothing of ours
 //!   cmd ─┘         │
-//!                  └──► ledger, keys          through small traits that those rooms own
+//!                  └──► ledger, keys, identity   through small traits that those rooms own
 //! ```
 //!
 //! ARCHITECTURE.md is the longer map; a test holds the arrows.
@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod cmd;
 pub mod domain;
 pub mod http;
+pub mod identity;
 pub mod keys;
 pub mod ledger;
 pub mod service;

@@ -13,6 +13,7 @@
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
+//! | [`principal`] | who somebody is, as proven, and which addresses count |
 //! | [`leadership`] | which of several replicas leads |
 //! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
@@ -26,6 +27,7 @@ pub mod duration;
 pub mod features;
 pub mod leadership;
 pub mod license;
+pub mod principal;
 pub mod reason;
 pub mod refusal;
 pub mod reissue;

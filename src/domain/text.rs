@@ -120,6 +120,26 @@ text! {
     "must be a whole address in ASCII, such as ann@acme.example", example "ann@acme.example", lowercase
 }
 text! {
+    /// The domain of e-mail addresses; case does not count.
+    Domain, "domain", max 253, "^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])$",
+    "must be a whole domain in ASCII, such as acme.example", example "acme.example", lowercase
+}
+text! {
+    /// Where a claim is: its name, or the names on the way to it, joined by dots.
+    ClaimPath, "claim", max 256, "^[!-~]+$",
+    "must be a claim's name, or the names on the way to it joined by dots, such as realm_access.roles", example "realm_access.roles"
+}
+text! {
+    /// How an identity provider knows Usher (RFC 6749, section 2.2).
+    ClientId, "client id", max 256, "^[!-~]+$",
+    "must be printable ASCII without spaces, such as usher", example "usher"
+}
+text! {
+    /// What is asked of an identity provider beside `openid` (RFC 6749, section 3.3).
+    Scope, "scope", max 128, "^[!#-\\[\\]-~]+$",
+    "must be printable ASCII without spaces, quotes and backslashes, such as email", example "email"
+}
+text! {
     /// An issuer: the https URL by which an authority or an identity provider is known. It has one spelling: clients take dots in a path
     /// and the port of https out before they ask, and would ask for another issuer's keys.
     Issuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
@@ -161,6 +181,14 @@ text! {
     "must be 32 bytes in base64url, such as 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", example "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 }
 
+impl Email {
+    /// What follows the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +200,10 @@ mod tests {
         assert!(FeatureName::EXAMPLE.parse::<FeatureName>().is_ok());
         assert!(Email::EXAMPLE.parse::<Email>().is_ok());
         assert!(Issuer::EXAMPLE.parse::<Issuer>().is_ok());
+        assert!(Domain::EXAMPLE.parse::<Domain>().is_ok());
+        assert!(ClaimPath::EXAMPLE.parse::<ClaimPath>().is_ok());
+        assert!(ClientId::EXAMPLE.parse::<ClientId>().is_ok());
+        assert!(Scope::EXAMPLE.parse::<Scope>().is_ok());
         assert!(Subject::EXAMPLE.parse::<Subject>().is_ok());
         assert!(DeviceId::EXAMPLE.parse::<DeviceId>().is_ok());
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
@@ -219,6 +251,10 @@ mod tests {
         none::<FeatureName>("feature name", &["a b", "render.", "render_", "a@b"]);
         none::<Email>("email", &["Ann <ann@acme.example>", "ann@acme.example ", "ann@[127.0.0.1]"]);
         none::<Issuer>("issuer", &["https://", "HTTPS://usher.acme.example", "https://usher.acme.example:x"]);
+        none::<Domain>(
+            "domain",
+            &["acme", "acme.", ".acme.example", "a_b.example", "ann@acme.example", "127.0.0.1"],
+        );
         none::<DeviceId>("device id", &["a b", "9f:", "9f-", "a@b"]);
         none::<DeviceName>("device name", &["Lab 3-", "<b>", "Lab_", "(a)"]);
         none::<Label>("name", &["Cad", "cad-", "a.b", "a_b", "a b"]);

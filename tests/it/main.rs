@@ -14,5 +14,6 @@ mod faults;
 mod ground;
 mod runtime;
 mod scenarios;
+mod signin;
 mod tidy;
 mod world;

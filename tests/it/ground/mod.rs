@@ -4,16 +4,19 @@
 //! |---|---|
 //! | [`shared`] | one control plane and one operator for all scenarios, a namespace each; `dev/borrow` lends it one |
 //! | [`Ground::own`] | a control plane that a test may hurt |
+//! | [`idp`] | Keycloak and a browser, shared by all that need them |
 //! | [`Operator`] | the operator in this process, with any clock and any client |
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
 mod chart;
 mod files;
+pub mod idp;
 pub mod operator;
 pub mod outside;
 pub mod postgres;
 pub mod process;
+mod supervised;
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -7,31 +7,48 @@ use regex_lite::Regex;
 use super::{House, none};
 
 /// A room under `src/`, and the rooms that it may enter. What is not listed is a wall.
-const MAY_ENTER: [(&str, &[&str]); 7] = [
+const MAY_ENTER: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("ledger", &["domain", "usher_license"]),
     ("keys", &["domain", "usher_license"]),
-    ("service", &["domain", "ledger", "keys", "usher_license"]),
+    ("identity", &["domain"]),
+    ("service", &["domain", "ledger", "keys", "identity", "usher_license"]),
     ("http", &["domain", "keys", "service"]),
-    ("cluster", &["domain", "ledger", "keys", "service", "usher_license"]),
-    ("cmd", &["domain", "ledger", "keys", "service", "http", "cluster", "usher_license", "usher_client"]),
+    ("cluster", &["domain", "ledger", "keys", "identity", "service", "usher_license"]),
+    (
+        "cmd",
+        &[
+            "domain",
+            "ledger",
+            "keys",
+            "identity",
+            "service",
+            "http",
+            "cluster",
+            "usher_license",
+            "usher_client",
+        ],
+    ),
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
-const HIDDEN_IN: [(&str, &[&str]); 13] = [
+const HIDDEN_IN: [(&str, &[&str]); 16] = [
     ("sqlx", &["ledger"]),
     ("ed25519_dalek", &["keys"]),
     ("hmac", &["keys"]),
     ("rcgen", &["keys"]),
+    ("openidconnect", &["identity"]),
+    ("reqwest", &["identity"]),
+    ("chrono", &["identity"]),
     ("kube", &["cluster", "cmd"]),
     ("k8s_openapi", &["cluster", "cmd"]),
     ("axum", &["http"]),
     ("axum_server", &["http", "cmd"]),
     ("rustls", &["http", "cmd"]),
     ("clap", &["cmd"]),
-    ("tokio", &["ledger", "http", "cluster", "cmd"]),
+    ("tokio", &["ledger", "identity", "http", "cluster", "cmd"]),
     ("std::fs", &["ledger", "cmd"]),
-    ("std::net", &["http", "cmd"]),
+    ("std::net", &["identity", "http", "cmd"]),
 ];
 
 /// The room of a file under `src/`; the crate's own roots have none.

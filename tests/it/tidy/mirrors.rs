@@ -80,6 +80,28 @@ fn unlisted(page: &str, codes: &[Code]) -> Vec<String> {
         .collect()
 }
 
+/// The tests that docs/sign-in-checks.md names and that are not there.
+fn untested(house: &House, page: &str) -> Vec<String> {
+    let is_test = |name: &str| house.rust().any(|(_, text)| text.contains(&format!("fn {name}()")));
+    let named = page
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .filter_map(|line| line.trim_matches('|').rsplit('|').next());
+    let named = named.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    named
+        .filter(|name| !is_test(name))
+        .map(|name| format!("docs/sign-in-checks.md: there is no test {name}"))
+        .collect()
+}
+
+#[test]
+fn each_check_of_a_sign_in_has_the_tests_that_the_page_names() {
+    let page = include_str!("../../../docs/sign-in-checks.md");
+    none(&untested(House::ours(), page));
+    let house = House::of(&[("tests/x.rs", "fn is_there() {}")]);
+    assert_eq!(untested(&house, "| a | `x` | `is_there`, `is_not` |").len(), 1);
+}
+
 #[test]
 fn the_committed_resources_are_those_that_the_code_defines() {
     none(&outdated(House::ours(), &definitions()));

@@ -1,0 +1,3 @@
+//! Signing in, at a real identity provider and in a real browser.
+
+mod oidc;
