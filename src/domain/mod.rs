@@ -12,6 +12,7 @@
 //! | [`document`] | what a signed document says, how long it is good, when it is renewed |
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
+//! | [`workload`] | which installation a pod is |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
 //! | [`principal`] | who somebody is, as proven, and which addresses count |
 //! | [`leadership`] | which of several replicas leads |
@@ -36,6 +37,7 @@ pub mod sessions;
 pub mod terms;
 pub mod text;
 pub mod witness;
+pub mod workload;
 
 /// Bytes as people read them.
 pub(crate) fn hex(bytes: &[u8]) -> String {
