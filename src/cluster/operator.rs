@@ -28,6 +28,10 @@ use crate::{
         runtime, watch,
         witness::{self, Keeper},
     },
+    domain::{
+        reason::{Because, Reason},
+        witness::Loss,
+    },
     ledger::{CommitError, Ledger, Unavailable},
 };
 
@@ -89,6 +93,8 @@ enum End {
     Lost,
     /// The ledger says that another one leads.
     Deposed,
+    /// A nonce has proved that the ledger was restored: it is to be taken up anew.
+    Restored,
 }
 
 /// Leads when it is our turn, and looks at everything while we lead; until `stop` says so, then finishes what it began.
@@ -140,10 +146,27 @@ pub async fn run<L: Ledger>(
                 campaign.resign();
                 campaign.ended(lead).await;
             }
+            End::Restored => {
+                // Nothing that was decided upon the ledger as it was is committed from here on.
+                say_restored(&context).await;
+                campaign.resign();
+                campaign.ended(lead).await;
+            }
         }
     }
     campaign.release().await;
     Ok(())
+}
+
+/// A nonce has proved that the ledger was restored: it is taken up anew, and made true again.
+async fn say_restored<L: Ledger>(context: &Arc<Context<L>>) {
+    let message =
+        format!("{}: it is rebuilt from what is declared and from the documents in Secrets", Loss::Proven.said());
+    warn!("{message}");
+    let because = Because::new(Reason::LedgerMissing, message);
+    if let Err(error) = authority::say_missing(context, &because).await {
+        warn!(%error, "saying that the ledger was restored failed");
+    }
 }
 
 async fn campaign<L: Ledger>(context: &Arc<Context<L>>, settings: &Settings) -> Campaign {
@@ -198,7 +221,10 @@ async fn lead_on<L: Ledger>(
             never = &mut audit => match never {},
             Some(never) = &mut others => match never {},
             ended = work(context, settings.workers, stop) => ended,
-            error = &mut follow => return Err(Error::TakeUp(error.into())),
+            error = &mut follow => match error {
+                witness::Error::Risen => End::Restored,
+                error => return Err(Error::TakeUp(error.into())),
+            },
         }
     };
     finish_witness(&mut keeper, &ended).await;

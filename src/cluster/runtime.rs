@@ -89,7 +89,11 @@ impl<L: Send + Sync + 'static> News for Context<L> {
         match happened {
             Happened::SessionOpened { over } => self.metrics.session(if over { "over" } else { "opened" }),
             Happened::SessionRefused => self.metrics.session("refused"),
-            Happened::Taken | Happened::Freed | Happened::Forked | Happened::SessionClosed => {}
+            Happened::Taken
+            | Happened::Freed
+            | Happened::Forked
+            | Happened::Restored
+            | Happened::SessionClosed => {}
         }
         match happened {
             // Somebody may wait for the place; somebody is to be warned.
@@ -97,6 +101,8 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             Happened::Taken | Happened::SessionOpened { .. } | Happened::SessionClosed => {
                 self.push_by(task, self.summaries.next(key, self.edge.now()));
             }
+            // Whoever keeps the witness looks how far the ledger is.
+            Happened::Restored => self.binding_changed.notify_one(),
             Happened::SessionRefused => {}
         }
     }

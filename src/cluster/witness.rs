@@ -49,6 +49,8 @@ pub(super) enum Error {
     Unreadable(&'static str),
     #[error("another ledger is ahead of this one: is another usher at work in this cluster?")]
     Overtaken,
+    #[error("a nonce has proved that the ledger was restored")]
+    Risen,
 }
 
 /// What a consent to a rebuild must say.
@@ -160,10 +162,17 @@ impl<L: Ledger> Keeper<L> {
         api(&self.context).replace(NAME, &params, &map).await
     }
 
-    /// Follows the ledger until it is dropped, or another ledger is ahead.
+    /// Whether the ledger has begun another incarnation than the one that was taken up.
+    fn is_risen(&self) -> bool {
+        let taken_up = self.context.incarnation().0;
+        self.found.as_ref().is_some_and(|found| found.witness.mark.incarnation > taken_up)
+    }
+
+    /// Follows the ledger until it is dropped, or another ledger is ahead, or another incarnation of it has begun.
     pub(super) async fn follow(&mut self) -> Error {
         loop {
             match self.catch_up().await {
+                Ok(()) if self.is_risen() => return Error::Risen,
                 Ok(()) => {}
                 Err(error @ (Error::Overtaken | Error::Unreadable(_))) => {
                     error!(%error, "the witness cannot be kept");

@@ -9,6 +9,8 @@
 //! 2. The witness follows the ledger, so it may be older. It is never newer, unless the ledger was lost or restored.
 //! 3. Who makes a lost or restored ledger true again begins an incarnation that neither the ledger nor the witness had.
 //! 4. A ledger that was put there by `usher ledger restore` says so itself: nobody need catch it by its count.
+//! 5. Where the witness was lost too, or was older still, a nonce proves it ([`crate::domain::chain`], rule 9): the call that does so
+//!    begins the incarnation, and whoever leads takes the ledger up anew.
 
 use jiff::Timestamp;
 
@@ -62,6 +64,8 @@ pub enum Loss {
     Older,
     /// This one was restored from a backup.
     Restored,
+    /// Somebody has a nonce that this one has not given yet.
+    Proven,
 }
 
 impl Loss {
@@ -72,6 +76,7 @@ impl Loss {
             Self::Missing => "the ledger is gone",
             Self::Older => "the ledger is older than the one that was there last",
             Self::Restored => "the ledger was restored from a backup",
+            Self::Proven => "the ledger is older than a nonce that it has given",
         }
     }
 }

@@ -163,6 +163,8 @@ pub struct Step {
     pub session: Option<Use>,
     /// The administrator who had it done: [`crate::domain::license::Holder::identity`]'s like, of which the audit gets a reference.
     pub by: Option<String>,
+    /// The incarnation that begins, if a nonce proves that the ledger was restored and nobody has noticed.
+    pub incarnation: Option<u32>,
     /// When.
     pub at: Timestamp,
     /// From which references to persons are made; never stored.
@@ -184,6 +186,7 @@ impl Step {
             given: None,
             session: None,
             by: None,
+            incarnation: None,
             at,
             entropy,
         }
@@ -195,6 +198,8 @@ impl Step {
 pub struct Recorded {
     /// A fork was recorded that was not known before.
     pub new_fork: bool,
+    /// An incarnation of the ledger has begun.
+    pub new_incarnation: bool,
     /// What became of the session.
     pub session: Option<Used>,
 }

@@ -165,6 +165,31 @@ pub fn adopt(
     })
 }
 
+/// The activation that the document in `jws` is about, and its last instant, if this Authority has signed it, under this very
+/// License, for this device. Whether it is still good does not matter.
+#[must_use]
+pub fn activation_of(
+    license: &License,
+    device: &DeviceId,
+    signer: &Signer,
+    jws: &str,
+) -> Option<(Uid, Timestamp)> {
+    let signed = signed(signer, jws)?;
+    let claims = signed.unproven_claims();
+    let id = Uid(claims.activation.clone()?);
+    let about = (claims.iss.as_str(), claims.sub.as_str(), claims.aud.as_str(), claims.license.uid.as_str());
+    let is_ours = about
+        == (
+            signer.issuer.as_str(),
+            format!("activation/{id}").as_str(),
+            license.product.as_str(),
+            license.uid.0.as_str(),
+        );
+    let of_device = claims.device.as_ref().is_some_and(|said| said.id == device.as_str());
+    let until = Timestamp::from_second(i64::try_from(claims.exp).ok()?).ok()?;
+    (is_ours && of_device).then_some((id, until))
+}
+
 /// Whether this Authority has signed the document in `jws`, about a License of the name `key` or one of its Seats, of
 /// whatever UID: such a Secret nobody else has made.
 #[must_use]

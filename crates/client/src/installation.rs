@@ -72,6 +72,20 @@ struct Activated {
     keys: String,
 }
 
+/// A request with what is left of an activation.
+#[derive(Serialize)]
+struct Rebuild<'a> {
+    #[serde(flatten)]
+    request: &'a Request,
+    lost: Lost<'a>,
+}
+
+#[derive(Serialize)]
+struct Lost<'a> {
+    nonce: &'a str,
+    document: &'a str,
+}
+
 #[derive(Debug, Deserialize)]
 struct Refreshed {
     document: String,
@@ -83,6 +97,8 @@ struct Refreshed {
 
 /// That the activation is over, in whatever way: there is nothing to free.
 const OVER: [&str; 3] = ["not-found", "activation-ended", "activation-superseded"];
+/// That the server does not know the activation.
+const UNKNOWN: &str = "unauthorized";
 /// That the very request can come to nothing any more. Whatever else is refused is repeated unchanged: a copy of it that
 /// the network delivers late must not look like somebody else's.
 const SPENT: [&str; 4] = ["nonce-used", "activation-ended", "activation-superseded", "idempotency-key-used"];
@@ -118,6 +134,15 @@ impl Installation {
     pub async fn activate(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
         let body = serde_json::to_string(request).map_err(|error| Error::Usage(error.to_string()))?;
         let pending = self.write_down(Operation::Activate, body)?;
+        self.begin(credential, request, &pending).await
+    }
+
+    async fn begin(
+        &mut self,
+        credential: &str,
+        request: &Request,
+        pending: &Pending,
+    ) -> Result<&Activation, Error> {
         let call = Call { bearer: credential, key: Some(&pending.key), nonce: None, body: &pending.body };
         let answer = self.send(Method::POST, "/v1/activations", call).await?;
         let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
@@ -140,6 +165,34 @@ impl Installation {
         let Refreshed { document, keys, id, activation_token } = parsed(&answer)?;
         let (id, token) = id.zip(activation_token).unwrap_or((former.id, former.token));
         self.settle(Activation { id, token, nonce: nonce(answer)?, document, keys, ..former })
+    }
+
+    /// Gets a new document. If the server does not know the activation any more, for its ledger was lost or restored, has it rebuilt
+    /// with `credential`, as [`Self::activate`] takes it: then it may be another one afterwards.
+    ///
+    /// # Errors
+    /// As [`Error`] says. Call this again: until the server has rebuilt what it has lost, it may refuse the credential as well.
+    pub async fn renew(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+        let rebuilds =
+            self.store.kept().pending.as_ref().is_some_and(|pending| pending.operation == Operation::Rebuild);
+        if !rebuilds {
+            match self.refresh().await.map(drop) {
+                Err(Error::Refused(problem)) if problem.code == UNKNOWN => {}
+                other => return other.and_then(|()| self.granted()),
+            }
+        }
+        self.rebuild(credential, request).await
+    }
+
+    /// The nonce goes with the key that it was sent with: so a late copy of the refresh is known as such.
+    async fn rebuild(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+        let Activation { nonce: last, document, .. } = self.activated()?;
+        let body = Rebuild { request, lost: Lost { nonce: &last, document: &document } };
+        let body = serde_json::to_string(&body).map_err(|error| Error::Usage(error.to_string()))?;
+        let former = self.store.kept().pending.as_ref().map(|pending| pending.key.clone());
+        let pending = Pending { operation: Operation::Rebuild, key: former.map_or_else(fresh_key, Ok)?, body };
+        self.store.keep(Kept { pending: Some(pending.clone()), ..self.store.kept().clone() })?;
+        self.begin(credential, request, &pending).await
     }
 
     /// Gives the place back. An activation that is over already is given back.
@@ -188,6 +241,10 @@ impl Installation {
 
     fn settle(&mut self, activation: Activation) -> Result<&Activation, Error> {
         self.store.keep(Kept { activation: Some(activation), ..Kept::default() })?;
+        self.granted()
+    }
+
+    fn granted(&self) -> Result<&Activation, Error> {
         self.activation().ok_or_else(|| Error::Answer("it grants nothing".to_owned()))
     }
 }

@@ -26,6 +26,8 @@ pub(super) enum End {
 
 pub(super) struct Keeper {
     installation: Installation,
+    /// By which it is activated, and for what.
+    by: (String, Request),
     documents: Documents,
     trusted: Option<Trusted>,
     edge: Arc<dyn Edge>,
@@ -54,24 +56,20 @@ const FIRST: (u64, u64) = (1, 30);
 impl Keeper {
     pub(super) fn new(
         installation: Installation,
+        by: (String, Request),
         documents: Documents,
         trusted: Option<Trusted>,
         edge: Arc<dyn Edge>,
         stopped: watch::Receiver<bool>,
         asked: Signal,
     ) -> Self {
-        Self { installation, documents, trusted, edge, stopped, asked, last: 0, trouble: None }
+        Self { installation, by, documents, trusted, edge, stopped, asked, last: 0, trouble: None }
     }
 
     /// Sees that there is an activation. One that was there is refreshed at once: if it is a copy, that shows now. Ends if there can be none.
-    pub(super) async fn begin(
-        &mut self,
-        credential: &str,
-        request: &Request,
-        recover: bool,
-    ) -> Result<Option<End>, Failure> {
+    pub(super) async fn begin(&mut self, recover: bool) -> Result<Option<End>, Failure> {
         if !recover && !self.installation.is_to_activate() {
-            self.is_of(request)?;
+            self.is_of()?;
             self.documents.write(self.activation()?)?;
             self.refresh().await?;
             return self.begun();
@@ -79,6 +77,7 @@ impl Keeper {
         let mut wait = FIRST.0;
         loop {
             self.last = self.now();
+            let (credential, request) = &self.by;
             match self.installation.activate(credential, request).await {
                 Ok(_) => break,
                 Err(Error::Refused(problem)) => return Ok(Some(End::Over(problem.to_string()))),
@@ -158,11 +157,12 @@ impl Keeper {
     async fn refresh(&mut self) -> Result<(), Failure> {
         self.last = self.now();
         let former = self.activation()?.id.clone();
-        let why = match self.installation.refresh().await {
+        let (credential, request) = &self.by;
+        let why = match self.installation.renew(credential, request).await {
             Ok(activation) => {
                 if activation.id != former {
                     anstream::eprintln!(
-                        "usher: this is a copy of activation {former}; it is activation {} from now on, with a place of its own",
+                        "usher: activation {former} goes on elsewhere, or was lost; this is activation {} from now on, with a place of its own",
                         activation.id
                     );
                 }
@@ -190,7 +190,8 @@ impl Keeper {
         Ok(())
     }
 
-    fn is_of(&self, request: &Request) -> Result<(), Failure> {
+    fn is_of(&self) -> Result<(), Failure> {
+        let (_, request) = &self.by;
         let Activation { license, device, .. } = self.activation()?;
         if (license, device) == (&request.license, &request.device.id) {
             return Ok(());

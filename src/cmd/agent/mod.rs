@@ -109,8 +109,8 @@ async fn work(args: Args) -> Result<ExitCode, Failure> {
     let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
     let (folder, strict) = (documents.folder().to_owned(), args.strict);
     let asked = signal(SignalKind::hangup())?;
-    let mut keeper = Keeper::new(installation, documents, args.trusted(), Arc::new(Machine), stopped, asked);
-    if let Some(end) = keeper.begin(&credential, &request, args.recover).await? {
+    let mut keeper = Keeper::new(installation, (credential, request), documents, args.trusted(), Arc::new(Machine), stopped, asked);
+    if let Some(end) = keeper.begin(args.recover).await? {
         return ended(&end);
     }
     if let Some(end) = keeper.refused().filter(|_| strict) {

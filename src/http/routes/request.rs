@@ -12,8 +12,8 @@ use crate::{
     service::activations::Asked,
 };
 
-/// The largest body of a request, in bytes: a device with all that it may say has less than 2 kB.
-const LARGEST: usize = 16 * 1024;
+/// The largest body of a request, in bytes: a device with all that it may say has less than 2 kB, and a document 64 KiB at most.
+const LARGEST: usize = 72 * 1024;
 /// How long an `Idempotency-Key` is: from 128 random bits in base64url to whatever clients of habit send.
 const KEY: std::ops::RangeInclusive<usize> = 22..=128;
 

@@ -107,6 +107,22 @@ impl Handle {
     }
 }
 
+/// Begins the incarnation that a nonce proves, if the ledger is not as far: what the audit is told then.
+pub(super) async fn proven(
+    connection: &mut Connection,
+    incarnation: i64,
+    at: Timestamp,
+) -> Result<Option<Entry>, CommitError> {
+    let risen = sqlx::query("UPDATE ledger_meta SET incarnation = $1, since = $2 WHERE incarnation < $1")
+        .bind(incarnation)
+        .bind(at.as_second())
+        .execute(connection)
+        .await
+        .map_err(while_doing("beginning an incarnation"))?;
+    let entry = Entry::Recover { loss: Loss::Proven, incarnation, witnessed: None, hash: None };
+    Ok((risen.rows_affected() == 1).then_some(entry))
+}
+
 /// A transaction that is counted, and refused to nobody: those who answer programs need not lead.
 pub(super) async fn begin_counted(pool: &Pool) -> Result<Transaction, CommitError> {
     let failed = while_doing("beginning a change");

@@ -1,11 +1,12 @@
 //! An installation is activated, by an activation key.
 
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{
     Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
-    ground, settled,
+    ground,
+    rebuild::{Lost, Remains, risen},
+    settled,
 };
 use crate::{
     domain::{
@@ -17,7 +18,7 @@ use crate::{
         terms::{Admission, Client},
     },
     keys::token::{self, Purpose},
-    ledger::activations::{Activation, Advance, Recorded, Seen, Shown, Step, Taken},
+    ledger::activations::{Activation, Advance, Seen, Shown, Step, Taken},
 };
 
 /// What is to be activated.
@@ -27,11 +28,15 @@ pub struct Wish {
     pub license: String,
     /// On what.
     pub device: Device,
+    /// What the client has of an activation that the server does not know.
+    pub lost: Option<Remains>,
 }
 
 /// A decision to begin.
 struct Begun {
     chain: chain::Chain,
+    /// The activation's id, if it was there before and the ledger has lost it.
+    id: Option<Uid>,
     /// The holder's former activation, ended, and whether that counts as a recovery.
     superseded: Option<(Seen, chain::Chain, bool)>,
 }
@@ -80,12 +85,15 @@ impl<L: Activations> Runtime<L> {
             };
         }
         let now = self.edge.now();
-        let (contract, declared) = allowed(wish, shown, now)?;
+        let (contract, declared) = allowed(wish, shown)?;
         let holder = Holder::Device { id: wish.device.id.clone(), name: wish.device.name.clone() };
         let taken = self.taken(contract, &holder.identity(), now).await?;
-        let (entropy, id) = self.new_id();
-        let footing = self.footing(contract, &id, shown.incarnation, now);
-        let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used))?;
+        let (entropy, new) = self.new_id();
+        let lost = self.lost(contract, wish).await?;
+        let id = lost.as_ref().map_or(&new, |lost| &lost.id);
+        let footing = self.footing(contract, id, shown.incarnation, now);
+        let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref())?;
+        let id = begun.id.unwrap_or(new);
         let document = footing.sign(&id, &holder, &wish.device, &entropy)?;
         let activation = Activation {
             id: id.0.clone(),
@@ -100,6 +108,7 @@ impl<L: Activations> Runtime<L> {
         let counts = begun.superseded.as_ref().is_none_or(|(.., recovery)| !recovery);
         let step = Step {
             turn: Some(shown.turn),
+            incarnation: risen(&activation.chain, shown.incarnation),
             advance: begun.superseded.map(|(seen, chain, recovery)| Advance {
                 id: seen.activation.id,
                 version: seen.version,
@@ -112,8 +121,9 @@ impl<L: Activations> Runtime<L> {
             begin: Some(activation.clone()),
             ..Step::new(shown.license.clone(), shown.key.clone(), now, entropy)
         };
-        let Some(Recorded { .. }) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
         self.news.tell(&shown.key, Happened::Taken);
+        self.say_risen(&shown.key, &recorded);
         self.reply(&activation).map(Some)
     }
 
@@ -142,7 +152,6 @@ impl<L: Activations> Runtime<L> {
 fn allowed<'a>(
     wish: &Wish,
     shown: &'a Shown,
-    now: Timestamp,
 ) -> Result<(&'a Contract, &'a ActivationKey), Refusal> {
     let Some(contract) = &shown.contract else { return Err(Code::LicenseNotReady.into()) };
     if wish.license != shown.key.to_string() {
@@ -153,10 +162,6 @@ fn allowed<'a>(
     let Some(declared) = keys.iter().find(|key| key.name.as_str() == shown.name) else {
         return Err(Code::Unauthorized.into());
     };
-    if let Some(expires) = declared.expires.filter(|expires| now >= *expires) {
-        let detail = format!("The activation key {} expired at {expires}.", shown.name);
-        return Err(Refusal::new(Code::KeyExpired, detail));
-    }
     if contract.license.terms.client == Some(Client::Users) {
         return Err(Code::DeviceNotAllowed.into());
     }
@@ -170,12 +175,23 @@ fn begin(
     call: &Call,
     ground: &chain::Ground,
     (key, used): (&ActivationKey, u32),
+    lost: Option<&Lost>,
 ) -> Result<Begun, Refusal> {
     let (license, now) = (&contract.license, ground.now);
     if license.admission == Admission::Listed && !taken.has_seat {
         return Err(Code::DeviceNotListed.into());
     }
     let ground = chain::Ground { place: ground::place(contract, taken, now), ..ground.clone() };
+    // It was activated by the key while that was good, and goes on.
+    if let (None, Some(lost)) = (&taken.former, lost)
+        && let Some(chain) = chain::rebuild(lost.presented, lost.until, call, &ground)?
+    {
+        return Ok(Begun { chain, id: Some(lost.id.clone()), superseded: None });
+    }
+    if let Some(expires) = key.expires.filter(|expires| now >= *expires) {
+        let detail = format!("The activation key {} expired at {expires}.", key.name);
+        return Err(Refusal::new(Code::KeyExpired, detail));
+    }
     let used_up = key.uses.filter(|uses| used >= *uses);
     let may_use = used_up.map_or(Ok(()), |uses| {
         let detail = format!("The activation key {} lets {uses} devices activate, and they have.", key.name);
@@ -183,7 +199,7 @@ fn begin(
     });
     let Some(former) = &taken.former else {
         may_use?;
-        return Ok(Begun { chain: chain::activate(call, &ground)?, superseded: None });
+        return Ok(Begun { chain: chain::activate(call, &ground)?, id: None, superseded: None });
     };
     let chain = &former.activation.chain;
     let chain = chain::expire(chain, now).unwrap_or_else(|| chain.clone());
@@ -197,6 +213,7 @@ fn begin(
     }
     Ok(Begun {
         chain: recovery.chain,
+        id: None,
         superseded: Some((former.clone(), recovery.superseded, recovery.counts)),
     })
 }

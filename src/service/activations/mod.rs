@@ -14,6 +14,7 @@ mod answer;
 mod deactivate;
 mod ground;
 mod present;
+mod rebuild;
 mod replace;
 mod sessions;
 
@@ -39,6 +40,7 @@ use crate::{
 pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use administrator::SeenAnswer;
+pub use rebuild::Remains;
 pub use answer::{Answer, Device, LeaseAnswer, Reply};
 pub use sessions::SessionAnswer;
 
@@ -51,6 +53,8 @@ pub enum Happened {
     Freed,
     /// Two copies of an activation were seen.
     Forked,
+    /// A nonce has proved that the ledger was restored.
+    Restored,
     /// A session was opened.
     SessionOpened {
         /// Beyond a limit, for limits only advise.

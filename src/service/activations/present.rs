@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::{
     Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
-    ground, settled,
+    ground,
+    rebuild::risen,
+    settled,
 };
 use crate::{
     domain::{
@@ -138,6 +140,7 @@ impl<L: Activations> Runtime<L> {
         let nonce = self.nonces()?.nonce(&seen.activation.id, after.head);
         let step = Step {
             turn,
+            incarnation: risen(&after, met.living.incarnation),
             advance: Some(Advance {
                 id: seen.activation.id.clone(),
                 version: seen.version,
@@ -148,8 +151,9 @@ impl<L: Activations> Runtime<L> {
             given: document.as_ref().map(given),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
         };
-        let recorded = settled(self.ledger.record(step).await)?;
-        Ok(recorded.map(|_| Reply { nonce, body, token: None }))
+        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        self.say_risen(key, &recorded);
+        Ok(Some(Reply { nonce, body, token: None }))
     }
 
     /// The fork is recorded, and told of if it is new.

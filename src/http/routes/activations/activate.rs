@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         routes::{Api, request::Taken},
     },
-    service::activations::{self as answers, Activations, Device, Wish},
+    service::activations::{self as answers, Activations, Device, Remains, Wish},
 };
 
 /// What is asked for.
@@ -24,6 +24,18 @@ struct Request {
     license: String,
     /// On what.
     device: Device,
+    /// What is left of an activation that the server does not know.
+    lost: Option<Left>,
+}
+
+/// The remains of an activation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Left {
+    /// Its last `N-Nonce`.
+    nonce: String,
+    /// Its last document.
+    document: String,
 }
 
 /// What is granted.
@@ -87,7 +99,8 @@ pub(in crate::http::routes) async fn activate<L: Activations>(
     body: Body,
 ) -> Result<Response, Problem> {
     let taken = Taken::apart(&headers, body).await?;
-    let Request { license, device } = taken.json()?;
-    let reply = api.runtime.activate(&taken.asked(), &Wish { license, device }).await?;
+    let Request { license, device, lost } = taken.json()?;
+    let lost = lost.map(|Left { nonce, document }| Remains { nonce, document });
+    let reply = api.runtime.activate(&taken.asked(), &Wish { license, device, lost }).await?;
     begun(&reply)
 }

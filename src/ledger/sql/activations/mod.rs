@@ -14,7 +14,7 @@ use super::{
     Connection, Handle, Pool, Row, SNAPSHOT, authorities,
     commit::{chain, conflict_or_failed, failed, person},
     count, damaged, instant,
-    lead::begin_counted,
+    lead::{self, begin_counted},
     while_doing,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use sqlx::Acquire as _;
 
-use super::{Connection, conflict_or_failed, failed, person, places, sessions, state::word};
+use super::{Connection, conflict_or_failed, failed, lead, person, places, sessions, state::word};
 use crate::{
     domain::chain::{State, Why},
     ledger::{
@@ -23,7 +23,7 @@ pub(super) async fn record(
         let session = Some(sessions::used(connection, step, session).await?);
         return Ok(Recorded { session, ..Recorded::default() });
     }
-    let Step { turn: None, begin: None, fork: None, by: None, advance: Some(one), .. } = step else {
+    let Step { turn: None, begin: None, fork: None, by: None, incarnation: None, advance: Some(one), .. } = step else {
         let mut own = connection.begin().await.map_err(failed)?;
         let (recorded, said) = several(&mut own, step).await?;
         own.commit().await.map_err(failed)?;
@@ -57,6 +57,11 @@ async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, 
     }
     if step.turn.is_some() {
         places::lapse(connection, &step.license, step.at).await.map_err(failed)?;
+    }
+    if let Some(incarnation) = step.incarnation {
+        let entry = lead::proven(connection, incarnation.into(), step.at).await?;
+        recorded.new_incarnation = entry.is_some();
+        entries.extend(entry);
     }
     if let Some(activation) = &step.begin {
         entries.push(begin(connection, step, activation).await?);
