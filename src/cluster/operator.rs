@@ -160,8 +160,10 @@ pub async fn run<L: Ledger>(
 
 /// A nonce has proved that the ledger was restored: it is taken up anew, and made true again.
 async fn say_restored<L: Ledger>(context: &Arc<Context<L>>) {
-    let message =
-        format!("{}: it is rebuilt from what is declared and from the documents in Secrets", Loss::Proven.said());
+    let message = format!(
+        "{}: it is rebuilt from what is declared and from the documents in Secrets",
+        Loss::Proven.said()
+    );
     warn!("{message}");
     let because = Because::new(Reason::LedgerMissing, message);
     if let Err(error) = authority::say_missing(context, &because).await {

@@ -190,7 +190,8 @@ impl Installation {
         let body = Rebuild { request, lost: Lost { nonce: &last, document: &document } };
         let body = serde_json::to_string(&body).map_err(|error| Error::Usage(error.to_string()))?;
         let former = self.store.kept().pending.as_ref().map(|pending| pending.key.clone());
-        let pending = Pending { operation: Operation::Rebuild, key: former.map_or_else(fresh_key, Ok)?, body };
+        let pending =
+            Pending { operation: Operation::Rebuild, key: former.map_or_else(fresh_key, Ok)?, body };
         self.store.keep(Kept { pending: Some(pending.clone()), ..self.store.kept().clone() })?;
         self.begin(credential, request, &pending).await
     }

@@ -109,7 +109,15 @@ async fn work(args: Args) -> Result<ExitCode, Failure> {
     let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
     let (folder, strict) = (documents.folder().to_owned(), args.strict);
     let asked = signal(SignalKind::hangup())?;
-    let mut keeper = Keeper::new(installation, (credential, request), documents, args.trusted(), Arc::new(Machine), stopped, asked);
+    let mut keeper = Keeper::new(
+        installation,
+        (credential, request),
+        documents,
+        args.trusted(),
+        Arc::new(Machine),
+        stopped,
+        asked,
+    );
     if let Some(end) = keeper.begin(args.recover).await? {
         return ended(&end);
     }

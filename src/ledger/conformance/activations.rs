@@ -19,6 +19,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, an_activation_ends_with_its_seat_and_with_its_license).await;
     run(open, transfers_and_recoveries_are_counted_by_when_they_happened).await;
     run(open, the_audit_tells_of_activations_and_names_nobody).await;
+    run(open, a_nonce_that_proves_a_restore_begins_an_incarnation_once).await;
 }
 
 fn call(key: u8) -> Call {
@@ -255,4 +256,20 @@ async fn the_audit_tells_of_activations_and_names_nobody<L: Ledger>(ledger: Shar
     assert!(links[1].entries.contains(r#""kind":"activate","license":"design/cad","activation":"a""#));
     assert!(links[1].entries.contains("serial") && !links[1].entries.contains("device:a"));
     assert!(links[2].entries.contains(r#""why":"deactivated""#), "{}", links[2].entries);
+}
+
+async fn a_nonce_that_proves_a_restore_begins_an_incarnation_once<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    ledger.record(begins("a", taken(&*ledger, "", 200).await.turn, 1)).await.unwrap();
+    for is_new in [true, false] {
+        let before = seen(&*ledger, "a").await;
+        let proves = Step { incarnation: Some(2), ..advances(&before, before.activation.chain.clone()) };
+        assert_eq!(ledger.record(proves).await.unwrap().new_incarnation, is_new);
+    }
+    let head = ledger.head().await.unwrap();
+    assert_eq!((head.mark.incarnation, head.since), (2, at(200)));
+    assert!(facts(&*ledger).await.incarnation < 2, "what is known of the License is old");
+    let links = ledger.audit(0, 10).await.unwrap();
+    let told: Vec<_> = links.iter().filter(|link| link.entries.contains("proven")).collect();
+    assert_eq!(told.len(), 1);
 }

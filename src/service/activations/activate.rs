@@ -3,8 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
-    ground,
+    Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES,
+    answer::given,
+    crowded, digest, ground,
     rebuild::{Lost, Remains, risen},
     settled,
 };
@@ -149,10 +150,7 @@ impl<L: Activations> Runtime<L> {
 }
 
 /// What the License says, and what it says of this key, if that lets this device in.
-fn allowed<'a>(
-    wish: &Wish,
-    shown: &'a Shown,
-) -> Result<(&'a Contract, &'a ActivationKey), Refusal> {
+fn allowed<'a>(wish: &Wish, shown: &'a Shown) -> Result<(&'a Contract, &'a ActivationKey), Refusal> {
     let Some(contract) = &shown.contract else { return Err(Code::LicenseNotReady.into()) };
     if wish.license != shown.key.to_string() {
         let detail = format!("This activation key is not one of License {}.", wish.license);

@@ -40,8 +40,8 @@ use crate::{
 pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use administrator::SeenAnswer;
-pub use rebuild::Remains;
 pub use answer::{Answer, Device, LeaseAnswer, Reply};
+pub use rebuild::Remains;
 pub use sessions::SessionAnswer;
 
 /// What has happened to a License, for whoever shows it.

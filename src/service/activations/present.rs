@@ -4,9 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
-    ground,
-    rebuild::risen,
-    settled,
+    ground, rebuild::risen, settled,
 };
 use crate::{
     domain::{

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Runs `usher ledger …`, as an administrator does; what it wrote, or said when it refused.
-pub(super) fn usher_ledger(arguments: &[&str], ledger: &Path, input: &[u8]) -> Result<Vec<u8>, String> {
+pub fn usher_ledger(arguments: &[&str], ledger: &Path, input: &[u8]) -> Result<Vec<u8>, String> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_usher"))
         .arg("ledger")
         .args(arguments)

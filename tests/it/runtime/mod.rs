@@ -12,6 +12,7 @@ mod lost_replies;
 mod path;
 pub mod program;
 mod replicas;
+mod restored;
 mod sessions;
 
 use serde_json::{Value, json};

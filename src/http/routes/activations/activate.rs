@@ -29,7 +29,7 @@ struct Request {
 }
 
 /// The remains of an activation.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Left {
     /// Its last `N-Nonce`.

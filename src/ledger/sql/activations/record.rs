@@ -23,7 +23,9 @@ pub(super) async fn record(
         let session = Some(sessions::used(connection, step, session).await?);
         return Ok(Recorded { session, ..Recorded::default() });
     }
-    let Step { turn: None, begin: None, fork: None, by: None, incarnation: None, advance: Some(one), .. } = step else {
+    let Step { turn: None, begin: None, fork: None, by: None, incarnation: None, advance: Some(one), .. } =
+        step
+    else {
         let mut own = connection.begin().await.map_err(failed)?;
         let (recorded, said) = several(&mut own, step).await?;
         own.commit().await.map_err(failed)?;

@@ -1,0 +1,187 @@
+//! The ledger is restored from a backup, or gone: activations go on, and what it has lost is rebuilt.
+
+use ::http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, api::DeleteParams};
+use serde_json::json;
+use usher::{
+    cluster::api::Type,
+    ledger::{Ledger as _, Trail as _, sqlite::Sqlite},
+};
+
+use super::{
+    Own, for_devices,
+    program::{Call, Program, Told, drawn, key_named},
+};
+use crate::{
+    faults::{lost::usher_ledger, place::Disk},
+    ground::{Ground, Machine, Operator, until},
+    scenarios::Place,
+};
+
+/// An operator with a ledger that can be taken from it.
+struct Scene {
+    ground: Ground,
+    disk: Disk,
+    place: Place,
+    operator: Operator,
+    program: Program,
+    key: String,
+}
+
+async fn start(ground: &Ground, disk: &Disk) -> (Operator, Program) {
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let operator = Operator::start(client, &disk.ledger(), std::sync::Arc::new(Machine)).await;
+    let program = Program::at(&operator.listen().await);
+    (operator, program)
+}
+
+impl Scene {
+    async fn new(seats: u32) -> Self {
+        let (ground, disk) = (Ground::own(), Disk::new());
+        let (operator, program) = start(&ground, &disk).await;
+        let place = Place::new(&ground).await;
+        place.apply(&for_devices(seats)).await;
+        let key = key_named(&place.secrets, "lab").await;
+        place.license_says("cad", "Issued").await;
+        Self { ground, disk, place, operator, program, key }
+    }
+
+    /// Stops, has something done to the ledger, and starts again.
+    async fn again(self, meanwhile: impl AsyncFnOnce(&Disk, &Place)) -> Self {
+        let Self { ground, disk, place, operator, key, .. } = self;
+        operator.stop().await;
+        meanwhile(&disk, &place).await;
+        let (operator, program) = start(&ground, &disk).await;
+        Self { ground, disk, place, operator, program, key }
+    }
+
+    async fn activate(&self, device: &str) -> Told {
+        self.program.activate(&self.place.namespace, &self.key, device, Some(&drawn())).await
+    }
+
+    /// Activates with what is left of an activation; asked again while the ledger is being rebuilt.
+    async fn rebuild(&self, device: &str, own: &Own, document: &str, key: &str) -> Told {
+        let lost = json!({"nonce": own.nonce, "document": document});
+        let license = format!("{}/cad", self.place.namespace);
+        let body = json!({"license": license, "device": {"id": device}, "lost": lost});
+        until("the License is rebuilt", async || {
+            let body = Some(body.clone());
+            let call = Call { token: Some(&self.key), key: Some(key), body, ..Call::default() };
+            let told = self.program.send(Method::POST, "/v1/activations", &call).await;
+            let later = told.status == 503 || told.status == 401 || told.text.contains("license-not-ready");
+            (!later).then_some(told)
+        })
+        .await
+    }
+
+    /// Refreshes; asked again until somebody signs.
+    async fn refresh(&self, own: &Own) -> Told {
+        let key = drawn();
+        until("it is answered", async || {
+            let told = self.program.present(own, "refresh", Some(&key)).await;
+            (told.status != 503 && !told.text.contains("license-not-ready")).then_some(told)
+        })
+        .await
+    }
+
+    async fn says_rebuilt(&self) {
+        until("the Authority says so", async || {
+            let status = self.place.authorities.get("default").await.unwrap().status?;
+            status
+                .conditions
+                .into_iter()
+                .find(|c| c.type_ == Type::LedgerMissing && c.reason == "LedgerRebuilt")
+        })
+        .await;
+    }
+}
+
+fn next(own: &Own, told: &Told) -> Own {
+    Own { nonce: told.nonce.clone().unwrap_or_else(|| panic!("refused: {told:?}")), ..own.clone() }
+}
+
+#[tokio::test]
+async fn after_a_backup_is_restored_what_it_has_goes_on_and_what_it_lost_is_rebuilt_if_a_place_is_free() {
+    let scene = Scene::new(2).await;
+    let a = Own::of(&scene.activate("a").await);
+    let backup = usher_ledger(&["backup", "-"], &scene.disk.ledger(), b"").unwrap();
+    let a = next(&a, &scene.refresh(&a).await);
+    let begun = scene.activate("b").await;
+    let (b, document) = (Own::of(&begun), begun.text("document"));
+    let scene = scene
+        .again(async |disk, _| {
+            usher_ledger(&["restore", "-"], &disk.ledger(), &backup).unwrap();
+        })
+        .await;
+
+    let told = scene.refresh(&a).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    assert_eq!(scene.refresh(&a).await.code(), "nonce-used");
+    assert_eq!(scene.refresh(&b).await.code(), "unauthorized");
+    let other = Own::of(&scene.activate("x").await);
+    let key = drawn();
+    assert_eq!(scene.rebuild("b", &b, &document, &key).await.code(), "seats-exhausted");
+    assert_eq!(scene.program.deactivate(&other).await.status, 204);
+    let told = scene.rebuild("b", &b, &document, &key).await;
+    let rebuilt = Own::of(&told);
+    assert_eq!((&rebuilt.id, &rebuilt.token), (&b.id, &b.token), "the very same activation");
+    assert_eq!(scene.rebuild("b", &b, &document, &key).await, told);
+    assert_eq!(scene.refresh(&b).await.code(), "nonce-used");
+    assert_eq!(scene.refresh(&rebuilt).await.status, 200);
+    scene.operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_ledger_has_activations_rebuilt_and_the_highest_nonce_wins() {
+    let scene = Scene::new(2).await;
+    let begun = scene.activate("a").await;
+    let (copy, old) = (Own::of(&begun), begun.text("document"));
+    let own = next(&copy, &scene.refresh(&copy).await);
+    let scene = scene.again(async |disk, _| disk.lose()).await;
+    scene.says_rebuilt().await;
+    assert_eq!(scene.refresh(&own).await.code(), "unauthorized");
+    // The document of another device, or a nonce that we have not given, brings nothing back.
+    for (device, nonce) in [("b", own.nonce.as_str()), ("a", "AAAA")] {
+        let forged = Own { nonce: nonce.to_owned(), ..own.clone() };
+        let new = Own::of(&scene.rebuild(device, &forged, &old, &drawn()).await);
+        assert_ne!(new.id, own.id, "{device}");
+        assert_eq!(scene.program.deactivate(&new).await.status, 204);
+    }
+    let of_copy = Own::of(&scene.rebuild("a", &copy, &old, &drawn()).await);
+    assert_eq!(of_copy.id, own.id);
+    let own = next(&own, &scene.refresh(&own).await);
+    assert_eq!(scene.refresh(&of_copy).await.code(), "nonce-used");
+    assert_eq!(scene.refresh(&own).await.status, 200);
+    scene.operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_restore_that_nobody_noticed_is_proved_by_a_nonce() {
+    let scene = Scene::new(2).await;
+    let a = Own::of(&scene.activate("a").await);
+    let scene = scene.again(async |_, _| {}).await;
+    let saved = std::fs::read(scene.disk.ledger()).unwrap();
+    let a = next(&a, &scene.refresh(&a).await);
+    let a = next(&a, &scene.refresh(&a).await);
+    // The ledger as it was, and nobody who remembers more.
+    let scene = scene
+        .again(async |disk, place| {
+            disk.lose();
+            std::fs::write(disk.ledger(), &saved).unwrap();
+            let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), "usher-system");
+            maps.delete("usher-witness", &DeleteParams::default()).await.unwrap();
+        })
+        .await;
+    let told = scene.refresh(&a).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    scene.says_rebuilt().await;
+    let a = next(&a, &told);
+    assert_eq!(scene.refresh(&a).await.status, 200);
+    scene.operator.stop().await;
+    let ledger = Sqlite::open(&scene.disk.ledger()).await.unwrap();
+    assert_eq!(ledger.head().await.unwrap().mark.incarnation, 2);
+    let links = ledger.audit(0, 500).await.unwrap();
+    assert!(links.iter().any(|link| link.entries.contains("\"loss\":\"proven\"")));
+    assert!(scene.ground.forbidden().is_empty(), "{:?}", scene.ground.forbidden());
+}
