@@ -84,7 +84,7 @@ async fn what_is_no_request_is_refused_with_what_it_should_be() {
         let refused = post(Some(&scene.key), body.clone()).await;
         assert_eq!((refused.status, refused.code().as_str()), (400, "request-invalid"), "{body}");
     }
-    let large = json!({"license": "x".repeat(20_000)});
+    let large = json!({"license": "x".repeat(80_000)});
     assert_eq!(post(Some(&scene.key), large).await.status, 413);
     for (method, path, status) in [
         ("GET", "/v1/nothing", 404),

@@ -69,7 +69,7 @@ impl Scene {
             let body = Some(body.clone());
             let call = Call { token: Some(&self.key), key: Some(key), body, ..Call::default() };
             let told = self.program.send(Method::POST, "/v1/activations", &call).await;
-            let later = told.status == 503 || told.status == 401 || told.text.contains("license-not-ready");
+            let later = [401, 429, 503].contains(&told.status) || told.text.contains("license-not-ready");
             (!later).then_some(told)
         })
         .await
