@@ -26,7 +26,7 @@ use crate::{
         witness::Head,
     },
     keys::{Published, Signer, Signers, nonce::NonceKeys},
-    service::edge::Edge,
+    service::{edge::Edge, providers::Registry},
 };
 
 /// What became of an Authority's keys.
@@ -78,6 +78,8 @@ pub struct Context<L> {
     /// Who signs, for those who answer programs.
     pub signers: Arc<Signers>,
     pub(super) summaries: Summaries,
+    /// Where people may sign in, on every replica.
+    pub providers: Arc<Registry>,
     /// What makes nonces, once it is found.
     pub nonces: Arc<OnceLock<NonceKeys>>,
     signing: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
@@ -134,6 +136,7 @@ impl<L> Context<L> {
             signers: Arc::default(),
             nonces: Arc::default(),
             summaries: Summaries::default(),
+            providers: Arc::default(),
             signing: Mutex::default(),
             term: Mutex::default(),
         }

@@ -20,7 +20,7 @@ use crate::{
     },
     domain::{
         license::{Holder, Key},
-        text::{Email, Issuer, Subject},
+        text::{Email, ProviderIssuer, Subject},
     },
     ledger::{Held, opened},
     service::{
@@ -38,7 +38,7 @@ pub(super) struct Args {
     email: Option<Email>,
     /// How an identity provider knows the person: the provider's issuer URL.
     #[arg(long, value_name = "URL", requires = "subject")]
-    issuer: Option<Issuer>,
+    issuer: Option<ProviderIssuer>,
     /// The provider's name for the person (`sub`).
     #[arg(long, requires = "issuer")]
     subject: Option<Subject>,

@@ -14,7 +14,7 @@ use crate::domain::{
     reason::Because,
     refusal::{Code, Refusal},
     terms::{Admission, Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
-    text::{Customer, DeviceId, DeviceName, Email, FeatureName, Issuer, Label, Product, Subject},
+    text::{Customer, DeviceId, DeviceName, Email, FeatureName, Label, Product, ProviderIssuer, Subject},
 };
 
 /// The UID that the API server gave an object: it tells an object from its namesakes, before and after.
@@ -58,7 +58,7 @@ pub enum Holder {
     /// A person, as an identity provider knows them.
     Identity {
         /// The provider.
-        issuer: Issuer,
+        issuer: ProviderIssuer,
         /// How it names the person.
         subject: Subject,
     },

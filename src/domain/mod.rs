@@ -15,6 +15,7 @@
 //! | [`workload`] | which installation a pod is |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
 //! | [`principal`] | who somebody is, as proven, and which addresses count |
+//! | [`namespaces`] | in which namespaces something counts |
 //! | [`leadership`] | which of several replicas leads |
 //! | [`witness`] | whether a ledger is the one that was there last |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
@@ -28,6 +29,7 @@ pub mod duration;
 pub mod features;
 pub mod leadership;
 pub mod license;
+pub mod namespaces;
 pub mod principal;
 pub mod reason;
 pub mod refusal;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::text::{Domain, Email, Issuer, Label, ProviderGroup, Subject};
+use crate::domain::text::{Domain, Email, Label, ProviderGroup, ProviderIssuer, Subject};
 
 /// Somebody, as proven by a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Principal {
     /// The provider.
     pub provider: Label,
     /// How it is known.
-    pub issuer: Issuer,
+    pub issuer: ProviderIssuer,
     /// How it knows the person.
     pub subject: Subject,
     /// The person's address, if the provider may say so, else why not.

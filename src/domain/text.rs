@@ -140,10 +140,15 @@ text! {
     "must be printable ASCII without spaces, quotes and backslashes, such as email", example "email"
 }
 text! {
-    /// An issuer: the https URL by which an authority or an identity provider is known. It has one spelling: clients take dots in a path
+    /// An issuer: the https URL by which an authority is known. It has one spelling: clients take dots in a path
     /// and the port of https out before they ask, and would ask for another issuer's keys.
     Issuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
     "must be an https URL without :443, query, fragment, trailing slash or a part that is only dots, such as https://usher.acme.example/a/default", example "https://usher.acme.example/a/default"
+}
+text! {
+    /// The issuer of an identity provider: the https URL by which it is known, as it says it. Some end in a slash, which is part of it.
+    ProviderIssuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
+    "must be an https URL without :443, query, fragment or a part that is only dots, exactly as the identity provider says it, such as https://idp.acme.example/realms/acme", example "https://idp.acme.example/realms/acme"
 }
 text! {
     /// A subject: how an issuer names somebody (RFC 7519, section 4.1.2).
@@ -204,6 +209,7 @@ mod tests {
         assert!(ClaimPath::EXAMPLE.parse::<ClaimPath>().is_ok());
         assert!(ClientId::EXAMPLE.parse::<ClientId>().is_ok());
         assert!(Scope::EXAMPLE.parse::<Scope>().is_ok());
+        assert!(ProviderIssuer::EXAMPLE.parse::<ProviderIssuer>().is_ok());
         assert!(Subject::EXAMPLE.parse::<Subject>().is_ok());
         assert!(DeviceId::EXAMPLE.parse::<DeviceId>().is_ok());
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
@@ -284,6 +290,22 @@ mod tests {
             (0..65_536).filter(|port| !is_one(&format!("https://a.example:{port}/b"))).collect();
         assert_eq!(refused, [0, 443]);
         assert!(!is_one("https://a.example:0443") && !is_one("https://a.example:08443"));
+    }
+
+    #[test]
+    fn the_slash_at_the_end_of_a_providers_issuer_is_part_of_it() {
+        let parsed = |text: &str| text.parse::<ProviderIssuer>().unwrap();
+        assert_eq!(parsed("https://acme.example/").as_str(), "https://acme.example/");
+        assert_ne!(parsed("https://acme.example/"), parsed("https://acme.example"));
+        assert!("https://acme.example/v2.0/".parse::<ProviderIssuer>().is_ok());
+        for text in [
+            "https://acme.example//",
+            "https://acme.example/?x",
+            "http://acme.example/",
+            "https://acme.example/../",
+        ] {
+            assert!(text.parse::<ProviderIssuer>().is_err(), "{text}");
+        }
     }
 
     #[test]

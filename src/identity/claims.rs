@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::{
     principal::{Mailboxes, Principal},
-    text::{ClaimPath, Issuer, Label, ProviderGroup, Subject},
+    text::{ClaimPath, Label, ProviderGroup, ProviderIssuer, Subject},
 };
 
 /// So many groups of a person count, in the provider's order.
@@ -45,7 +45,7 @@ impl Claims {
     pub fn principal(
         &self,
         verified: &Value,
-        (provider, issuer): (&Label, &Issuer),
+        (provider, issuer): (&Label, &ProviderIssuer),
         mailboxes: &Mailboxes,
     ) -> Result<Principal, NoSubject> {
         let find = |path: &Option<ClaimPath>, default| {

@@ -13,6 +13,7 @@ pub mod hold_license;
 pub mod issue;
 pub mod keep_audit;
 pub mod key_store;
+pub mod providers;
 pub mod reconcile_license;
 pub mod recover_license;
 pub mod verify_audit;

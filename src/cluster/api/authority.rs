@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::api::{Condition, RotationSpec},
-    domain::text::{Issuer, KeyId, Product},
+    domain::{
+        namespaces::Namespaces,
+        text::{Issuer, KeyId, Product},
+    },
 };
 
 /// In whose name documents are signed: a root key, and the signing keys that it vouches for.
@@ -65,6 +68,21 @@ pub struct AllowedNamespaces {
     /// The labels that a namespace must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<Selector>,
+}
+
+impl AllowedNamespaces {
+    /// Which these are. The API server sees to it that there is a selector if one is needed.
+    #[must_use]
+    pub fn namespaces(&self) -> Namespaces {
+        match (self.from, &self.selector) {
+            (NamespacesFrom::All, _) => Namespaces::All,
+            (NamespacesFrom::Selector, Some(selector)) => {
+                let labels = selector.match_labels.iter();
+                Namespaces::Labelled(labels.map(|(name, value)| (name.clone(), value.0.clone())).collect())
+            }
+            (NamespacesFrom::Selector, None) | (NamespacesFrom::None, _) => Namespaces::None,
+        }
+    }
 }
 
 /// Which namespaces.
@@ -175,4 +193,21 @@ pub struct ReissuingStatus {
     pub done: i64,
     /// How many there were when the key was revoked.
     pub total: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_is_what_is_written() {
+        let label = ("usher.dev/licensed".to_owned(), "true".to_owned());
+        let match_labels = [(label.0.clone(), LabelValue(label.1.clone()))].into();
+        let of = |from, selector| AllowedNamespaces { from, selector }.namespaces();
+        assert_eq!(of(NamespacesFrom::All, None), Namespaces::All);
+        assert_eq!(of(NamespacesFrom::None, None), Namespaces::None);
+        assert_eq!(of(NamespacesFrom::Selector, None), Namespaces::None);
+        let some = of(NamespacesFrom::Selector, Some(Selector { match_labels }));
+        assert_eq!(some, Namespaces::Labelled([label].into()));
+    }
 }

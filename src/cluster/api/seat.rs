@@ -8,7 +8,7 @@ use crate::{
     cluster::api::{Condition, Reference, SecretName},
     domain::{
         license::Holder,
-        text::{DeviceId, DeviceName, Email, Issuer, Subject},
+        text::{DeviceId, DeviceName, Email, ProviderIssuer, Subject},
     },
 };
 
@@ -90,7 +90,7 @@ pub struct UserSpec {
 #[schemars(inline)]
 pub struct IdentitySpec {
     /// The provider: its issuer URL.
-    pub issuer: Issuer,
+    pub issuer: ProviderIssuer,
     /// The provider's name for the person: `sub`.
     pub subject: Subject,
 }

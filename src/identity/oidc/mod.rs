@@ -31,7 +31,7 @@ use super::{
 };
 use crate::domain::{
     principal::Mailboxes,
-    text::{ClientId as ClientIdText, Issuer, Label, Scope},
+    text::{ClientId as ClientIdText, Label, ProviderIssuer, Scope},
 };
 pub use keys::{Error as Undiscovered, Metadata, PAUSE};
 use token::{Check, Expected};
@@ -69,7 +69,7 @@ pub struct Settings {
     /// The provider's name.
     pub provider: Label,
     /// How the provider is known.
-    pub issuer: Issuer,
+    pub issuer: ProviderIssuer,
     /// How it knows Usher.
     pub client: ClientIdText,
     /// By what it believes that.

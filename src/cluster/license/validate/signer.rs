@@ -1,12 +1,12 @@
 //! Who signs the documents of a License, or why nobody does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use kube::{Resource as _, core::DeserializeGuard};
 
 use crate::{
     cluster::{
-        api::{AllowedNamespaces, Authority, NamespacesFrom},
+        api::Authority,
         context::{Access, Signing},
         license::gather::Gathered,
         rights,
@@ -83,7 +83,8 @@ fn authority_exists(gathered: &Gathered, license: &License) -> Result<(), Becaus
 fn namespace_is_allowed(gathered: &Gathered, license: &License) -> Result<(), Because> {
     let Some(authority) = authority(gathered) else { return Ok(()) };
     let namespace = &license.key.namespace;
-    if allows(authority.spec.allowed_namespaces.as_ref(), &gathered.namespace_labels) {
+    let allowed = authority.spec.allowed_namespaces.as_ref();
+    if allowed.is_some_and(|allowed| allowed.namespaces().admit(&gathered.namespace_labels)) {
         return Ok(());
     }
     Err(Because::new(
@@ -97,17 +98,6 @@ fn namespace_is_allowed(gathered: &Gathered, license: &License) -> Result<(), Be
 
 fn named(license: &License) -> &str {
     license.authority.as_ref().map_or("", |authority| authority.as_str())
-}
-
-fn allows(allowed: Option<&AllowedNamespaces>, labels: &BTreeMap<String, String>) -> bool {
-    let Some(allowed) = allowed else { return false };
-    match (allowed.from, &allowed.selector) {
-        (NamespacesFrom::All, _) => true,
-        (NamespacesFrom::Selector, Some(selector)) => {
-            selector.match_labels.iter().all(|(name, value)| labels.get(name) == Some(&value.0))
-        }
-        (NamespacesFrom::Selector, None) | (NamespacesFrom::None, _) => false,
-    }
 }
 
 fn product_is_allowed(gathered: &Gathered, license: &License) -> Result<(), Because> {
@@ -129,36 +119,5 @@ fn namespace_lets_usher_in(gathered: &Gathered, license: &License) -> Result<(),
     match gathered.access {
         Access::Refused => Err(rights::not_granted(&license.key.namespace, &gathered.usher)),
         Access::Open | Access::Unknown | Access::Ending => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::api::{LabelValue, Selector};
-
-    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn an_authority_signs_for_nobody_unless_it_says_so() {
-        assert!(!allows(None, &labels(&[])));
-        let none = AllowedNamespaces { from: NamespacesFrom::None, selector: None };
-        assert!(!allows(Some(&none), &labels(&[("a", "b")])));
-        let all = AllowedNamespaces { from: NamespacesFrom::All, selector: None };
-        assert!(allows(Some(&all), &labels(&[])));
-    }
-
-    #[test]
-    fn a_selector_wants_every_label_with_its_value() {
-        let match_labels = [("a", "1"), ("b", "2")].map(|(n, v)| (n.to_owned(), LabelValue(v.to_owned())));
-        let allowed = AllowedNamespaces {
-            from: NamespacesFrom::Selector,
-            selector: Some(Selector { match_labels: match_labels.into() }),
-        };
-        assert!(allows(Some(&allowed), &labels(&[("a", "1"), ("b", "2"), ("c", "3")])));
-        assert!(!allows(Some(&allowed), &labels(&[("a", "1")])));
-        assert!(!allows(Some(&allowed), &labels(&[("a", "1"), ("b", "3")])));
     }
 }

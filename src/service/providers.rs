@@ -1,0 +1,121 @@
+//! The identity providers at which people may sign in today.
+//!
+//! ```text
+//!   IdentityProviders, their client secrets ──► cluster/identity_provider ──replace──► Registry ──► whoever signs people in
+//! ```
+//!
+//! A provider is here once it can be read, owns its issuer and its domains, and its client secret is there. Whether it answers is found out by
+//! whoever asks it: one that is away is here all the same, for its people are to be told just that.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use jiff::SignedDuration;
+
+use crate::{
+    domain::{
+        namespaces::Namespaces,
+        text::{Domain, Label},
+    },
+    identity::oidc::RelyingParty,
+};
+
+/// A company's identity provider.
+pub struct Provider {
+    /// The name of its IdentityProvider.
+    pub name: Label,
+    /// Usher, as it knows it.
+    pub relying_party: RelyingParty,
+    /// The domains of its people's addresses; no two providers have one in common.
+    pub domains: Vec<Domain>,
+    /// Where its people and groups count.
+    pub allowed_namespaces: Namespaces,
+    /// Whether it gives addresses out itself, so that none needs to be verified.
+    pub email_authority: bool,
+    /// After so long somebody whom nothing else has confirmed must sign in again.
+    pub reauthenticate_after: SignedDuration,
+}
+
+/// Where to find the provider of somebody who wants to sign in. Never awaits.
+pub trait Providers: Send + Sync + 'static {
+    /// The provider whose people have addresses of `domain`.
+    fn of_domain(&self, domain: &Domain) -> Option<Arc<Provider>>;
+    /// The provider `name`.
+    fn named(&self, name: &str) -> Option<Arc<Provider>>;
+}
+
+/// The providers of today.
+#[derive(Default)]
+pub struct Registry(RwLock<BTreeMap<String, Arc<Provider>>>);
+
+impl Registry {
+    /// These and no others, from now on.
+    pub fn replace(&self, providers: impl IntoIterator<Item = Arc<Provider>>) {
+        let all = providers.into_iter().map(|provider| (provider.name.to_string(), provider)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    fn find(&self, is: impl Fn(&Provider) -> bool) -> Option<Arc<Provider>> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|provider| is(provider)).cloned()
+    }
+}
+
+impl Providers for Registry {
+    fn of_domain(&self, domain: &Domain) -> Option<Arc<Provider>> {
+        self.find(|provider| provider.domains.contains(domain))
+    }
+
+    fn named(&self, name: &str) -> Option<Arc<Provider>> {
+        self.find(|provider| provider.name.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::principal::Mailboxes,
+        identity::{Claims, fetch::Loopback, oidc::Settings},
+    };
+
+    fn provider(name: &str, domain: &str) -> Arc<Provider> {
+        let domains: Vec<Domain> = vec![domain.parse().unwrap()];
+        let settings = Settings {
+            provider: name.parse().unwrap(),
+            issuer: format!("https://{domain}/").parse().unwrap(),
+            client: "usher".parse().unwrap(),
+            secret: String::new().into(),
+            scopes: Vec::new(),
+            algorithms: Vec::new(),
+            ca: None,
+            claims: Claims::default(),
+            mailboxes: Mailboxes { domains: domains.clone(), authority: false },
+        };
+        Arc::new(Provider {
+            name: name.parse().unwrap(),
+            relying_party: RelyingParty::new(settings, Loopback::Forbidden).unwrap(),
+            domains,
+            allowed_namespaces: Namespaces::All,
+            email_authority: false,
+            reauthenticate_after: SignedDuration::from_hours(24),
+        })
+    }
+
+    #[test]
+    fn a_provider_is_found_by_its_name_and_its_domain_while_it_is_there() {
+        let registry = Registry::default();
+        registry.replace([provider("acme", "acme.example"), provider("other", "other.acme.example")]);
+        let of_domain = |domain: &str| {
+            registry.of_domain(&domain.parse().unwrap()).map(|provider| provider.name.to_string())
+        };
+        assert_eq!(of_domain("ACME.example").as_deref(), Some("acme"));
+        assert_eq!(of_domain("other.acme.example").as_deref(), Some("other"));
+        assert_eq!(of_domain("sub.other.acme.example"), None, "a domain is whole");
+        assert!(registry.named("acme").is_some() && registry.named("acme.example").is_none());
+        registry.replace([provider("other", "other.acme.example")]);
+        assert!(of_domain("acme.example").is_none() && registry.named("acme").is_none());
+    }
+}
