@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     cluster::{
         events::Events,
+        identity_provider::Outcomes,
         index::Index,
         leader::{Lead, guard},
         metrics::Metrics,
@@ -80,6 +81,8 @@ pub struct Context<L> {
     pub(super) summaries: Summaries,
     /// Where people may sign in, on every replica.
     pub providers: Arc<Registry>,
+    /// What became of each IdentityProvider.
+    pub(super) identities: Outcomes,
     /// What makes nonces, once it is found.
     pub nonces: Arc<OnceLock<NonceKeys>>,
     signing: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
@@ -137,6 +140,7 @@ impl<L> Context<L> {
             nonces: Arc::default(),
             summaries: Summaries::default(),
             providers: Arc::default(),
+            identities: Outcomes::default(),
             signing: Mutex::default(),
             term: Mutex::default(),
         }
@@ -244,7 +248,7 @@ impl<L> Context<L> {
     /// Whether every kind was listed once; of Secrets, those that we may always see.
     pub(super) fn is_complete(&self) -> bool {
         let scope = if self.rights.are_wide() { EVERYWHERE } else { &self.namespace };
-        self.index.complete() && self.index.secrets_are_listed(scope)
+        self.index.complete() && self.index.secrets_are_listed(scope) && self.identities.are_settled()
     }
 
     /// The look at `key` needs these namespaces and no others, and is made again when something becomes of one.

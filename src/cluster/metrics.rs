@@ -36,7 +36,7 @@ struct Asked {
 
 /// Every look there can be. All are there from the start: of a counter that begins with its first failure, nobody sees
 /// that it rose.
-const KINDS: [&str; 3] = ["Authority", "License", "Namespace"];
+const KINDS: [&str; 4] = ["Authority", "IdentityProvider", "License", "Namespace"];
 const OUTCOMES: [&str; 4] = ["again", "failed", "later", "rest"];
 /// What becomes of a session that is asked for.
 const SESSIONS: [&str; 3] = ["opened", "over", "refused"];

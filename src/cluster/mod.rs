@@ -3,6 +3,8 @@
 //! ```text
 //!   Lease ──► leader: one replica takes up the ledger, and looks; the others follow
 //!   watches ──► index ──► queue ──► license::reconcile, authority::reconcile ──► Secrets, status, events
+//!           │                ├────► identity_provider::reconcile ──► status, event
+//!           └► identity_provider::keep ──► Registry: where people sign in, on every replica
 //!                            └────► namespace::reconcile: may we? ──► rights ──► a watch more, or less
 //! ```
 
@@ -15,6 +17,7 @@ pub mod census;
 mod config_maps;
 mod context;
 mod events;
+pub mod identity_provider;
 mod index;
 pub mod labels;
 mod leader;

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     cluster::{
-        Context, audit, authority,
+        Context, audit, authority, identity_provider,
         leader::{
             Campaign,
             take_up::{self, OnLoss, take_up},
@@ -109,6 +109,7 @@ pub async fn run<L: Ledger>(
     mut stop: signal::Receiver<bool>,
 ) -> Result<(), Error> {
     let mut watches = watch::all(&context);
+    watches.spawn(identity_provider::keep(context.clone()));
     // It ends when this is dropped.
     let mut nonces = JoinSet::new();
     nonces.spawn(runtime::find_nonce_key(context.clone()));
@@ -259,8 +260,9 @@ async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Unavailable> 
     let namespaces = context.rights.wanted().into_iter().map(Task::Namespace);
     // What the ledger does not know any more may be all that is left of a License.
     let left = if context.was_lost() { context.index.looks_for_secrets() } else { BTreeSet::new() };
+    let providers = context.index.identity_providers().into_iter().map(|provider| provider.name_any());
     let tasks = authorities.map(Task::Authority).chain(keys.map(Task::License)).chain(namespaces).chain(left);
-    context.push(tasks.collect::<BTreeSet<_>>());
+    context.push(tasks.chain(providers.map(Task::IdentityProvider)).collect::<BTreeSet<_>>());
     Ok(())
 }
 
@@ -341,6 +343,7 @@ async fn look<L: Ledger>(context: Arc<Context<L>>, task: Task) -> Done {
     let done = match &task {
         Task::License(key) => license::reconcile(&context, key).await,
         Task::Authority(name) => authority::reconcile(&context, name).await,
+        Task::IdentityProvider(name) => identity_provider::reconcile(&context, name).await,
         Task::Namespace(name) => namespace::reconcile(&context, name).await,
     };
     let outcome = match done {

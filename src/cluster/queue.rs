@@ -33,6 +33,8 @@ pub enum Task {
     License(Key),
     /// The Authority of this name.
     Authority(String),
+    /// The IdentityProvider of this name.
+    IdentityProvider(String),
     /// The namespace of this name: whether we may work with Secrets there.
     Namespace(String),
 }
@@ -44,6 +46,7 @@ impl Task {
         match self {
             Self::License(_) => "License",
             Self::Authority(_) => "Authority",
+            Self::IdentityProvider(_) => "IdentityProvider",
             Self::Namespace(_) => "Namespace",
         }
     }
@@ -53,7 +56,7 @@ impl std::fmt::Display for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::License(key) => write!(f, "{key}"),
-            Self::Authority(name) | Self::Namespace(name) => f.write_str(name),
+            Self::Authority(name) | Self::IdentityProvider(name) | Self::Namespace(name) => f.write_str(name),
         }
     }
 }

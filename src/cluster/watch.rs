@@ -28,8 +28,8 @@ use tracing::warn;
 
 use crate::cluster::{
     Context,
-    api::{Authority, Edition, License, Seat, UserAssignment},
-    authority, config_maps,
+    api::{Authority, Edition, IdentityProvider, License, Seat, UserAssignment},
+    authority, config_maps, identity_provider,
     index::{Index, Shelved, Slim},
     labels,
     queue::Task,
@@ -89,6 +89,7 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         set.spawn(follow_bindings(context.clone()));
         set.spawn(follow_granted(context.clone()));
     }
+    follow_providers(context, &mut set);
     let keys =
         watch(Api::<Secret>::namespaced(client(), &context.namespace), of_type(authority::store::TYPE))
             .map(|event| event.map(|event| slimmed(event, |key: Secret| authority::store::slim(&key))));
@@ -98,6 +99,32 @@ pub(super) fn all<L: Send + Sync + 'static>(context: &Arc<Context<L>>) -> JoinSe
         .map(|event| event.map(|event| slimmed(event, config_maps::slim)));
     set.spawn(follow(context.clone(), maps, Index::config_map_event));
     set
+}
+
+/// Whatever becomes of IdentityProviders and client secrets is news for whoever keeps them.
+fn follow_providers<L: Send + Sync + 'static>(context: &Arc<Context<L>>, set: &mut JoinSet<()>) {
+    let told = context.clone();
+    let providers = Api::<DeserializeGuard<IdentityProvider>>::all(context.client.clone());
+    let put = move |index: &Index, event| {
+        index.identity_provider_event(event);
+        told.identities.news();
+        BTreeSet::new()
+    };
+    set.spawn(follow(context.clone(), watch(providers, watcher::Config::default()), put));
+    let told = context.clone();
+    let of_type = format!("type={}", identity_provider::CLIENT_SECRET);
+    let config = watcher::Config::default().fields(&of_type).page_size(PAGE);
+    // Their content is read when it is needed.
+    let secrets =
+        watch(Api::<Secret>::namespaced(context.client.clone(), &context.namespace), config).map(|event| {
+            event.map(|event| slimmed(event, |s: Secret| Slim::new(&s.metadata, None, String::new())))
+        });
+    let put = move |index: &Index, event| {
+        index.client_secret_event(event);
+        told.identities.news();
+        BTreeSet::new()
+    };
+    set.spawn(follow(context.clone(), secrets, put));
 }
 
 fn watch<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Result<Event<K>, watcher::Error>>

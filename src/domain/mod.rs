@@ -15,6 +15,7 @@
 //! | [`workload`] | which installation a pod is |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
 //! | [`principal`] | who somebody is, as proven, and which addresses count |
+//! | [`belonging`] | which identity provider an issuer or a domain belongs to |
 //! | [`namespaces`] | in which namespaces something counts |
 //! | [`leadership`] | which of several replicas leads |
 //! | [`witness`] | whether a ledger is the one that was there last |
@@ -22,6 +23,7 @@
 
 pub mod allocation;
 pub mod assignment;
+pub mod belonging;
 pub mod chain;
 pub mod contract;
 pub mod document;

@@ -77,7 +77,7 @@ reasons! {
     InvalidSpec,
     /// The keys are made and the key set is published.
     Published,
-    /// Another Authority has the same issuer.
+    /// Another Authority, or IdentityProvider, has the same issuer.
     IssuerTaken,
     /// A key that this Authority once made is gone.
     KeyMissing,
@@ -129,6 +129,14 @@ reasons! {
     ConfigMapNameTaken,
     /// The ledger is gone, or older than what the cluster remembers of it.
     LedgerMissing,
+    /// The identity provider was asked, and answers as it should: people can sign in there.
+    Discovered,
+    /// The identity provider does not answer as it should.
+    ProviderAway,
+    /// A domain of the IdentityProvider belongs to another one, which was there first.
+    DomainTaken,
+    /// The Secret that `clientSecretRef` names is not there, or is not one of client secrets, or has no such entry.
+    ClientSecretMissing,
     /// The ledger was lost or restored, and was made true again from what is declared and from the Secrets.
     LedgerRebuilt,
 }

@@ -176,6 +176,11 @@ text! {
     "must be lower-case letters, digits and dashes, at most 63, such as cad-license", example "cad-license"
 }
 text! {
+    /// The name of an entry of a Secret.
+    EntryName, "key", max 253, "^[A-Za-z0-9._-]+$",
+    "must be letters, digits, dots, dashes and underscores, such as client-secret", example "client-secret"
+}
+text! {
     /// The name of a key: its RFC 7638 thumbprint.
     KeyId, "thumbprint", max 43, "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
     "must be the 43 characters that usher keygen prints, such as kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", example "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
@@ -215,6 +220,7 @@ mod tests {
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
         assert!(ProviderGroup::EXAMPLE.parse::<ProviderGroup>().is_ok());
         assert!(Label::EXAMPLE.parse::<Label>().is_ok());
+        assert!(EntryName::EXAMPLE.parse::<EntryName>().is_ok());
         assert!(KeyId::EXAMPLE.parse::<KeyId>().is_ok());
         assert!(PublicKey::EXAMPLE.parse::<PublicKey>().is_ok());
     }

@@ -111,6 +111,10 @@ period! {
     RecoveryWindow, "recoveries.per", "1h" = 3_600, to "8760h" = 31_536_000, example "720h"
 }
 period! {
+    /// How long somebody whom nothing else has confirmed stays signed in: up to 90 days, as long as a device may.
+    ReauthenticateText, "reauthenticateAfter", "15m" = 900, to "2160h" = 7_776_000, example "24h"
+}
+period! {
     /// How long a freed seat cools: up to a year, or `Lease`.
     ReassignText, "reassignAfter", "0s" = 0, to "8760h" = 31_536_000, example "24h", or "Lease" "for the end of the last document"
 }

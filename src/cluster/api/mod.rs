@@ -8,6 +8,7 @@ mod authority;
 mod bounds;
 mod condition;
 mod edition;
+mod identity_provider;
 mod license;
 mod rotation;
 mod seat;
@@ -20,10 +21,14 @@ pub use authority::{
     AllowedNamespaces, Authority, AuthoritySpec, AuthorityStatus, KeyState, KeyStatus, LabelValue,
     NamespacesFrom, ReissuingStatus, Selector,
 };
-pub use bounds::{Count, GraceText, ReassignText, RecoveryWindow, SessionTtl, TtlText};
+pub use bounds::{Count, GraceText, ReassignText, ReauthenticateText, RecoveryWindow, SessionTtl, TtlText};
 pub(crate) use condition::seconds;
 pub use condition::{Condition, Conditions, Type};
 pub use edition::{Edition, EditionSpec};
+pub use identity_provider::{
+    ClaimsSpec, EntryRef, IdentityProvider, IdentityProviderSpec, IdentityProviderStatus, LeavingBy,
+    LeavingStatus, OidcSpec,
+};
 pub use license::{
     ActivationKeySpec, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts,
     SecretName, SecretSpec, SessionCounts, ValiditySpec,
@@ -61,5 +66,12 @@ pub fn paused(meta: &ObjectMeta) -> bool {
 /// The custom resource definitions, in the order in which they are written.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![Authority::crd(), Edition::crd(), License::crd(), Seat::crd(), UserAssignment::crd()]
+    vec![
+        Authority::crd(),
+        Edition::crd(),
+        IdentityProvider::crd(),
+        License::crd(),
+        Seat::crd(),
+        UserAssignment::crd(),
+    ]
 }

@@ -9,6 +9,7 @@
 
 mod census;
 mod members;
+mod providers;
 mod secrets;
 mod shelf;
 mod slim;
@@ -32,7 +33,7 @@ use kube::{
 
 use crate::{
     cluster::{
-        api::{Authority, Edition, License, Seat, UserAssignment},
+        api::{Authority, Edition, IdentityProvider, License, Seat, UserAssignment},
         queue::Task,
     },
     domain::license::{Key, Uid},
@@ -58,6 +59,9 @@ struct Shelves {
     /// The keys of Authorities.
     keys: Shelf<Slim<Secret>>,
     config_maps: Shelf<Slim<ConfigMap>>,
+    identity_providers: Shelf<DeserializeGuard<IdentityProvider>>,
+    /// Of Usher's own namespace.
+    client_secrets: Shelf<Slim<Secret>>,
 }
 
 /// What the cluster holds, as far as we know.

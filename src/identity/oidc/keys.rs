@@ -29,6 +29,9 @@ const FRESH: SignedDuration = SignedDuration::from_hours(1);
 /// A provider is not asked twice within this.
 pub const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
+/// After so long they are asked for again by whoever watches over the provider.
+pub const LOOK: SignedDuration = SignedDuration::from_mins(5);
+
 /// What RFC 9207 adds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Further {
@@ -73,6 +76,14 @@ struct Kept {
     /// When the provider was asked last, for each [`Why`].
     aged: Option<Timestamp>,
     unknown: Option<Timestamp>,
+    /// What is wrong since when, if the provider did not answer when it was asked last.
+    trouble: Option<(String, Timestamp)>,
+}
+
+/// What is known of a provider, and what is wrong with it.
+pub(super) struct Standing {
+    pub(super) good: Option<Arc<Metadata>>,
+    pub(super) trouble: Option<(String, Timestamp)>,
 }
 
 impl Kept {
@@ -82,6 +93,12 @@ impl Kept {
             Why::UnknownKey => &mut self.unknown,
         }
     }
+}
+
+/// What went wrong, with its causes, in so many characters at most.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ").chars().take(300).collect()
 }
 
 /// The metadata and keys of one provider.
@@ -111,6 +128,13 @@ impl Published {
         self.unless(Why::UnknownKey, now, |metadata, _| has(metadata)).await
     }
 
+    /// What is known of the provider, which is asked if that was some minutes ago.
+    pub(super) async fn standing(&self, now: Timestamp) -> Standing {
+        let asked = self.unless(Why::Age, now, |_, since| now.duration_since(since) < LOOK).await;
+        let trouble = self.kept.lock().await.trouble.clone();
+        Standing { good: asked.ok(), trouble }
+    }
+
     /// What is kept if `suits` says so, or if it is too early to ask again; else what the provider says now.
     async fn unless(
         &self,
@@ -133,10 +157,15 @@ impl Published {
             Ok(metadata) => {
                 let metadata = Arc::new(metadata);
                 kept.good = Some((metadata.clone(), now));
+                kept.trouble = None;
                 Ok(metadata)
             }
             // The last good ones are kept.
-            Err(error) => kept.good.as_ref().map(|(metadata, _)| metadata.clone()).ok_or(error),
+            Err(error) => {
+                let since = kept.trouble.as_ref().map_or(now, |(_, since)| *since);
+                kept.trouble = Some((with_causes(&error), since));
+                kept.good.as_ref().map(|(metadata, _)| metadata.clone()).ok_or(error)
+            }
         }
     }
 }
@@ -166,7 +195,8 @@ mod tests {
         let jwks = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "use": "sig",
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
         let metadata = metadata.set_jwks(serde_json::from_value(jwks).unwrap());
-        let kept = Kept { good: Some((Arc::new(metadata), at(0))), aged: Some(at(0)), unknown: None };
+        let good = Some((Arc::new(metadata), at(0)));
+        let kept = Kept { good, aged: Some(at(0)), unknown: None, trouble: None };
         Published { issuer, fetcher: Fetcher::new(None, Loopback::Allowed).unwrap(), kept: Mutex::new(kept) }
     }
 
@@ -202,5 +232,20 @@ mod tests {
         assert!(matches!(published.now(at(10)).await, Err(DiscoveryError::Other(_))));
         assert!(matches!(published.now(at(30)).await, Err(DiscoveryError::Request(_))));
         assert!(matches!(published.now(at(31)).await, Err(DiscoveryError::Other(_))));
+    }
+
+    #[tokio::test]
+    async fn whoever_watches_over_a_provider_learns_that_it_is_away_and_since_when_and_what_was_last_good() {
+        let published = gone();
+        let standing = published.standing(at(299)).await;
+        assert!(standing.good.is_some() && standing.trouble.is_none(), "asked not long ago");
+        for now in [300, 310, 400] {
+            let standing = published.standing(at(now)).await;
+            assert_eq!(standing.good.unwrap().jwks().keys().len(), 1);
+            let (said, since) = standing.trouble.unwrap();
+            assert!(said.contains("the provider does not answer"), "{said}");
+            assert_eq!(since, at(300));
+        }
+        assert_eq!(published.kept.lock().await.aged, Some(at(400)));
     }
 }

@@ -20,6 +20,7 @@ use openidconnect::{
     core::{CoreClient, CoreClientAuthMethod, CoreJwsSigningAlgorithm, CoreResponseType},
     url::Url,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -33,11 +34,13 @@ use crate::domain::{
     principal::Mailboxes,
     text::{ClientId as ClientIdText, Label, ProviderIssuer, Scope},
 };
-pub use keys::{Error as Undiscovered, Metadata, PAUSE};
+pub use keys::{Error as Undiscovered, LOOK, Metadata, PAUSE};
 use token::{Check, Expected};
 
 /// A way to sign ID tokens that may be allowed: of a provider's own key, never of a shared secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
@@ -48,6 +51,7 @@ pub enum Algorithm {
     /// ECDSA with P-384 and SHA-384.
     Es384,
     /// Ed25519.
+    #[serde(rename = "EdDSA")]
     EdDsa,
 }
 
@@ -137,6 +141,24 @@ pub enum Refused {
     Subject(String),
 }
 
+/// How a provider stands, as it was last asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What it last published that was good.
+    pub known: Option<Known>,
+    /// What is wrong since when; nothing if it answers as it should.
+    pub trouble: Option<(String, Timestamp)>,
+}
+
+/// What a provider publishes of itself, as far as people want to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The host where browsers are sent.
+    pub host: String,
+    /// How many keys it has.
+    pub keys: usize,
+}
+
 /// Usher, as one provider knows it.
 pub struct RelyingParty {
     settings: Settings,
@@ -164,19 +186,50 @@ impl RelyingParty {
         &self.settings.provider
     }
 
+    /// How it is known.
+    #[must_use]
+    pub fn issuer(&self) -> &ProviderIssuer {
+        &self.settings.issuer
+    }
+
+    /// How it stands. It is asked if that was some minutes ago, and not twice in [`PAUSE`].
+    pub async fn standing(&self, now: Timestamp) -> Standing {
+        let keys::Standing { good, mut trouble } = self.published.standing(now).await;
+        let unfit = good.as_deref().and_then(|metadata| self.fit(metadata).err());
+        trouble = trouble.or_else(|| unfit.map(|unfit| (unfit, now)));
+        let known = good.map(|metadata| Known {
+            host: metadata.authorization_endpoint().url().host_str().unwrap_or_default().to_owned(),
+            keys: metadata.jwks().keys().len(),
+        });
+        Standing { known, trouble }
+    }
+
     /// What it publishes of itself, which must be good to sign in with.
     ///
     /// # Errors
     /// When it does not, or names endpoints that are not to be gone to.
     pub async fn published(&self, now: Timestamp) -> Result<Arc<Metadata>, Refused> {
         let metadata = self.published.now(now).await.map_err(away)?;
+        self.fit(&metadata).map_err(Refused::Away)?;
+        Ok(metadata)
+    }
+
+    /// Whether one can sign in with what it publishes, or why not.
+    fn fit(&self, metadata: &Metadata) -> Result<(), String> {
         let endpoints =
             [Some(metadata.authorization_endpoint().url()), metadata.token_endpoint().map(TokenUrl::url)];
         for endpoint in endpoints {
-            let endpoint = endpoint.ok_or_else(|| Refused::Away("it names no token endpoint".into()))?;
-            self.fetcher.permits(endpoint).map_err(away)?;
+            let endpoint = endpoint.ok_or("it names no token endpoint")?;
+            self.fetcher.permits(endpoint).map_err(|error| keys::with_causes(&error))?;
         }
-        Ok(metadata)
+        let signs_by = metadata.id_token_signing_alg_values_supported();
+        if signs_by.iter().any(|by| self.algorithms.contains(by)) {
+            return Ok(());
+        }
+        let names =
+            signs_by.iter().filter_map(|by| Some(serde_json::to_value(by).ok()?.as_str()?.to_owned()));
+        let names = names.take(8).collect::<Vec<_>>().join(", ");
+        Err(format!("it signs ID tokens by {names}, and none of that is let through"))
     }
 
     /// Where to send a browser so that somebody signs in and it comes back to `redirect`. `entropy` is for this sign-in alone.
@@ -288,12 +341,6 @@ fn plain(said: &str) -> String {
     said.chars().filter(|char| char.is_ascii_alphanumeric() || " _-.".contains(*char)).take(64).collect()
 }
 
-fn away(error: impl std::error::Error) -> Refused {
-    let mut causes: Vec<String> = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    Refused::Away(causes.join(": ").chars().take(300).collect())
+fn away(error: impl std::error::Error + 'static) -> Refused {
+    Refused::Away(keys::with_causes(&error))
 }

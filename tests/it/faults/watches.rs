@@ -37,6 +37,7 @@ async fn watches_that_are_gone_or_cut_are_begun_again_and_nothing_is_missed() {
         "authorities",
         "configmaps",
         "editions",
+        "identityproviders",
         "licenses",
         "namespaces",
         "seats",

@@ -5,6 +5,7 @@
 //! | [`shared`] | one control plane and one operator for all scenarios, a namespace each; `dev/borrow` lends it one |
 //! | [`Ground::own`] | a control plane that a test may hurt |
 //! | [`idp`] | Keycloak and a browser, shared by all that need them |
+//! | [`issuer::Issuer`] | an issuer that a test may stop |
 //! | [`Operator`] | the operator in this process, with any clock and any client |
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
@@ -12,6 +13,7 @@
 mod chart;
 mod files;
 pub mod idp;
+pub mod issuer;
 pub mod operator;
 pub mod outside;
 pub mod postgres;
@@ -45,7 +47,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const USHER: &str = "system:serviceaccount:usher-system:usher";
 
-/// What marks a namespace or an Authority as made for a test: `dev/borrow` removes it.
+/// What marks a namespace, an Authority or an IdentityProvider as made for a test: `dev/borrow` removes it.
 pub const MARK: (&str, &str) = ("usher.dev/test", "true");
 
 /// A cluster to stand on.
@@ -318,6 +320,7 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<V
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();
     let (version, plural) = match kind.as_str() {
         "Authority" => ("usher.dev/v1alpha1", "authorities"),
+        "IdentityProvider" => ("usher.dev/v1alpha1", "identityproviders"),
         "License" => ("usher.dev/v1alpha1", "licenses"),
         "Seat" => ("usher.dev/v1alpha1", "seats"),
         "Edition" => ("usher.dev/v1alpha1", "editions"),

@@ -27,7 +27,7 @@ use usher::{
         tls::{make_ca, make_certificate},
     },
     ledger::sqlite::Sqlite,
-    service::{activations::Runtime, edge::Edge},
+    service::{activations::Runtime, edge::Edge, providers::Registry},
 };
 
 /// The machine's own clock and randomness.
@@ -116,6 +116,8 @@ pub struct Operator {
     pub metrics: Arc<Metrics>,
     /// What it serves.
     pub published: Arc<Published>,
+    /// Where people may sign in.
+    pub providers: Arc<Registry>,
     /// What it answers programs with.
     runtime: Arc<Runtime<Sqlite>>,
     edge: Arc<dyn Edge>,
@@ -181,6 +183,7 @@ impl Operator {
         );
         let context = Arc::new(context);
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
+        let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers));
         let (stop, stopped) = watch::channel(false);
@@ -190,7 +193,7 @@ impl Operator {
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
-        Self { metrics, published, runtime, edge, stop, running }
+        Self { metrics, published, providers, runtime, edge, stop, running }
     }
 
     /// Serves programs over TLS, until the operator is told to stop.

@@ -144,6 +144,16 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
         place.license_says("cad", "Issued").await;
     }
 
+    // Where people sign in.
+    let acme = json!({"kind": "IdentityProvider", "metadata": {"name": "acme"}, "spec": {"domains": ["acme.example"],
+        "oidc": {"issuer": "https://idp.acme.example", "clientId": "usher", "clientSecretRef": {"name": "acme", "key": "secret"}}}});
+    crate::ground::apply(&place.client, "", &acme).await.unwrap();
+    until("it says that its client secret is missing", async || {
+        let reason = ["get", "idp", "acme", "-o", "jsonpath={.status.conditions[*].reason}"];
+        ground.kubectl(&reason).contains("ClientSecretMissing").then_some(())
+    })
+    .await;
+
     // One that cannot be read: of a newer version, say.
     let open = r#"[{"op": "replace", "value": {"type": "string"},
         "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspended"}]"#;

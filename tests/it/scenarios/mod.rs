@@ -11,6 +11,7 @@ mod contract;
 mod copies;
 mod documents;
 mod hostile;
+mod identity_providers;
 mod large;
 mod least;
 mod policy;

@@ -227,6 +227,9 @@ async fn each_role_may_what_it_is_for_and_nothing_else() {
     }
     for person in [&licensor, &assigner, &viewer] {
         assert!(!person.may("use", "authorities").await && !person.may("create", "authorities").await);
+        assert!(
+            !person.may("create", "identityproviders").await && !person.may("get", "identityproviders").await
+        );
     }
     assigner.apply(&seat("ann")).unwrap();
     assert!(viewer.apply(&seat("bob")).unwrap_err().contains("cannot patch resource \"seats\""));

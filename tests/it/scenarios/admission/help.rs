@@ -35,6 +35,12 @@ async fn every_field_is_explained() {
         ("license.spec.validity.until", "No document is accepted after it."),
         ("seat.spec.holder", "It cannot be changed"),
         ("seat.status.waiting.position", "Its place, the first being 1; told for the first 100."),
+        ("identityprovider.spec.domains", "who types one of them signs in here"),
+        (
+            "identityprovider.spec.oidc.clientSecretRef",
+            "an entry of a Secret of type usher.dev/client-secret",
+        ),
+        ("identityprovider.status.leaving", "How somebody who has left the company is kept out."),
         ("authority.spec.issuer", "an https URL that no other Authority has"),
         ("authority.status.root", "programs pin this"),
         ("authority.spec.root", "a root key that is kept outside of this cluster"),
@@ -45,7 +51,7 @@ async fn every_field_is_explained() {
         let said = shared().kubectl(&["explain", field]).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(text), "{field}: {said}");
     }
-    for kind in ["license", "seat", "authority"] {
+    for kind in ["license", "seat", "authority", "identityprovider"] {
         let said = shared().kubectl(&["explain", kind, "--recursive", "-o", "plaintext-openapiv2"]);
         assert!(!said.contains("<no description>"), "{said}");
     }

@@ -3,6 +3,7 @@
 mod assignment;
 mod authority;
 mod help;
+mod identity_provider;
 mod license;
 mod seat;
 
@@ -40,7 +41,7 @@ fn api(client: &Client, namespace: &str, object: &Value) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk("usher.dev", "v1alpha1", kind);
     let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
     match kind {
-        "Authority" => Api::all_with(client.clone(), &resource),
+        "Authority" | "IdentityProvider" => Api::all_with(client.clone(), &resource),
         _ => Api::namespaced_with(client.clone(), namespace, &resource),
     }
 }
@@ -91,7 +92,8 @@ async fn check(cases: Vec<Case>) {
 /// The same for edits of `there`.
 async fn check_edits(there: &Value, cases: Vec<Case>) {
     let (client, namespace) = shared().namespace().await;
-    let place = if there["kind"] == "Authority" { "" } else { namespace.as_str() };
+    let is_clusters = there["kind"] == "Authority" || there["kind"] == "IdentityProvider";
+    let place = if is_clusters { "" } else { namespace.as_str() };
     apply(&client, place, there).await.unwrap();
     let mut wrong = Vec::new();
     for Case { bad, refusal, good } in cases {
