@@ -24,7 +24,7 @@ use crate::{
     domain::{
         license::{Key, Uid},
         reason::Because,
-        witness::Head,
+        witness::{Head, Standing},
     },
     keys::{Published, Signer, Signers, nonce::NonceKeys},
     service::{edge::Edge, providers::Registry},
@@ -76,6 +76,8 @@ pub struct Context<L> {
     pub(super) pushed: Notify,
     /// Told when somebody was bound or freed: the witness is written at once.
     pub(super) binding_changed: Notify,
+    /// Told when a key has turned that is still used here: whoever follows looks at once.
+    pub(super) key_turned: Notify,
     /// Who signs, for those who answer programs.
     pub signers: Arc<Signers>,
     pub(super) summaries: Summaries,
@@ -83,6 +85,8 @@ pub struct Context<L> {
     pub providers: Arc<Registry>,
     /// What became of each IdentityProvider.
     pub(super) identities: Outcomes,
+    /// How the ledger stands, for those who answer programs.
+    pub(super) standing: watch::Sender<Standing>,
     /// What makes nonces, once it is found.
     pub nonces: Arc<OnceLock<NonceKeys>>,
     signing: Mutex<HashMap<String, (Option<Declaration>, Signing)>>,
@@ -136,7 +140,9 @@ impl<L> Context<L> {
             queue: Mutex::default(),
             pushed: Notify::new(),
             binding_changed: Notify::new(),
+            key_turned: Notify::new(),
             signers: Arc::default(),
+            standing: watch::Sender::default(),
             nonces: Arc::default(),
             summaries: Summaries::default(),
             providers: Arc::default(),
@@ -198,6 +204,13 @@ impl<L> Context<L> {
             }
             waits
         })
+    }
+
+    /// Returns when programs are answered out of the ledger.
+    pub(super) async fn serves(&self) {
+        let good = |standing: &Standing| *standing == Standing::Good;
+        // It is never closed while we are there.
+        drop(self.standing.subscribe().wait_for(good).await);
     }
 
     /// Whether nothing is left of the License, which is gone.

@@ -33,11 +33,11 @@ mod refusal;
 pub mod rights;
 mod runtime;
 mod secrets;
+pub mod standing;
 mod status;
 mod watch;
 pub mod witness;
 
 pub use callers::Reviews;
 pub use context::Context;
-pub use leader::take_up::OnLoss;
 pub use operator::{AUDIT_RETENTION, Settings, run};

@@ -20,19 +20,16 @@ use crate::{
     cluster::{
         Context, audit, authority, identity_provider,
         leader::{
-            Campaign,
-            take_up::{self, OnLoss, take_up},
+            Campaign, reach,
+            take_up::{self, take_up},
         },
         license, namespace, others,
         queue::{Done, Task},
-        runtime, watch,
+        runtime, standing, watch,
         witness::{self, Keeper},
     },
-    domain::{
-        reason::{Because, Reason},
-        witness::Loss,
-    },
-    ledger::{CommitError, Ledger, Unavailable},
+    domain::witness::{Loss, OnLoss},
+    ledger::{Ledger, Unavailable},
 };
 
 /// How long until a lead that could not be taken up is tried again.
@@ -95,6 +92,8 @@ enum End {
     Deposed,
     /// A nonce has proved that the ledger was restored: it is to be taken up anew.
     Restored,
+    /// The ledger does not answer.
+    CutOff,
 }
 
 /// Leads when it is our turn, and looks at everything while we lead; until `stop` says so, then finishes what it began.
@@ -110,9 +109,13 @@ pub async fn run<L: Ledger>(
 ) -> Result<(), Error> {
     let mut watches = watch::all(&context);
     watches.spawn(identity_provider::keep(context.clone()));
-    // It ends when this is dropped.
-    let mut nonces = JoinSet::new();
-    nonces.spawn(runtime::find_nonce_key(context.clone()));
+    // They end when this is dropped.
+    let mut aside = JoinSet::new();
+    aside.spawn(runtime::find_nonce_key(context.clone()));
+    aside.spawn({
+        let context = context.clone();
+        async move { match standing::follow(context).await {} }
+    });
     while !context.is_complete() {
         tokio::select! {
             () = context.pushed.notified() => {}
@@ -122,7 +125,11 @@ pub async fn run<L: Ledger>(
     }
     ready.send_replace(true);
     info!("every kind is listed");
-    let mut campaign = campaign(&context, &settings).await;
+    let mut campaign = tokio::select! {
+        campaign = campaign(&context, &settings) => campaign,
+        Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
     loop {
         let lead = tokio::select! {
             lead = campaign.won() => lead,
@@ -133,6 +140,7 @@ pub async fn run<L: Ledger>(
         let ended = tokio::select! {
             ended = lead_on(&context, &settings, &mut stop) => ended?,
             () = campaign.ended(lead) => End::Lost,
+            () = reach::cut_off(&*context.edge, || is_there(&context)) => End::CutOff,
             Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
         };
         context.metrics.leads(false);
@@ -146,6 +154,15 @@ pub async fn run<L: Ledger>(
                 );
                 campaign.resign();
                 campaign.ended(lead).await;
+            }
+            End::CutOff => {
+                warn!("the ledger does not answer: another replica may lead until it does");
+                campaign.release().await;
+                campaign = tokio::select! {
+                    campaign = self::campaign(&context, &settings) => campaign,
+                    Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
+                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                };
             }
             End::Restored => {
                 // Nothing that was decided upon the ledger as it was is committed from here on.
@@ -161,18 +178,21 @@ pub async fn run<L: Ledger>(
 
 /// A nonce has proved that the ledger was restored: it is taken up anew, and made true again.
 async fn say_restored<L: Ledger>(context: &Arc<Context<L>>) {
-    let message = format!(
-        "{}: it is rebuilt from what is declared and from the documents in Secrets",
-        Loss::Proven.said()
-    );
-    warn!("{message}");
-    let because = Because::new(Reason::LedgerMissing, message);
+    let because = standing::is_rebuilt(Loss::Proven);
+    warn!("{}", because.message);
     if let Err(error) = authority::say_missing(context, &because).await {
         warn!(%error, "saying that the ledger was restored failed");
     }
 }
 
+/// Whether the ledger answers.
+async fn is_there<L: Ledger>(context: &Context<L>) -> bool {
+    context.ledger.head().await.is_ok()
+}
+
+/// Begins to campaign once the ledger is there: whoever cannot reach it keeps nobody else from leading.
 async fn campaign<L: Ledger>(context: &Arc<Context<L>>, settings: &Settings) -> Campaign {
+    reach::answers(&*context.edge, || is_there(context)).await;
     let fresh = || crate::domain::hex(context.edge.entropy().get(..8).unwrap_or_default());
     let me = settings.identity.clone().unwrap_or_else(|| format!("usher_{}", fresh()));
     // Where no ledger was ever witnessed, no Lease was ever held.
@@ -193,22 +213,16 @@ async fn lead_on<L: Ledger>(
     settings: &Settings,
     stop: &mut signal::Receiver<bool>,
 ) -> Result<End, Error> {
-    let mut keeper = loop {
+    let (mut keeper, after) = loop {
         let taken = tokio::select! {
             taken = begin(context, settings.on_loss) => taken,
             _ = stop.wait_for(|stop| *stop) => return Ok(End::Stopped),
         };
         match taken {
-            Ok(keeper) => break keeper,
-            Err(take_up::Error::Witness(witness::Error::Cluster { doing, source })) => {
-                warn!(error = %source, "{doing} failed; it is tried again");
-            }
-            Err(take_up::Error::Say(error)) => warn!(%error, "saying that the ledger is missing failed"),
-            Err(error @ (take_up::Error::Read(_) | take_up::Error::Commit(CommitError::Unavailable(_)))) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the ledger does not answer; it is tried again"
-                );
+            Ok(begun) => break begun,
+            Err(error) if error.may_pass() => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "the lead cannot be taken up; it is tried again");
             }
             Err(error) => return Err(Error::TakeUp(error.into())),
         }
@@ -219,7 +233,7 @@ async fn lead_on<L: Ledger>(
     let ended = {
         let mut follow = pin!(keeper.follow());
         let mut audit = pin!(audit::keep(context, settings.audit_retention));
-        let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context))));
+        let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context, after))));
         tokio::select! {
             never = &mut audit => match never {},
             Some(never) = &mut others => match never {},
@@ -234,11 +248,15 @@ async fn lead_on<L: Ledger>(
     Ok(ended)
 }
 
-/// Takes up the ledger, and asks for a look at all there is.
-async fn begin<L: Ledger>(context: &Arc<Context<L>>, on_loss: OnLoss) -> Result<Keeper<L>, take_up::Error> {
+/// Takes up the ledger, and asks for a look at all there is. Returns, too, after which link of the audit others are to be followed.
+async fn begin<L: Ledger>(
+    context: &Arc<Context<L>>,
+    on_loss: OnLoss,
+) -> Result<(Keeper<L>, i64), take_up::Error> {
     let keeper = take_up(context, on_loss).await?;
+    let after = others::begin(context).await?;
     everything(context).await?;
-    Ok(keeper)
+    Ok((keeper, after))
 }
 
 /// What was committed last is witnessed before somebody else leads.

@@ -24,9 +24,13 @@ const SESSIONS: u32 = 30;
 /// How many links are read at once.
 const PAGE: u32 = 500;
 
-/// Tells what others did, until it is dropped.
-pub(super) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
-    let mut after = None;
+/// Where to begin: to be asked before everything is looked at, so that nothing is missed between the two.
+pub(super) async fn begin<L: Ledger>(context: &Context<L>) -> Result<i64, Unavailable> {
+    Ok(context.ledger.last_link().await?.map_or(0, |link| link.sequence))
+}
+
+/// Tells what others did after the link `after`, until it is dropped.
+pub(super) async fn follow<L: Ledger>(context: &Context<L>, mut after: i64) -> Infallible {
     loop {
         for _ in 0..SESSIONS {
             if let Err(error) = tell_of_activations(context, &mut after).await {
@@ -43,20 +47,13 @@ pub(super) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
     }
 }
 
-/// Tells of what was recorded after the link `after`; at first, of nothing, for everything is looked at anyway.
-async fn tell_of_activations<L: Ledger>(
-    context: &Context<L>,
-    after: &mut Option<i64>,
-) -> Result<(), Unavailable> {
-    let Some(from) = *after else {
-        *after = Some(context.ledger.last_link().await?.map_or(0, |link| link.sequence));
-        return Ok(());
-    };
-    for link in context.ledger.audit(from, PAGE).await? {
+/// Tells of what was recorded after the link `after`.
+async fn tell_of_activations<L: Ledger>(context: &Context<L>, after: &mut i64) -> Result<(), Unavailable> {
+    for link in context.ledger.audit(*after, PAGE).await? {
         for (key, happened) in told_by(&link) {
             context.tell(&key, happened);
         }
-        *after = Some(link.sequence);
+        *after = link.sequence;
     }
     Ok(())
 }

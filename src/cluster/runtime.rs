@@ -15,7 +15,7 @@ use crate::{
         own_key::{self, Error, Which},
         queue::Task,
     },
-    domain::{contract::SUMMARY, license::Key},
+    domain::{contract::SUMMARY, license::Key, witness::Standing},
     keys::nonce::{NonceKey, NonceKeys},
     ledger::{Ledger, Unavailable},
     service::activations::{Happened, News},
@@ -93,6 +93,7 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             | Happened::Freed
             | Happened::Forked
             | Happened::Restored
+            | Happened::KeyTurned
             | Happened::SessionClosed => {}
         }
         match happened {
@@ -103,8 +104,14 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             }
             // Whoever keeps the witness looks how far the ledger is.
             Happened::Restored => self.binding_changed.notify_one(),
+            // Whoever leads is about to know it.
+            Happened::KeyTurned => self.key_turned.notify_one(),
             Happened::SessionRefused => {}
         }
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use crate::{
     cluster::{Context, api::MANAGER},
-    domain::witness::{AuditHead, Mark, Witness},
+    domain::witness::{AuditHead, Loss, Mark, Witness},
     ledger::{Ledger, Unavailable},
 };
 
@@ -121,6 +121,19 @@ impl<L: Ledger> Keeper<L> {
         Self { context, found }
     }
 
+    /// Remembers the ledger as it is, if nothing is remembered: else there would be nothing to consent to.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        if self.found.is_some() {
+            return Ok(());
+        }
+        let head = self.context.ledger.head().await?;
+        let now = Witness { mark: head.mark, audit: head.audit };
+        match self.write(&now).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Error::Cluster { doing: "writing the witness", source }),
+        }
+    }
+
     /// Writes what the ledger says, if the witness does not say it.
     pub(super) async fn catch_up(&mut self) -> Result<(), Error> {
         for _ in 0..TRIES {
@@ -128,7 +141,11 @@ impl<L: Ledger> Keeper<L> {
             let now = Witness { mark: head.mark, audit: head.audit };
             match &self.found {
                 Some(found) if found.witness == now => return Ok(()),
-                Some(found) if found.witness.mark > now.mark => return Err(Error::Overtaken),
+                Some(found) if found.witness.mark > now.mark => {
+                    // Put in the place of the former one while we were at work.
+                    self.context.ledger.condemn(Loss::Older, now.mark.incarnation).await?;
+                    return Err(Error::Overtaken);
+                }
                 None if now.mark.commits == 0 => return Ok(()),
                 _ => {}
             }

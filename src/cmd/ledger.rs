@@ -1,13 +1,14 @@
-//! `usher ledger`: backups, and what to do when the ledger was lost.
+//! `usher ledger`: backups, and what to do when the ledger was lost, or is another cluster's.
 
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -15,13 +16,13 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    cluster::witness,
+    cluster::{standing, witness},
     cmd::{self, Exit, Failure, eprint, place::LedgerArgs, print},
-    domain::witness::Mark,
+    domain::witness::{Mark, Owner},
     ledger::{Place, sqlite::backup},
 };
 
-/// Backs up, restores or rebuilds the ledger.
+/// Backs up, restores, rebuilds or takes over the ledger.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -36,6 +37,8 @@ enum Command {
     Restore(Copy),
     /// Tell the operator to rebuild a ledger that it found lost, where it runs with --on-loss=refuse.
     Rebuild(Rebuild),
+    /// Tell the operator to take over the ledger of another cluster, which is gone or must not use it any more.
+    Adopt(Adopt),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,6 +57,15 @@ struct Rebuild {
     namespace: String,
 }
 
+#[derive(Debug, clap::Args)]
+struct Adopt {
+    /// Whose the ledger is, as the condition with the reason `LedgerForeign` of each Authority names it.
+    #[arg(value_name = "UID/NUMBER")]
+    owner: Owner,
+    #[command(flatten)]
+    of: Rebuild,
+}
+
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -61,6 +73,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
             Command::Backup(copy) => back_up(&copy).await,
             Command::Restore(copy) => restore(&copy).await,
             Command::Rebuild(rebuild) => consent(&rebuild).await,
+            Command::Adopt(adopt) => take_over(&adopt).await,
         }
     })?;
     Ok(Exit::Done.into())
@@ -74,6 +87,11 @@ impl Scratch {
         let mut name = ledger.as_os_str().to_owned();
         name.push(format!(".{}.copy", std::process::id()));
         Self(name.into())
+    }
+
+    /// Makes it, for its owner only: it holds who holds what.
+    fn create(&self) -> io::Result<File> {
+        File::options().write(true).create_new(true).mode(0o600).open(&self.0)
     }
 }
 
@@ -115,7 +133,7 @@ async fn restore(copy: &Copy) -> Result<(), Failure> {
     let ledger = file(&copy.ledger.ledger, "pg_restore")?;
     let scratch = Scratch::beside(ledger);
     let from = if is_stream(&copy.file) {
-        io::copy(&mut io::stdin().lock(), &mut File::create_new(&scratch.0)?)?;
+        io::copy(&mut io::stdin().lock(), &mut scratch.create()?)?;
         &scratch.0
     } else {
         &copy.file
@@ -151,4 +169,34 @@ async fn consent(rebuild: &Rebuild) -> Result<(), Failure> {
     maps.patch(witness::NAME, &PatchParams::default(), &Patch::Merge(patch)).await?;
     print(&format!("Usher may rebuild the ledger that was lost after {consent} (incarnation/commits)\n"))?;
     eprint("next: kubectl get authorities -w; LedgerMissing ends within seconds if Usher waits for this\n")
+}
+
+/// Writes the consent on the namespace by which this cluster is known.
+async fn take_over(Adopt { owner, of }: &Adopt) -> Result<(), Failure> {
+    let client = Client::try_from(cmd::cluster().await?)?;
+    let namespaces: Api<Namespace> = Api::all(client);
+    let patch = json!({"metadata": {"annotations": {standing::ADOPT: owner.to_string()}}});
+    namespaces.patch(&of.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    print(&format!(
+        "Usher in {} may take over the ledger of {owner}, unless somebody has led it since\n",
+        of.namespace
+    ))?;
+    eprint("next: kubectl get authorities -w; LedgerForeign ends within seconds if Usher waits for this\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_restored_from_standard_input_is_for_its_owner_only_and_does_not_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let scratch = Scratch::beside(&directory.path().join("ledger.db"));
+        let mode = scratch.create().unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(scratch);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
 }

@@ -1,8 +1,19 @@
 //! `usher run`: the operator. The only place that names concrete parts and wires them.
+//!
+//! ```text
+//!   certificate ──► operations listener: alive, not ready ──► ledger, tried again until it is there ──► operator, programs
+//! ```
 
-use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+mod listeners;
 
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use std::{
+    io::IsTerminal as _,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
 use clap::ValueEnum;
 use jiff::SignedDuration;
 use kube::Client;
@@ -11,17 +22,16 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cluster::{self, Context, OnLoss, Reviews, Settings, ca, metrics::Metrics, rights::Rights},
+    cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
-    domain::{duration::DurationText, hex},
+    domain::{duration::DurationText, hex, witness::OnLoss},
     http::{self, Operations},
-    keys::{
-        Published,
-        tls::{self, Pem},
-    },
+    keys::Published,
     ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
     service::{activations::Runtime, edge::Edge},
 };
+
+use listeners::Listeners;
 
 /// Reconciles Licenses and Seats, and serves the keys of Authorities. The cluster is that of KUBECONFIG, else the
 /// one that this program runs in.
@@ -107,22 +117,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let stopped = stop::told()?;
         match &args.ledger.ledger {
             Place::File(path) => {
+                // Another process may have it: that is said before anything else is done.
                 let ledger = Sqlite::open(path).await?;
                 let owner = ledger.owner().unwrap_or_else(fresh);
                 let facts = ledger.another();
-                operate(args, Kept { ledger, facts, owner, shared: false, on_loss: OnLoss::Rebuild }, stopped)
-                    .await
+                let kept = Kept { ledger, facts, owner, shared: false, on_loss: OnLoss::Rebuild };
+                operate(args, async { Ok(Some(kept)) }, stopped).await
             }
-            Place::Database(url) => {
-                let Some(ledger) = opened(url, stopped.clone()).await? else { return Ok(()) };
-                let facts = ledger.another();
-                operate(
-                    args,
-                    Kept { ledger, facts, owner: fresh(), shared: true, on_loss: OnLoss::Refuse },
-                    stopped,
-                )
-                .await
-            }
+            Place::Database(url) => operate(args, opened(url, stopped.clone()), stopped).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -144,23 +146,28 @@ fn fresh() -> String {
     hex(Machine.entropy().get(..8).unwrap_or_default())
 }
 
-/// How long until a database that was not there is asked for again.
-const AGAIN: Duration = Duration::from_secs(2);
+/// How long until a database that was not there is asked for again, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// The database, once it is there; nothing if we are told to stop before.
-async fn opened(url: &str, mut stopped: watch::Receiver<bool>) -> Result<Option<Postgres>, Failure> {
+async fn opened(url: &str, mut stopped: watch::Receiver<bool>) -> Result<Option<Kept<Postgres>>, Failure> {
+    let (mut pause, longest) = PAUSE;
     loop {
         match Postgres::open(url).await {
-            Ok(ledger) => return Ok(Some(ledger)),
+            Ok(ledger) => {
+                let (facts, owner) = (ledger.another(), fresh());
+                return Ok(Some(Kept { ledger, facts, owner, shared: true, on_loss: OnLoss::Refuse }));
+            }
             Err(error) if error.may_pass() => {
-                warn!(error = %cmd::with_causes(&error), "the database is not there yet; it is tried again");
+                warn!(error = %cmd::with_causes(&error), again_in = ?pause, "the database is not there yet");
             }
             Err(error) => return Err(error.into()),
         }
         tokio::select! {
-            () = Machine.wait(AGAIN) => {}
+            () = Machine.wait(pause) => {}
             _ = stopped.wait_for(|stop| *stop) => return Ok(None),
         }
+        pause = pause.saturating_mul(2).min(longest);
     }
 }
 
@@ -178,44 +185,30 @@ fn log(log: Log) {
     }
 }
 
-async fn operate<L: Ledger>(
-    args: &Args,
-    kept: Kept<L>,
-    stopped: watch::Receiver<bool>,
-) -> Result<(), Failure> {
-    let edge: Arc<dyn Edge> = Arc::new(Machine);
-    let client = Client::try_from(cmd::cluster().await?)?;
-    let ca = ca::keep(&client, &args.namespace, &tls::make_ca(edge.now())?).await?;
-    let names = tls_names(args);
-    let tls = RustlsConfig::from_config(http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?);
+/// What there is once the ledger is open.
+struct Parts<L> {
+    context: Arc<Context<L>>,
+    runtime: Arc<Runtime<L>>,
+    published: Arc<Published>,
+    settings: Settings,
+    listed: watch::Sender<bool>,
+}
 
-    let (published, reviewer) = (Arc::new(Published::default()), client.clone());
-    let context = Arc::new(Context::new(
-        client,
-        Rights::new(args.secrets_cluster_wide),
-        kept.ledger,
-        edge.clone(),
-        args.namespace.clone(),
-        published.clone(),
-        Arc::new(Metrics::default()),
-    ));
-    let (ready, is_listed) = watch::channel(false);
-    let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
-    let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
-    let runtime = Arc::new(Runtime::new(kept.facts, edge.clone(), signers, nonces, context.clone(), callers));
-    let measured = context.clone();
-    let asked = runtime.clone();
-    let operations = Operations {
-        listed: is_listed,
-        answers: Arc::new(move || {
-            let asked = asked.clone();
-            Box::pin(async move { asked.is_ready().await })
-        }),
-        metrics: Arc::new(move || measured.measured()),
-    };
-    info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
-
-    let operator = async {
+impl<L: Ledger> Parts<L> {
+    fn new(args: &Args, client: Client, edge: Arc<dyn Edge>, kept: Kept<L>) -> Self {
+        let (published, reviewer) = (Arc::new(Published::default()), client.clone());
+        let context = Arc::new(Context::new(
+            client,
+            Rights::new(args.secrets_cluster_wide),
+            kept.ledger,
+            edge.clone(),
+            args.namespace.clone(),
+            published.clone(),
+            Arc::new(Metrics::default()),
+        ));
+        let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
+        let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
+        let runtime = Arc::new(Runtime::new(kept.facts, edge, signers, nonces, context.clone(), callers));
         let settings = Settings {
             workers: usize::from(args.workers),
             audit_retention: args.audit_retention,
@@ -223,45 +216,65 @@ async fn operate<L: Ledger>(
             on_loss: args.on_loss.map_or(kept.on_loss, OnLoss::from),
             shared: kept.shared,
         };
-        cluster::run(context, settings, ready, stopped.clone()).await.map_err(Failure::from)
-    };
-    let serve = |address, router| {
-        let server = http::serve::serve(address, router, tls.clone(), Handle::new(), stopped.clone());
-        async move { server.await.map_err(|error| Failure::from(format!("cannot listen on {address}: {error}"))) }
+        Self { context, runtime, published, settings, listed: watch::Sender::new(false) }
+    }
+
+    async fn is_ready(&self) -> Result<(), &'static str> {
+        if !*self.listed.borrow() {
+            return Err("the cluster is not listed yet: is the API server there, are the CRDs applied?\n");
+        }
+        self.runtime.is_ready().await
+    }
+}
+
+/// What is told of these parts, and while there are none yet: a process that waits for its database lives, and is not ready.
+fn operations<L: Ledger>(parts: &Arc<OnceLock<Parts<L>>>) -> Operations {
+    let (asked, measured) = (parts.clone(), parts.clone());
+    Operations {
+        answers: Arc::new(move || {
+            let parts = asked.clone();
+            Box::pin(async move {
+                match parts.get() {
+                    Some(parts) => parts.is_ready().await,
+                    None => Err("the ledger is not open yet: is the database there? The log says why not\n"),
+                }
+            })
+        }),
+        metrics: Arc::new(move || {
+            measured.get().map_or_else(|| "# EOF\n".to_owned(), |parts| parts.context.measured())
+        }),
+    }
+}
+
+async fn operate<L: Ledger>(
+    args: &Args,
+    ledger: impl Future<Output = Result<Option<Kept<L>>, Failure>>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let edge: Arc<dyn Edge> = Arc::new(Machine);
+    let client = Client::try_from(cmd::cluster().await?)?;
+    let listeners = Listeners::new(&client, args, &*edge, stopped.clone()).await?;
+    let parts = Arc::new(OnceLock::new());
+    info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
+
+    let work = async {
+        let Some(kept) = ledger.await? else { return Ok(()) };
+        let parts = parts.get_or_init(|| Parts::new(args, client, edge.clone(), kept));
+        let Parts { context, runtime, published, settings, listed } = parts;
+        let operator = cluster::run(context.clone(), settings.clone(), listed.clone(), stopped.clone());
+        let programs = http::main(runtime.clone(), edge.clone(), published.clone());
+        let operator = async { operator.await.map_err(Failure::from) };
+        tokio::try_join!(operator, listeners.serve(args.listen, programs)).map(|_| ())
     };
     let running = async {
-        tokio::try_join!(
-            operator,
-            serve(args.listen, http::main(runtime, edge.clone(), published)),
-            serve(args.ops_listen, http::operations(operations)),
-        )
+        tokio::try_join!(work, listeners.serve(args.ops_listen, http::operations(operations(&parts))))
     };
     tokio::select! {
         ended = running => ended.map(|_| ())?,
-        failed = renew_certificate(&*edge, &ca, &names, &tls) => failed?,
+        failed = listeners.renew(&*edge) => failed?,
     }
     info!("stopped");
     Ok(())
-}
-
-fn tls_names(args: &Args) -> Vec<String> {
-    let service = format!("usher.{}.svc", args.namespace);
-    let own =
-        ["localhost".into(), "127.0.0.1".into(), "::1".into(), format!("{service}.cluster.local"), service];
-    own.into_iter().chain(args.tls_names.iter().cloned()).collect()
-}
-
-/// Makes a new certificate from time to time; ends only by failing.
-async fn renew_certificate(
-    edge: &dyn Edge,
-    ca: &Pem,
-    names: &[String],
-    tls: &RustlsConfig,
-) -> Result<(), Failure> {
-    loop {
-        edge.wait_until(edge.now().checked_add(tls::RENEWAL)?).await;
-        tls.reload_from_config(http::serve::tls(&tls::make_certificate(ca, names, edge.now())?)?);
-    }
 }
 
 #[cfg(test)]

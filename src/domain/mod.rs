@@ -17,8 +17,8 @@
 //! | [`principal`] | who somebody is, as proven, and which addresses count |
 //! | [`belonging`] | which identity provider an issuer or a domain belongs to |
 //! | [`namespaces`] | in which namespaces something counts |
-//! | [`leadership`] | which of several replicas leads |
-//! | [`witness`] | whether a ledger is the one that was there last |
+//! | [`leadership`], [`reach`] | which of several replicas leads, and how long |
+//! | [`witness`] | whether a ledger is this cluster's, and the one that was there last |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
 
 pub mod allocation;
@@ -33,6 +33,7 @@ pub mod leadership;
 pub mod license;
 pub mod namespaces;
 pub mod principal;
+pub mod reach;
 pub mod reason;
 pub mod refusal;
 pub mod reissue;

@@ -127,8 +127,10 @@ reasons! {
     SecretRefused,
     /// A ConfigMap of the name under which an Authority's keys are published is not ours.
     ConfigMapNameTaken,
-    /// The ledger is gone, or older than what the cluster remembers of it.
+    /// The ledger is gone, or not what the cluster remembers of it: older, or with another history.
     LedgerMissing,
+    /// The ledger belongs to another cluster.
+    LedgerForeign,
     /// The identity provider was asked, and answers as it should: people can sign in there.
     Discovered,
     /// The identity provider does not answer as it should.

@@ -1,7 +1,7 @@
 //! The closed list of refusals of the runtime. A refusal is an answer, not an error: a code that programs go by, what it
 //! means, and what to do next; beside them a sentence for the very case.
 
-use crate::domain::sessions::Exhausted;
+use crate::domain::{sessions::Exhausted, witness::Bar};
 
 /// A refusal: its code, and the sentence for this case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,16 @@ impl From<Code> for Refusal {
     /// A refusal of which there is no more to say than what its code means.
     fn from(code: Code) -> Self {
         Self::new(code, code.means())
+    }
+}
+
+impl From<&Bar> for Refusal {
+    /// Whose ledger it is, and where, is for whoever looks after it.
+    fn from(bar: &Bar) -> Self {
+        match bar {
+            Bar::Foreign(_) => Code::LedgerForeign.into(),
+            Bar::Lost(_) => Code::LedgerMissing.into(),
+        }
     }
 }
 
@@ -128,6 +138,10 @@ refusals! {
     MethodNotAllowed = "method-not-allowed", next "Compare the method with the guide.";
     /// This caller asks too often.
     RateLimited = "rate-limited", next "Wait as long as `Retry-After` says.";
+    /// The ledger was lost, or is older than it was, and nobody has decided yet what becomes of it.
+    LedgerMissing = "ledger-missing", next "Repeat the request unchanged, with its key, later; whoever looks after Usher restores or rebuilds the ledger.";
+    /// Usher was given the ledger of another cluster, and does nothing with it.
+    LedgerForeign = "ledger-foreign", next "Repeat the request unchanged, with its key, later; whoever looks after Usher gives it its own ledger.";
     /// Usher cannot answer now; nothing has changed.
     Unavailable = "unavailable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
 }

@@ -1,18 +1,30 @@
-//! Whether a ledger is the one that was there last, or lost, or older.
+//! Whether a ledger is the one that was there last, or lost, or older, or another cluster's.
 //!
 //! ```text
-//!   each commit:   ledger (incarnation, commits) ──► witness in the cluster, a little later
-//!   each start:    ledger >= witness ──► it is the one            ledger < witness ──► Lost: Missing or Older
+//!   each commit:   ledger (incarnation, commits, audit) ──► witness in the cluster, a little later
+//!   each start:    of this cluster, ledger >= witness ──► it is the one
+//!                  of this cluster, ledger <  witness ──► lost: Missing, Older or Diverged; the ledger remembers that
+//!                  of another cluster ──► foreign: nothing is written
 //! ```
 //!
 //! 1. A mark is an incarnation and a count of commits. Marks are ordered by incarnation, then by count.
 //! 2. The witness follows the ledger, so it may be older. It is never newer, unless the ledger was lost or restored.
-//! 3. Who makes a lost or restored ledger true again begins an incarnation that neither the ledger nor the witness had.
-//! 4. A ledger that was put there by `usher ledger restore` says so itself: nobody need catch it by its count.
-//! 5. Where the witness was lost too, or was older still, a nonce proves it ([`crate::domain::chain`], rule 9): the call that does so
+//! 3. Whoever finds a ledger lost writes that into it before anything is served out of it: what programs do meanwhile would
+//!    bring it past its witness, and nobody would know any more. It stays there until an incarnation begins.
+//! 4. Who makes a lost or restored ledger true again begins an incarnation that neither the ledger nor the witness had.
+//! 5. A ledger that was put there by `usher ledger restore` says so itself: nobody need catch it by its count.
+//! 6. Within an incarnation the audit is one chain: a ledger that has another link where the witness saw one has another history,
+//!    however many commits it counts.
+//! 7. Where the witness was lost too, or was older still, a nonce proves it ([`crate::domain::chain`], rule 9): the call that does so
 //!    begins the incarnation, and whoever leads takes the ledger up anew.
+//! 8. A ledger belongs to the cluster whose Usher led it first, until somebody consents that another takes it over. A consent names the
+//!    epoch in which it was given: once somebody has led since, it means nothing.
+
+use std::str::FromStr;
 
 use jiff::Timestamp;
+
+use crate::domain::license::Uid;
 
 /// How far a ledger has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +55,41 @@ pub struct Head {
     pub since: Timestamp,
     /// It was put there from a backup, and nobody has led since.
     pub restored: bool,
+    /// Which cluster's it is; nobody's while nobody has led.
+    pub owner: Option<Owner>,
+    /// It was found lost, and was not made true again since.
+    pub lost: Option<Loss>,
+}
+
+/// The cluster that a ledger belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The UID of the namespace of its Usher.
+    pub cluster: Uid,
+    /// The epoch of whoever led last.
+    pub epoch: i64,
+}
+
+impl std::fmt::Display for Owner {
+    /// As a consent names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.cluster, self.epoch)
+    }
+}
+
+/// It names no owner of a ledger.
+#[derive(Debug, thiserror::Error)]
+#[error("must be as the message of LedgerForeign names it: UID/NUMBER")]
+pub struct NoOwner;
+
+impl FromStr for Owner {
+    type Err = NoOwner;
+
+    fn from_str(text: &str) -> Result<Self, NoOwner> {
+        let (cluster, epoch) =
+            text.split_once('/').filter(|(cluster, _)| !cluster.is_empty()).ok_or(NoOwner)?;
+        Ok(Self { cluster: Uid(cluster.to_owned()), epoch: epoch.parse().map_err(|_| NoOwner)? })
+    }
 }
 
 /// What the cluster remembers of the ledger.
@@ -66,9 +113,25 @@ pub enum Loss {
     Restored,
     /// Somebody has a nonce that this one has not given yet.
     Proven,
+    /// This one has another history than the one that was there last.
+    Diverged,
 }
 
 impl Loss {
+    const ALL: [Self; 5] = [Self::Missing, Self::Older, Self::Restored, Self::Proven, Self::Diverged];
+
+    /// The word that a ledger keeps it as.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Older => "older",
+            Self::Restored => "restored",
+            Self::Proven => "proven",
+            Self::Diverged => "diverged",
+        }
+    }
+
     /// What happened, for people.
     #[must_use]
     pub const fn said(self) -> &'static str {
@@ -77,19 +140,140 @@ impl Loss {
             Self::Older => "the ledger is older than the one that was there last",
             Self::Restored => "the ledger was restored from a backup",
             Self::Proven => "the ledger is older than a nonce that it has given",
+            Self::Diverged => "the ledger has another history than the one that was there last",
         }
     }
 }
 
-/// Whether the ledger is to be made true again, and why.
+/// No such word.
+#[derive(Debug, thiserror::Error)]
+#[error("no kind of loss: {0}")]
+pub struct UnknownLoss(String);
+
+impl FromStr for Loss {
+    type Err = UnknownLoss;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLoss> {
+        let found = Self::ALL.into_iter().find(|loss| loss.word() == word);
+        found.ok_or_else(|| UnknownLoss(word.to_owned()))
+    }
+}
+
+/// Whether a ledger is the one of this cluster, and all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// It is another cluster's: whose.
+    pub foreign: Option<Owner>,
+    /// It is to be made true again.
+    pub loss: Option<Loss>,
+}
+
+/// Judges the ledger with this `head`, in whose audit the link that `witness` saw last has the hash `seen` (nothing, if there is no such
+/// link, or none any more), as the one of `cluster`.
 #[must_use]
-pub fn judge(head: &Head, witness: Option<&Witness>) -> Option<Loss> {
+pub fn judge(head: &Head, seen: Option<&str>, witness: Option<&Witness>, cluster: &Uid) -> Verdict {
+    Verdict {
+        foreign: head.owner.clone().filter(|owner| owner.cluster != *cluster),
+        loss: head.lost.or_else(|| lost(head, seen, witness)),
+    }
+}
+
+fn lost(head: &Head, seen: Option<&str>, witness: Option<&Witness>) -> Option<Loss> {
     let newer = witness.is_some_and(|witness| witness.mark > head.mark);
     match (newer, head.restored) {
         (true, _) if head.mark.commits == 0 => Some(Loss::Missing),
         (_, true) => Some(Loss::Restored),
         (true, false) => Some(Loss::Older),
-        (false, false) => None,
+        (false, false) => {
+            witness.is_some_and(|witness| diverges(head, seen, witness)).then_some(Loss::Diverged)
+        }
+    }
+}
+
+/// Whether the audit is another one than the witness saw. Old links are pruned, and a new incarnation may begin a new chain: that a link is
+/// not there proves nothing then.
+fn diverges(head: &Head, seen: Option<&str>, witness: &Witness) -> bool {
+    let Some(audit) = &witness.audit else { return false };
+    let is_shorter = head.audit.as_ref().is_none_or(|own| own.sequence < audit.sequence);
+    head.mark.incarnation == witness.mark.incarnation && seen.map_or(is_shorter, |hash| hash != audit.hash)
+}
+
+/// How the ledger stands, for whoever answers programs out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It was not judged yet.
+    #[default]
+    Unknown,
+    /// It is this cluster's, and was not found lost.
+    Good,
+    /// Nothing is done with it.
+    Barred(Bar),
+}
+
+impl Standing {
+    /// How a ledger with this `head` stands, once it was judged, as the one of `cluster`.
+    #[must_use]
+    pub fn of(head: &Head, cluster: &Uid) -> Self {
+        match (&head.owner, head.lost) {
+            (Some(owner), _) if owner.cluster != *cluster => Self::Barred(Bar::Foreign(owner.clone())),
+            (_, Some(loss)) => Self::Barred(Bar::Lost(loss)),
+            (_, None) => Self::Good,
+        }
+    }
+}
+
+/// What to do when the ledger was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Recover what can be recovered, at once.
+    #[default]
+    Rebuild,
+    /// Wait for `usher ledger rebuild`.
+    Refuse,
+}
+
+/// What somebody has consented to, of exactly this ledger and witness.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// That a lost ledger is rebuilt.
+    pub rebuild: bool,
+    /// That another cluster's ledger is taken over.
+    pub adopt: bool,
+}
+
+/// Why nothing is done with a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bar {
+    /// It is another cluster's.
+    Foreign(Owner),
+    /// It was lost.
+    Lost(Loss),
+}
+
+/// What whoever would lead does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Lead: first take it over from another cluster, then make true again what was lost.
+    Lead {
+        /// From whom.
+        adopt: Option<Owner>,
+        /// What was lost.
+        recover: Option<Loss>,
+    },
+    /// Nothing, until somebody consents.
+    Wait(Bar),
+}
+
+/// What to do with a ledger of this `verdict`. A backup that somebody put there needs no other consent.
+#[must_use]
+pub fn next(verdict: &Verdict, on_loss: OnLoss, consent: Consent) -> Next {
+    if let Some(owner) = verdict.foreign.clone().filter(|_| !consent.adopt) {
+        return Next::Wait(Bar::Foreign(owner));
+    }
+    let may_recover = |loss: &Loss| on_loss == OnLoss::Rebuild || consent.rebuild || *loss == Loss::Restored;
+    match verdict.loss {
+        Some(loss) if !may_recover(&loss) => Next::Wait(Bar::Lost(loss)),
+        recover => Next::Lead { adopt: verdict.foreign.clone(), recover },
     }
 }
 
@@ -100,49 +284,4 @@ pub fn next_incarnation(own: i64, witness: Option<&Witness>) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::license::tests::at;
-
-    fn mark(incarnation: i64, commits: i64) -> Mark {
-        Mark { incarnation, commits }
-    }
-
-    fn head(incarnation: i64, commits: i64) -> Head {
-        Head { mark: mark(incarnation, commits), audit: None, since: at(0), restored: false }
-    }
-
-    fn witness(incarnation: i64, commits: i64) -> Witness {
-        Witness { mark: mark(incarnation, commits), audit: None }
-    }
-
-    #[test]
-    fn a_ledger_that_is_as_far_as_its_witness_or_further_is_the_one() {
-        for (head, seen) in
-            [(head(1, 0), None), (head(1, 7), Some(witness(1, 7))), (head(1, 9), Some(witness(1, 7)))]
-        {
-            assert_eq!(judge(&head, seen.as_ref()), None);
-        }
-        assert_eq!(judge(&head(2, 1), Some(&witness(1, 900))), None, "a new incarnation has few commits");
-    }
-
-    #[test]
-    fn an_empty_ledger_beside_a_witness_is_missing_and_a_short_one_is_older() {
-        assert_eq!(judge(&head(1, 0), Some(&witness(1, 7))), Some(Loss::Missing));
-        assert_eq!(judge(&head(1, 6), Some(&witness(1, 7))), Some(Loss::Older));
-        assert_eq!(judge(&head(1, 900), Some(&witness(2, 1))), Some(Loss::Older), "of a former incarnation");
-    }
-
-    #[test]
-    fn a_restored_ledger_is_one_even_if_nothing_happened_since_the_backup() {
-        let restored = Head { restored: true, ..head(1, 7) };
-        assert_eq!(judge(&restored, Some(&witness(1, 7))), Some(Loss::Restored));
-        assert_eq!(judge(&restored, None), Some(Loss::Restored));
-    }
-
-    #[test]
-    fn the_next_incarnation_is_one_that_nobody_had() {
-        assert_eq!(next_incarnation(1, Some(&witness(4, 9))), 5);
-        assert_eq!(next_incarnation(3, None), 4);
-    }
-}
+mod tests;

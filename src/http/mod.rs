@@ -16,16 +16,14 @@ pub mod serve;
 
 use std::sync::Arc;
 
+pub use axum::Router;
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::future::BoxFuture;
-use tokio::sync::watch;
-
 pub use routes::document;
 
 use crate::{
@@ -67,15 +65,13 @@ async fn jwks(State(published): State<Arc<Published>>, uri: Uri, headers: Header
     }
 }
 
-/// Asks whether programs can be answered.
+/// Asks whether programs can be answered, or what keeps them from it.
 pub type Answers = Arc<dyn Fn() -> BoxFuture<'static, Result<(), &'static str>> + Send + Sync>;
 
 /// What the operations listener tells.
 #[derive(Clone)]
 pub struct Operations {
-    /// Whether the cluster is listed.
-    pub listed: watch::Receiver<bool>,
-    /// Whether programs can be answered, or what keeps them from it.
+    /// Whether programs can be answered.
     pub answers: Answers,
     /// The metrics, as OpenMetrics text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -91,10 +87,6 @@ pub fn operations(operations: Operations) -> Router {
 }
 
 async fn readyz(State(operations): State<Operations>) -> (StatusCode, &'static str) {
-    if !*operations.listed.borrow() {
-        let why = "the cluster is not listed yet: is the API server there, are the CRDs applied?\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, why);
-    }
     match (operations.answers)().await {
         Ok(()) => (StatusCode::OK, "ok\n"),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
@@ -110,6 +102,7 @@ async fn metrics(State(operations): State<Operations>) -> impl IntoResponse {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use tokio::sync::watch;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -151,18 +144,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readiness_waits_for_the_cluster_and_the_ledger_and_health_does_not() {
-        let (ready, listed) = watch::channel(false);
+    async fn readiness_says_what_it_waits_for_and_health_waits_for_nothing() {
         let (ledger, is_there) = watch::channel(false);
         let answers: Answers = Arc::new(move || {
             let is_there = *is_there.borrow();
             Box::pin(async move { if is_there { Ok(()) } else { Err("the ledger does not answer\n") } })
         });
         let metrics = Arc::new(|| "# EOF\n".into());
-        let router = operations(Operations { listed, answers, metrics });
-        assert_eq!(ask(router.clone(), "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        let router = operations(Operations { answers, metrics });
         assert_eq!(ask(router.clone(), "/healthz").await, (StatusCode::OK, "ok\n".into()));
-        ready.send_replace(true);
         let away = (StatusCode::SERVICE_UNAVAILABLE, "the ledger does not answer\n".into());
         assert_eq!(ask(router.clone(), "/readyz").await, away);
         ledger.send_replace(true);

@@ -115,7 +115,9 @@ pub(super) fn status(code: Code) -> StatusCode {
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::IdempotencyKeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unavailable | Code::ClusterUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unavailable | Code::ClusterUnreachable | Code::LedgerMissing | Code::LedgerForeign => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     }
 }
 
@@ -186,7 +188,14 @@ mod tests {
             let response = Problem::from(*code).into_response();
             let status = response.status();
             assert!(
-                status.is_client_error() || [Code::Unavailable, Code::ClusterUnreachable].contains(code),
+                status.is_client_error()
+                    || [
+                        Code::Unavailable,
+                        Code::ClusterUnreachable,
+                        Code::LedgerMissing,
+                        Code::LedgerForeign
+                    ]
+                    .contains(code),
                 "{code}: {status}"
             );
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
@@ -219,7 +228,13 @@ mod tests {
 
     #[test]
     fn who_is_to_come_again_is_told_when() {
-        for code in [Code::RateLimited, Code::Unavailable, Code::ClusterUnreachable] {
+        for code in [
+            Code::RateLimited,
+            Code::Unavailable,
+            Code::ClusterUnreachable,
+            Code::LedgerMissing,
+            Code::LedgerForeign,
+        ] {
             assert_eq!(Problem::from(code).into_response().headers()[header::RETRY_AFTER], "1");
         }
         assert!(!Problem::from(Code::NonceUsed).into_response().headers().contains_key(header::RETRY_AFTER));

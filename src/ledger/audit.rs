@@ -191,6 +191,13 @@ pub enum Entry {
         /// The hash of that link.
         hash: Option<String>,
     },
+    /// The ledger was another cluster's, and is this one's from now on.
+    TakeOver {
+        /// The UID of the namespace of the Usher that had it.
+        from: String,
+        /// That of the Usher that has it.
+        by: String,
+    },
     /// A document that was signed before the ledger was lost was found again.
     Adopt {
         /// The License's namespace and name.

@@ -58,13 +58,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     activations::check(&open).await;
     sessions::check(&open).await;
     authorities::check(&open).await;
-    run(&open, async |ledger| {
-        lead::whoever_takes_the_lead_deposes_who_had_it(another(&ledger), ledger).await;
-    })
-    .await;
-    run(&open, lead::every_commit_counts_and_no_refused_one_does).await;
-    run(&open, lead::a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what).await;
-    run(&open, lead::what_was_known_before_is_old_until_it_is_said_to_be_true).await;
+    lead::check(&open, another).await;
 }
 
 async fn run<L: Ledger, Guard, F: Future<Output = ()>>(

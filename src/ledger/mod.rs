@@ -28,7 +28,7 @@ use crate::domain::{
     contract::Contract,
     license::{Key, Uid},
     terms::Provisioning,
-    witness::{Head, Loss, Witness},
+    witness::{self, Bar, Head, Loss, Witness},
 };
 
 pub use authorities::{Authorities, AuthorityFacts, KeepError, Owner, Reissuing};
@@ -281,12 +281,18 @@ pub enum CommitError {
     /// Somebody else changed the same thing first: look again.
     #[error("the facts have changed since they were read")]
     Conflict,
+    /// It gives a document under a key that does not sign any more, or not yet.
+    #[error("the key of a document does not sign")]
+    KeySilent,
     /// Somebody else has taken the lead: this handle commits nothing any more.
     #[error("another one leads now, and nothing was committed")]
     Deposed,
     /// The change would bind more holders than the limit allows, one holder twice, or one under too many Licenses.
     #[error("the change would break a limit: {0}")]
     Limit(String),
+    /// The ledger was lost, or is another cluster's: nothing is written until somebody has decided.
+    #[error("the ledger was lost, or is another cluster's, and nothing was committed")]
+    Barred(Bar),
     /// The database did not do it.
     #[error("the ledger is unavailable")]
     Unavailable(#[from] Unavailable),
@@ -302,13 +308,34 @@ pub struct Unavailable {
     pub source: sqlx::Error,
 }
 
+/// Who takes the lead.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// For which cluster: the ledger is this one's from now on.
+    pub cluster: Uid,
+    /// From which other cluster it is taken over, as it was when somebody consented.
+    pub adopt: Option<witness::Owner>,
+    /// Drawn for this lead: whoever leads a copy of the ledger under the same number has drawn another.
+    pub token: [u8; 32],
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The port to the facts.
 ///
 /// A handle that leads commits; all others are refused with [`CommitError::Deposed`] from the moment on at which somebody
 /// takes the lead. Only a ledger that nobody ever led takes changes from everybody.
 pub trait Ledger: Audit + Authorities + activations::Activations {
-    /// Takes the lead: from now on this handle commits, and no other one does. Returns the epoch, which only rises.
-    fn lead(&self) -> impl Future<Output = Result<i64, Unavailable>> + Send;
+    /// Takes the lead: from now on this handle commits, and no other one does. Returns the epoch, which only rises. `Conflict` if the
+    /// ledger is another cluster's than `claim` says.
+    fn lead(&self, claim: &Claim) -> impl Future<Output = Result<i64, CommitError>> + Send;
+
+    /// Writes down that this ledger of `incarnation` is lost: nobody commits anything until an incarnation begins.
+    fn condemn(&self, loss: Loss, incarnation: i64) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// It is programs of `cluster` that are answered from now on, by every handle on this database in this process: in another cluster's
+    /// ledger nothing of theirs is recorded. Until then they are answered only out of a ledger that nobody has led.
+    fn serve(&self, cluster: &Uid);
 
     /// Whether a commit of this handle was refused because another one leads.
     fn deposed(&self) -> bool;

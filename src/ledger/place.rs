@@ -14,12 +14,14 @@ pub enum Place {
 }
 
 impl From<OsString> for Place {
-    /// What has a scheme is a URL, and anything else a file. Whether it is a good URL is for the one who opens it to
-    /// say, who does not repeat the password.
+    /// What has a scheme is a URL, and anything else a file, unless it has a password. Whether it is a good URL is for the one
+    /// who opens it to say, who does not repeat the password.
     fn from(text: OsString) -> Self {
-        match text.to_str() {
-            Some(url) if url.contains("://") => Self::Database(Zeroizing::new(url.to_owned())),
-            _ => Self::File(text.into()),
+        let url = text.to_string_lossy();
+        if url.contains("://") || url.to_ascii_lowercase().contains("password=") {
+            Self::Database(Zeroizing::new(url.into_owned()))
+        } else {
+            Self::File(text.into())
         }
     }
 }
@@ -71,6 +73,11 @@ mod tests {
             ),
             ("mysql://usher:secret@db.acme.example/licenses", "a database"),
             ("postgres://usher:secret@db.acme.example:port/licenses", "a database"),
+            // What is meant for another library, or not escaped.
+            ("host=db.acme.example user=usher password=secret dbname=licenses", "a database"),
+            ("Host=db.acme.example;Password=secret", "a database"),
+            ("postgres://usher:1/secret@db.acme.example/licenses", "a database"),
+            ("postgres://db.acme.example/licenses/secret", "a database"),
         ] {
             let place = place(url);
             assert!(matches!(place, Place::Database(_)), "{url}");

@@ -1,6 +1,7 @@
 //! An Authority's keys, for a replica that does not lead: it makes and turns none, and serves what the leader has committed.
 
 use crate::{
+    domain::rotation::Key,
     keys::Signer,
     ledger::{Authorities, AuthorityFacts},
     service::{
@@ -16,6 +17,14 @@ pub struct Followed {
     pub facts: AuthorityFacts,
     /// Who signs: nobody, while no key signs, or it is not where it should be (which the leader tells).
     pub signer: Option<Signer>,
+}
+
+impl Followed {
+    /// Whether there is nothing more to find at this version: somebody signs, or no key does.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.signer.is_some() || !self.facts.keys.iter().any(Key::signs)
+    }
 }
 
 /// How `authority` stands, if that is other than at its `version`.

@@ -27,7 +27,7 @@ pub enum Type {
     KeySetSigned,
     /// Documents are being made anew, because their key was revoked.
     Reissuing,
-    /// The ledger is gone; false once it was rebuilt, and absent if it never was.
+    /// The ledger is gone, or another cluster's; false once it was rebuilt, and absent if it never was.
     LedgerMissing,
 }
 

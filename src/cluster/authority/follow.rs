@@ -33,6 +33,7 @@ enum Error {
 pub(in crate::cluster) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
     let mut known: HashMap<String, (Uid, i64)> = HashMap::new();
     loop {
+        context.serves().await;
         let names: HashSet<String> =
             context.index.authorities().into_iter().map(|authority| authority.name_any()).collect();
         for gone in known.extract_if(|name, _| !names.contains(name)) {
@@ -45,7 +46,10 @@ pub(in crate::cluster) async fn follow<L: Ledger>(context: &Context<L>) -> Infal
                 warn!(error, authority = name, "the keys are served as they were, and are looked at again");
             }
         }
-        context.edge.wait(PACE).await;
+        tokio::select! {
+            () = context.key_turned.notified() => {}
+            () = context.edge.wait(PACE) => {}
+        }
     }
 }
 
@@ -64,7 +68,10 @@ async fn look<L: Ledger>(
     };
     let published = publish::Published::of(&now.facts, declared.root.is_some())?;
     context.published.publish(name, &now.facts.issuer, &published.jwks);
+    // A key that should sign and is not where it should be is looked for again.
+    if now.is_whole() {
+        known.insert(name.to_owned(), (declared.uid, now.facts.version));
+    }
     context.signers.set(name, now.signer.map(Arc::new));
-    known.insert(name.to_owned(), (declared.uid, now.facts.version));
     Ok(())
 }

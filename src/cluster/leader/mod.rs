@@ -9,7 +9,8 @@
 //! The lead that is told names the instant at which it ends if nothing more is told: nobody need be quick to notice.
 
 mod fence;
-pub mod take_up;
+pub(super) mod reach;
+pub(super) mod take_up;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   witness and ledger ──judge──► the same one ────────────────────────────────────────────► epoch ──► work
-//!                            └──► lost: every Authority says LedgerMissing
-//!                                   ├─ Rebuild, or restored by hand ──► epoch ──► incarnation ──► work
-//!                                   └─ Refuse: nothing happens ──► `usher ledger rebuild` ──► as above
+//!                            ├──► lost: the ledger remembers it, every Authority says LedgerMissing
+//!                            │      ├─ Rebuild, or restored by hand ──► epoch ──► incarnation ──► work
+//!                            │      └─ Refuse: nothing happens ──► `usher ledger rebuild` ──► as above
+//!                            └──► another cluster's: every Authority says LedgerForeign
+//!                                   └─ nothing happens ──► `usher ledger adopt` ──► as above
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -14,39 +16,54 @@ use tracing::{info, warn};
 use crate::{
     cluster::{
         Context, authority,
-        witness::{self, Found, Keeper},
+        standing::{self, Judged, because, is_rebuilt},
+        witness::{self, Keeper},
     },
     domain::{
-        reason::{Because, Reason},
-        witness::{Loss, judge},
+        reason::Because,
+        witness::{Bar, Loss, Next, OnLoss, Owner, Standing, next},
     },
-    ledger::{CommitError, Ledger, Unavailable},
+    ledger::{Claim, CommitError, Ledger, Unavailable},
 };
 
 /// How often a consent is looked for.
 const CONSENT: Duration = Duration::from_secs(2);
 
-/// What to do when the ledger was lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnLoss {
-    /// Recover what can be recovered, at once.
-    #[default]
-    Rebuild,
-    /// Wait for `usher ledger rebuild`.
-    Refuse,
-}
-
 /// Why the lead was not taken up.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cluster) enum Error {
+    #[error(transparent)]
+    Judge(#[from] standing::Error),
     #[error(transparent)]
     Witness(#[from] witness::Error),
     #[error("the ledger cannot be read")]
     Read(#[from] Unavailable),
     #[error("the ledger cannot be written")]
     Commit(#[from] CommitError),
-    #[error("saying that the ledger is missing failed")]
+    #[error("saying how the ledger stands failed")]
     Say(#[source] kube::Error),
+}
+
+impl Error {
+    /// Whether trying again may help: what does not answer may do so, and what has changed meanwhile is judged anew.
+    pub(in crate::cluster) fn may_pass(&self) -> bool {
+        match self {
+            Self::Judge(standing::Error::Witness(error)) | Self::Witness(error) => match error {
+                witness::Error::Cluster { .. } | witness::Error::Ledger(_) => true,
+                witness::Error::Unreadable(_) | witness::Error::Overtaken | witness::Error::Risen => false,
+            },
+            Self::Judge(standing::Error::Namespace(_) | standing::Error::Read(_))
+            | Self::Read(_)
+            | Self::Say(_) => true,
+            Self::Commit(error) => match error {
+                CommitError::Unavailable(_)
+                | CommitError::Conflict
+                | CommitError::Deposed
+                | CommitError::Barred(_) => true,
+                CommitError::Limit(_) | CommitError::KeySilent => false,
+            },
+        }
+    }
 }
 
 /// Makes this replica's epoch; from then on no other's commits count. Returns who keeps the witness.
@@ -54,46 +71,52 @@ pub(in crate::cluster) async fn take_up<L: Ledger>(
     context: &Arc<Context<L>>,
     on_loss: OnLoss,
 ) -> Result<Keeper<L>, Error> {
-    let mut found = witness::read(context).await?;
-    let head = context.ledger.head().await?;
-    let loss = judge(&head, found.as_ref().map(|found| &found.witness));
-    if let Some(loss) = loss {
-        say(context, loss, on_loss).await?;
-        if on_loss == OnLoss::Refuse && loss != Loss::Restored {
-            found = consent(context, found).await?;
-        }
+    let (judged, adopt, recover) = consented(context, on_loss).await?;
+    if let Some(loss) = recover {
+        judged.keep(context).await?;
+        say(context, &is_rebuilt(loss)).await?;
     }
-    let epoch = context.ledger.lead().await?;
-    if let Some(loss) = loss {
-        let now = context.edge.now();
-        context.ledger.recover(loss, found.as_ref().map(|found| &found.witness), now).await?;
+    let now = context.edge.now();
+    let claim = Claim { cluster: judged.cluster.clone(), adopt, token: context.edge.entropy(), at: now };
+    let epoch = context.ledger.lead(&claim).await?;
+    if let Some(loss) = recover {
+        let witness = judged.witness.as_ref().map(|found| &found.witness);
+        context.ledger.recover(loss, witness, now).await?;
     }
     let head = context.ledger.head().await?;
     info!(epoch, incarnation = head.mark.incarnation, "took the lead");
+    standing::note(context, &Standing::of(&head, &judged.cluster));
     context.begin_term(head);
-    let mut keeper = Keeper::new(context.clone(), found);
+    let mut keeper = Keeper::new(context.clone(), judged.witness);
     keeper.catch_up().await?;
     Ok(keeper)
 }
 
-async fn say<L>(context: &Context<L>, loss: Loss, on_loss: OnLoss) -> Result<(), Error> {
-    let next = match (on_loss, loss) {
-        (OnLoss::Refuse, Loss::Missing | Loss::Older) => {
-            "nothing is decided or written until you restore a newer backup (usher ledger restore) or run: usher ledger rebuild"
+/// Returns when there is nothing against leading, or somebody has consented.
+async fn consented<L: Ledger>(
+    context: &Arc<Context<L>>,
+    on_loss: OnLoss,
+) -> Result<(Judged, Option<Owner>, Option<Loss>), Error> {
+    let mut said = None;
+    loop {
+        let judged = standing::find(context).await?;
+        let bar = match next(&judged.verdict, on_loss, judged.consent) {
+            Next::Lead { adopt, recover } => return Ok((judged, adopt, recover)),
+            Next::Wait(bar) => bar,
+        };
+        judged.keep(context).await?;
+        if said.as_ref() != Some(&bar) {
+            say(context, &because(&bar)).await?;
+            said = Some(bar.clone());
         }
-        _ => "it is rebuilt from what is declared and from the documents in Secrets",
-    };
-    let because = Because::new(Reason::LedgerMissing, format!("{}: {next}", loss.said()));
-    warn!("{}", because.message);
-    authority::say_missing(context, &because).await.map_err(Error::Say)
+        if let (Bar::Lost(_), None) = (bar, &judged.witness) {
+            Keeper::new(context.clone(), None).begin().await?;
+        }
+        context.edge.wait(CONSENT).await;
+    }
 }
 
-/// Returns when somebody has consented to a rebuild.
-async fn consent<L>(context: &Context<L>, mut found: Option<Found>) -> Result<Option<Found>, Error> {
-    while !found.as_ref().is_some_and(Found::has_consent) {
-        context.edge.wait(CONSENT).await;
-        found = witness::read(context).await?;
-    }
-    info!("somebody wants the ledger rebuilt");
-    Ok(found)
+async fn say<L>(context: &Context<L>, because: &Because) -> Result<(), Error> {
+    warn!("{}", because.message);
+    authority::say_missing(context, because).await.map_err(Error::Say)
 }

@@ -145,7 +145,13 @@ impl Call {
 
     /// All codes that it can be refused with.
     fn codes(&self) -> Vec<Code> {
-        let always = [Code::RequestInvalid, Code::RateLimited, Code::Unavailable];
+        let always = [
+            Code::RequestInvalid,
+            Code::RateLimited,
+            Code::Unavailable,
+            Code::LedgerMissing,
+            Code::LedgerForeign,
+        ];
         let with_credential = (!self.by.is_empty()).then_some(Code::Unauthorized);
         let administrators: &[Code] = if self.by.contains(&Credential::Administrator) {
             &[Code::AudienceWrong, Code::Forbidden, Code::ClusterUnreachable]

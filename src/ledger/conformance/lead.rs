@@ -1,19 +1,48 @@
 //! Who may commit, and which ledger this is.
 
-use super::{Shared, at, bind, change, document, facts, uid};
+use super::{Shared, activations::step, at, bind, change, document, facts, run, uid};
 use crate::{
     domain::{
         license::Key,
-        witness::{AuditHead, Loss, Mark, Witness},
+        witness::{AuditHead, Bar, Loss, Mark, Owner, Witness},
     },
-    ledger::{Change, CommitError, KeepError, Ledger, Recovery},
+    ledger::{Change, Claim, CommitError, KeepError, Ledger, Recovery},
 };
 
-pub(super) async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: L, ledger: Shared<L>) {
-    let first = ledger.lead().await.unwrap();
+/// Runs this part of the suite.
+pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard), another: impl Fn(&L) -> L) {
+    run(open, async |ledger| {
+        whoever_takes_the_lead_deposes_who_had_it(another(&ledger), ledger).await;
+    })
+    .await;
+    run(open, async |ledger| {
+        let other = another(&ledger);
+        a_ledger_is_of_the_cluster_that_led_it_first_until_another_takes_it_over(other, ledger).await;
+    })
+    .await;
+    run(open, async |ledger| {
+        programs_are_answered_out_of_their_own_clusters_ledger_only(another(&ledger), ledger).await;
+    })
+    .await;
+    run(open, async |ledger| {
+        a_ledger_that_was_found_lost_takes_nothing_until_an_incarnation_begins(another(&ledger), ledger)
+            .await;
+    })
+    .await;
+    run(open, every_commit_counts_and_no_refused_one_does).await;
+    run(open, a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what).await;
+    run(open, what_was_known_before_is_old_until_it_is_said_to_be_true).await;
+}
+
+fn claim(cluster: &str) -> Claim {
+    Claim { cluster: uid(cluster), adopt: None, token: [1; 32], at: at(50) }
+}
+
+async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: L, ledger: Shared<L>) {
+    let first = ledger.lead(&claim("here")).await.unwrap();
     ledger.commit(&change(None)).await.unwrap();
     assert!(matches!(other.commit(&change(Some(1))).await, Err(CommitError::Deposed)), "it never led");
-    let second = other.lead().await.unwrap();
+    let second = other.lead(&claim("here")).await.unwrap();
     assert!(second > first);
     assert!(!ledger.deposed(), "it does not know yet");
     assert!(matches!(ledger.commit(&change(Some(1))).await, Err(CommitError::Deposed)));
@@ -21,19 +50,19 @@ pub(super) async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: 
     assert!(ledger.deposed() && !other.deposed());
     assert_eq!(facts(&*ledger).await.version, 1, "nothing was committed, and reading goes on");
     other.commit(&change(Some(1))).await.unwrap();
-    ledger.lead().await.unwrap();
+    ledger.lead(&claim("here")).await.unwrap();
     assert!(!ledger.deposed());
     ledger.commit(&change(Some(2))).await.unwrap();
 }
 
-pub(super) async fn every_commit_counts_and_no_refused_one_does<L: Ledger>(ledger: Shared<L>) {
+async fn every_commit_counts_and_no_refused_one_does<L: Ledger>(ledger: Shared<L>) {
     let commits = async || ledger.head().await.unwrap().mark;
     assert_eq!(commits().await, Mark { incarnation: 1, commits: 0 });
     assert_eq!(ledger.head().await.unwrap().audit, None);
     ledger.commit(&change(None)).await.unwrap();
     assert_eq!(commits().await.commits, 1);
     assert!(ledger.commit(&change(None)).await.is_err());
-    ledger.lead().await.unwrap();
+    ledger.lead(&claim("here")).await.unwrap();
     assert_eq!(commits().await.commits, 1, "to take the lead changes no fact");
     let mut told = change(Some(1));
     told.bind = vec![bind("s", "ann")];
@@ -43,9 +72,7 @@ pub(super) async fn every_commit_counts_and_no_refused_one_does<L: Ledger>(ledge
     assert_eq!(head.audit, Some(AuditHead { sequence: last.sequence, hash: last.hash }));
 }
 
-pub(super) async fn a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what<L: Ledger>(
-    ledger: Shared<L>,
-) {
+async fn a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what<L: Ledger>(ledger: Shared<L>) {
     let audit = Some(AuditHead { sequence: 41, hash: "f00d".into() });
     let witness = Witness { mark: Mark { incarnation: 3, commits: 90 }, audit };
     ledger.recover(Loss::Missing, Some(&witness), at(77)).await.unwrap();
@@ -57,7 +84,7 @@ pub(super) async fn a_recovered_ledger_is_of_a_new_incarnation_and_says_after_wh
     assert!(first.entries.contains(r#""witnessed":41,"hash":"f00d""#), "{}", first.entries);
 }
 
-pub(super) async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: Ledger>(ledger: Shared<L>) {
+async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: Ledger>(ledger: Shared<L>) {
     ledger.commit(&change(None)).await.unwrap();
     ledger.recover(Loss::Older, None, at(77)).await.unwrap();
     assert_eq!(facts(&*ledger).await.incarnation, 1);
@@ -83,4 +110,86 @@ pub(super) async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: 
     ledger.commit(&of_lost).await.unwrap();
     let part = ledger.facts(&of_lost.key).await.unwrap()[0].incarnation;
     assert!(part < 2, "nothing was known of it, and not all of it is");
+}
+
+async fn a_ledger_is_of_the_cluster_that_led_it_first_until_another_takes_it_over<L: Ledger>(
+    other: L,
+    ledger: Shared<L>,
+) {
+    ledger.commit(&change(None)).await.unwrap();
+    assert_eq!(ledger.head().await.unwrap().owner, None);
+    let epoch = ledger.lead(&claim("here")).await.unwrap();
+    let owner = ledger.head().await.unwrap().owner.unwrap();
+    assert_eq!(owner, Owner { cluster: uid("here"), epoch });
+
+    // Of another cluster, nobody leads it, nor with a consent to something else.
+    let adopts = |owner: Owner| Claim { adopt: Some(owner), ..claim("there") };
+    let before = ledger.head().await.unwrap();
+    for refused in [
+        claim("there"),
+        adopts(Owner { cluster: uid("elsewhere"), epoch }),
+        adopts(Owner { epoch: epoch - 1, ..owner.clone() }),
+    ] {
+        assert!(matches!(other.lead(&refused).await, Err(CommitError::Conflict)), "{refused:?}");
+    }
+    assert_eq!(ledger.head().await.unwrap(), before, "nothing was written");
+    ledger.commit(&change(Some(1))).await.unwrap();
+
+    other.lead(&adopts(owner.clone())).await.unwrap();
+    assert!(matches!(ledger.commit(&change(Some(2))).await, Err(CommitError::Deposed)));
+    assert!(matches!(ledger.lead(&claim("here")).await, Err(CommitError::Conflict)));
+    other.commit(&change(Some(2))).await.unwrap();
+    let told = ledger.audit(0, 10).await.unwrap();
+    assert!(
+        told.iter().any(|link| link.entries.contains(r#""takeOver","from":"here","by":"there""#)),
+        "{told:?}"
+    );
+    assert_eq!(ledger.head().await.unwrap().owner.unwrap().cluster, uid("there"));
+}
+
+async fn programs_are_answered_out_of_their_own_clusters_ledger_only<L: Ledger>(other: L, ledger: Shared<L>) {
+    ledger.commit(&change(None)).await.unwrap();
+    // Whatever it is, it is recorded; nobody has led yet.
+    ledger.record(step()).await.unwrap();
+    let epoch = other.lead(&claim("there")).await.unwrap();
+    ledger.serve(&uid("here"));
+    let before = ledger.head().await.unwrap();
+    let barred = Bar::Foreign(Owner { cluster: uid("there"), epoch });
+    match ledger.record(step()).await {
+        Err(CommitError::Barred(bar)) => assert_eq!(bar, barred),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ledger.head().await.unwrap(), before, "nothing was written");
+    let owner = before.owner.unwrap();
+    ledger.lead(&Claim { adopt: Some(owner), ..claim("here") }).await.unwrap();
+    ledger.record(step()).await.unwrap();
+}
+
+async fn a_ledger_that_was_found_lost_takes_nothing_until_an_incarnation_begins<L: Ledger>(
+    other: L,
+    ledger: Shared<L>,
+) {
+    ledger.commit(&change(None)).await.unwrap();
+    ledger.lead(&claim("here")).await.unwrap();
+    ledger.serve(&uid("here"));
+    ledger.record(step()).await.unwrap();
+    other.condemn(Loss::Older, 1).await.unwrap();
+    other.condemn(Loss::Missing, 1).await.unwrap();
+    let lost = ledger.head().await.unwrap();
+    assert_eq!(lost.lost, Some(Loss::Older), "what was found first");
+    match ledger.record(step()).await {
+        Err(CommitError::Barred(bar)) => assert_eq!(bar, Bar::Lost(Loss::Older)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(ledger.commit(&change(Some(1))).await, Err(CommitError::Deposed)));
+    assert_eq!(ledger.head().await.unwrap(), lost, "nothing was written");
+
+    ledger.lead(&claim("here")).await.unwrap();
+    ledger.recover(Loss::Older, None, at(77)).await.unwrap();
+    assert_eq!(ledger.head().await.unwrap().lost, None);
+    ledger.commit(&change(Some(1))).await.unwrap();
+    ledger.record(step()).await.unwrap();
+    // Whoever judged it before that comes too late.
+    other.condemn(Loss::Older, 1).await.unwrap();
+    assert_eq!(ledger.head().await.unwrap().lost, None);
 }

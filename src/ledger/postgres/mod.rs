@@ -39,8 +39,9 @@ mod engine {
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 
-/// How many of this process may write, one after the other: who reconciles, and who answers programs.
-const WRITERS: u32 = 2;
+/// How many of this process may write, of those who reconcile and of those who answer programs each: one after the other they wait for the
+/// same row, and none of them for a connection of the others.
+const WRITERS: u32 = 1;
 /// How many of this process may read at once: of those who reconcile, and of programs.
 const READERS: u32 = 4;
 /// How long we wait for a connection.
@@ -100,9 +101,10 @@ impl Postgres {
         let write = pool(WRITERS, options.clone()).await.map_err(opened)?;
         let migrated = MIGRATIONS.run(&write).await;
         migrated.map_err(|source| OpenError::Migrate { place: place.clone(), source })?;
+        let steps = pool(WRITERS, options.clone()).await.map_err(opened)?;
         let read = pool(READERS, options.clone()).await.map_err(opened)?;
         let ask = pool(READERS, options).await.map_err(opened)?;
-        Ok(Self::over(write, read, ask, engine::Guard))
+        Ok(Self::over(write, steps, read, ask, engine::Guard))
     }
 
     /// Opens a database that others work with, for a short transaction.
@@ -150,7 +152,7 @@ impl Postgres {
         if !versions.iter().eq(MIGRATIONS.iter().map(|migration| &migration.version)) {
             return Err(OpenError::OtherVersion { place });
         }
-        Ok(Self::over(there.clone(), there.clone(), there, engine::Guard))
+        Ok(Self::over(there.clone(), there.clone(), there.clone(), there, engine::Guard))
     }
 }
 
@@ -184,14 +186,21 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(options.application_name("usher").options(LIMITS))
 }
 
+/// What a database is called where its name might tell a secret.
+const UNNAMED: &str = "a database";
+
 /// Where `url` leads to, for people; without anything secret.
 pub(super) fn place_of(url: &str) -> String {
-    options(url).map_or_else(|_| "a database".to_owned(), |options| place(&options))
+    options(url).map_or_else(|_| UNNAMED.to_owned(), |options| place(&options))
 }
 
 /// Where it is, for people; without anything secret.
 fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or(options.get_username());
+    // A password with a slash in it ends the host too early, and what is left of it is taken for the database.
+    if database.contains(['@', '/']) {
+        return UNNAMED.to_owned();
+    }
     format!("postgres://{}/{database}", options.get_host())
 }
 

@@ -6,7 +6,11 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use super::{server::database, *};
 use crate::{
     domain::license::{Key, Uid},
-    ledger::{Bind, Change, CommitError, Ledger as _, Terms, Trail as _, audit, sqlite},
+    ledger::{
+        Bind, Change, CommitError, Ledger as _, Terms, Trail as _,
+        activations::{self, Activations as _},
+        audit, sqlite,
+    },
 };
 
 #[tokio::test]
@@ -73,6 +77,46 @@ async fn who_falls_silent_while_writing_holds_up_nobody_for_long() {
     assert!(matches!(waited, Err(CommitError::Unavailable(_))), "it is told, and decides again: {waited:?}");
     sqlx::raw_sql("ROLLBACK").execute(&mut silent).await.unwrap();
     ledger.commit(&binds("cad", "email:ann@acme.example")).await.unwrap();
+}
+
+#[tokio::test]
+async fn looks_that_write_keep_no_connection_from_programs() {
+    let url = database().await;
+    let ledger = Arc::new(Postgres::open(&url).await.unwrap());
+    let mut silent = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE ledger_meta SET commits = commits + 1").execute(&mut silent).await.unwrap();
+    let looks = (0..8).map(|look| {
+        let (ledger, change) = (ledger.clone(), binds(&format!("license-{look}"), "email:ann@acme.example"));
+        tokio::spawn(async move { ledger.commit(&change).await })
+    });
+    let looks: Vec<_> = looks.collect();
+    let mut beside = PgConnection::connect(&url).await.unwrap();
+    let mut waiting = async |of: &str| {
+        let count = "SELECT COUNT(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock' AND position($1 IN query) > 0";
+        loop {
+            let count: i64 = sqlx::query_scalar(count).bind(of).fetch_one(&mut beside).await.unwrap();
+            if count > 0 {
+                return count;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(waiting("leader = $2").await, 1, "the looks wait for one another in this process");
+    let step = activations::Step::new(
+        Uid("l".into()),
+        Key::new("design", "cad"),
+        Timestamp::from_second(100).unwrap(),
+        [3; 32],
+    );
+    let programs = ledger.clone();
+    let step = tokio::spawn(async move { programs.record(step).await });
+    assert_eq!(waiting("cluster = $1").await, 1, "a program waits for nothing but the row");
+    sqlx::raw_sql("ROLLBACK").execute(&mut silent).await.unwrap();
+    step.await.unwrap().unwrap();
+    for look in looks {
+        drop(look.await.unwrap());
+    }
 }
 
 #[tokio::test]

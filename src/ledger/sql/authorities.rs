@@ -28,7 +28,11 @@ async fn linked(connection: &mut Connection, at: Timestamp, entries: &[Entry]) -
 fn uncommitted(error: CommitError) -> KeepError {
     match error {
         CommitError::Unavailable(unavailable) => unavailable.into(),
-        CommitError::Conflict | CommitError::Deposed | CommitError::Limit(_) => KeepError::Conflict,
+        CommitError::Conflict
+        | CommitError::Deposed
+        | CommitError::KeySilent
+        | CommitError::Barred(_)
+        | CommitError::Limit(_) => KeepError::Conflict,
     }
 }
 

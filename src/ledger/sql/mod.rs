@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -28,11 +28,13 @@ use crate::{
         witness::{Head, Loss, Witness},
     },
     ledger::{
-        Change, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms, Unavailable,
+        Change, Claim, CommitError, CopyClaim, Document, Facts, Freed, Ledger, SecretClaim, Terms,
+        Unavailable,
     },
 };
 
 use activations::Group;
+use lead::Epoch;
 
 type Connection = <Db as Database>::Connection;
 type Row = <Db as Database>::Row;
@@ -50,15 +52,16 @@ pub struct Handle {
     /// What the engine keeps for as long as there is a handle.
     pub(super) guard: Guard,
     /// The epoch in which this handle leads: see [`lead`].
-    epoch: AtomicI64,
+    epoch: Epoch,
     /// A commit was refused because another handle leads.
     deposed: AtomicBool,
 }
 
 impl Handle {
-    pub(super) fn over(write: Pool, read: Pool, ask: Pool, guard: Guard) -> Self {
-        let group = Arc::new(Group::start(write.clone()));
-        Self { write, read, ask, group, guard, epoch: 0.into(), deposed: false.into() }
+    /// `steps` writes what programs ask for: it waits for no look that writes.
+    pub(super) fn over(write: Pool, steps: Pool, read: Pool, ask: Pool, guard: Guard) -> Self {
+        let group = Arc::new(Group::start(steps));
+        Self { write, read, ask, group, guard, epoch: Epoch::default(), deposed: false.into() }
     }
 }
 
@@ -184,8 +187,8 @@ impl Handle {
 }
 
 impl Ledger for Handle {
-    async fn lead(&self) -> Result<i64, Unavailable> {
-        self.take_lead().await
+    async fn lead(&self, claim: &Claim) -> Result<i64, CommitError> {
+        self.take_lead(claim).await
     }
 
     fn deposed(&self) -> bool {
@@ -194,6 +197,14 @@ impl Ledger for Handle {
 
     async fn head(&self) -> Result<Head, Unavailable> {
         self.read_head().await
+    }
+
+    async fn condemn(&self, loss: Loss, incarnation: i64) -> Result<(), Unavailable> {
+        self.note_lost(loss, incarnation).await
+    }
+
+    fn serve(&self, cluster: &Uid) {
+        self.group.serve(cluster);
     }
 
     async fn recover(&self, loss: Loss, witness: Option<&Witness>, at: Timestamp) -> Result<(), CommitError> {

@@ -140,7 +140,7 @@ async fn copy(ledger: &Path, partial: &Path) -> Result<Mark, CopyError> {
 /// is kept, if there was one.
 ///
 /// # Errors
-/// When a process has the ledger, or `from` is not what may be put there; then nothing is changed.
+/// When a process has the ledger, `from` is not what may be put there, or the disk fails; then nothing is changed.
 pub async fn restore(from: &Path, ledger: &Path) -> Result<(Mark, Option<PathBuf>), CopyError> {
     let _lock = lock(ledger)?;
     if same(from, ledger) {
@@ -151,19 +151,35 @@ pub async fn restore(from: &Path, ledger: &Path) -> Result<(Mark, Option<PathBuf
     mark_restored(from, &new).await?;
     let replaced = beside(ledger, ".replaced");
     let was_there = ledger.exists();
-    if was_there {
-        // With its write-ahead log, which SQLite finds by its name.
-        for suffix in ["", "-wal", "-shm"] {
-            let (old, kept) = (beside(ledger, suffix), beside(&replaced, suffix));
-            match fs::rename(&old, &kept) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(fs::remove_file(&kept)),
-                moved => moved.map_err(disk("move", &old))?,
-            }
+    let mut moved = Vec::new();
+    if let Err(error) = exchange(&new, ledger, &replaced, &mut moved) {
+        // Half a ledger is none: what was moved goes back where it was.
+        for (old, kept) in moved.into_iter().rev() {
+            drop(fs::rename(kept, old));
         }
+        return Err(error);
     }
-    fs::rename(&new, ledger).map_err(disk("make", ledger))?;
     sync_folder(ledger)?;
     Ok((mark, was_there.then_some(replaced)))
+}
+
+/// Moves the ledger away, if there is one, and `new` to its place. `moved` is told what went where.
+fn exchange(
+    new: &Path,
+    ledger: &Path,
+    replaced: &Path,
+    moved: &mut Vec<(PathBuf, PathBuf)>,
+) -> Result<(), CopyError> {
+    // With its write-ahead log, which SQLite finds by its name.
+    for suffix in ["", "-wal", "-shm"] {
+        let (old, kept) = (beside(ledger, suffix), beside(replaced, suffix));
+        match fs::rename(&old, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => drop(fs::remove_file(&kept)),
+            Err(error) => return Err(disk("move", &old)(error)),
+            Ok(()) => moved.push((old, kept)),
+        }
+    }
+    fs::rename(new, ledger).map_err(disk("make", ledger))
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -189,7 +205,7 @@ async fn mark_restored(from: &Path, new: &Path) -> Result<(), CopyError> {
         .run(&mut connection)
         .await
         .map_err(|source| OpenError::Migrate { path: new.to_owned(), source })?;
-    sqlx::query("UPDATE ledger_meta SET restored = TRUE")
+    sqlx::query("UPDATE ledger_meta SET restored = TRUE, lost = NULL")
         .execute(&mut connection)
         .await
         .map_err(database(new))?;
@@ -291,7 +307,8 @@ mod tests {
         assert_eq!(restored, mark);
         let ledger = Sqlite::open(&path("ledger.db")).await.unwrap();
         assert_eq!(ledger.facts(&key()).await.unwrap(), before);
-        assert_eq!(judge(&ledger.head().await.unwrap(), None), Some(Loss::Restored));
+        let head = ledger.head().await.unwrap();
+        assert_eq!(judge(&head, None, None, &Uid("here".into())).loss, Some(Loss::Restored));
         drop(ledger);
         let former = Sqlite::open(&replaced.unwrap()).await.unwrap();
         assert!(
@@ -363,6 +380,28 @@ mod tests {
         assert!(said.starts_with("FILE is damaged (") && said.ends_with("take another backup"), "{said}");
         let ledger = Sqlite::open(&path("ledger.db")).await.unwrap();
         assert_eq!(ledger.facts(&key()).await.unwrap()[0].bindings.len(), 1);
+        assert!(!ledger.head().await.unwrap().restored);
+    }
+
+    #[tokio::test]
+    async fn a_restore_that_fails_half_way_leaves_the_ledger_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let ledger = Sqlite::open(&path).await.unwrap();
+        ledger.commit(&bound()).await.unwrap();
+        let before = ledger.facts(&key()).await.unwrap();
+        let copy = directory.path().join("copy.db");
+        backup(&path, &copy).await.unwrap();
+        drop(ledger);
+        // What has to be moved last cannot be.
+        fs::write(beside(&path, "-shm"), b"").unwrap();
+        fs::create_dir(beside(&path, ".replaced-shm")).unwrap();
+        let failed = restore(&copy, &path).await;
+        assert!(matches!(failed, Err(CopyError::Disk { doing: "move", .. })), "{failed:?}");
+        assert!(!beside(&path, ".replaced").exists());
+        fs::remove_file(beside(&path, "-shm")).unwrap();
+        let ledger = Sqlite::open(&path).await.unwrap();
+        assert_eq!(ledger.facts(&key()).await.unwrap(), before);
         assert!(!ledger.head().await.unwrap().restored);
     }
 }

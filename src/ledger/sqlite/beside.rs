@@ -45,7 +45,7 @@ impl Sqlite {
         if !there.iter().eq(MIGRATIONS.iter().map(|migration| &migration.version)) {
             return Err(OpenError::OtherVersion(path.to_owned()));
         }
-        Ok(Self::over(pool.clone(), pool.clone(), pool, None))
+        Ok(Self::over(pool.clone(), pool.clone(), pool.clone(), pool, None))
     }
 }
 

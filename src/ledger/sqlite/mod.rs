@@ -119,7 +119,8 @@ impl Sqlite {
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
         let read = pool(path, READERS, options.clone()).await?;
         let ask = pool(path, READERS, options).await?;
-        Ok(Self::over(write, read, ask, Some(Arc::new(lock))))
+        // One writes, whoever asks.
+        Ok(Self::over(write.clone(), write, read, ask, Some(Arc::new(lock))))
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     answer::given,
     crowded, digest, ground,
     rebuild::{Lost, Remains, risen},
-    settled,
 };
 use crate::{
     domain::{
@@ -51,6 +50,7 @@ impl<L: Activations> Runtime<L> {
         if !Purpose::ActivationKey.is_of(asked.token) {
             return Err(Code::Unauthorized.into());
         }
+        self.may_answer()?;
         let hash = token::hash(asked.token);
         let mut turn = None;
         for _ in 0..TRIES {
@@ -122,7 +122,7 @@ impl<L: Activations> Runtime<L> {
             begin: Some(activation.clone()),
             ..Step::new(shown.license.clone(), shown.key.clone(), now, entropy)
         };
-        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
         self.news.tell(&shown.key, Happened::Taken);
         self.say_risen(&shown.key, &recorded);
         self.reply(&activation).map(Some)

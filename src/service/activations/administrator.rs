@@ -76,6 +76,7 @@ impl<L: Activations> Runtime<L> {
         let Some(Credential::Kubernetes { unproven_audiences }) = Credential::of(token) else {
             return Ok(None);
         };
+        self.may_answer()?;
         // What they may is asked below; the audience only shows that the token was meant for this Usher.
         let known = self.known(token, &unproven_audiences, &self.signers.issuers()).await?;
         // Whoever may not is not told whether there is such an activation.

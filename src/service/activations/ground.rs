@@ -99,6 +99,11 @@ pub(super) fn place(contract: &Contract, taken: &Taken, now: Timestamp) -> Resul
 }
 
 impl Footing<'_> {
+    /// Who signs.
+    pub(super) fn signer(&self) -> Result<&Signer, Failure> {
+        self.signer.as_deref().ok_or_else(|| Code::Unavailable.into())
+    }
+
     /// The document of an installation, made now.
     pub(super) fn sign(
         &self,
@@ -107,9 +112,8 @@ impl Footing<'_> {
         device: &Device,
         entropy: &[u8; 32],
     ) -> Result<Document, Failure> {
-        let Some(signer) = &self.signer else { return Err(Code::Unavailable.into()) };
         let installation = Installation { id: id.clone(), holder: holder.clone(), device: device.id.clone() };
-        let subject = Subject::Activation(&installation);
+        let (subject, signer) = (Subject::Activation(&installation), self.signer()?);
         let made = issue_if_due(&self.contract.license, subject, signer, None, self.ground.now, entropy)?;
         made.map(|(document, _)| document).ok_or_else(|| Code::Unavailable.into())
     }

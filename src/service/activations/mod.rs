@@ -18,7 +18,10 @@ mod rebuild;
 mod replace;
 mod sessions;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::lock::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
@@ -28,9 +31,13 @@ use crate::{
         chain::{Call, Digest, Operation},
         license::{Key, Uid},
         refusal::{Code, Refusal},
+        witness::{Bar, Standing},
     },
-    keys::{Signers, nonce::NonceKeys},
-    ledger::{CommitError, Unavailable},
+    keys::{Signer, Signers, nonce::NonceKeys},
+    ledger::{
+        CommitError, Unavailable,
+        activations::{Recorded, Step},
+    },
     service::{
         callers::{Away, Callers},
         edge::Edge,
@@ -55,6 +62,8 @@ pub enum Happened {
     Forked,
     /// A nonce has proved that the ledger was restored.
     Restored,
+    /// The key that signs for it has turned, and the next one is not known here yet.
+    KeyTurned,
     /// A session was opened.
     SessionOpened {
         /// Beyond a limit, for limits only advise.
@@ -66,14 +75,20 @@ pub enum Happened {
     SessionRefused,
 }
 
-/// Whoever shows how Licenses stand.
+/// Whoever shows how Licenses stand, and knows how the ledger does.
 pub trait News: Send + Sync + 'static {
     /// Something has happened to the License `key`.
     fn tell(&self, key: &Key, happened: Happened);
+
+    /// Whether anything may be told out of the ledger.
+    fn standing(&self) -> Standing;
 }
 
 /// How often a call is decided anew because somebody else was faster, before its caller is told to come back.
 const TRIES: usize = 64;
+/// How long a call waits for the key that signs next, and how often it looks. Whoever leads has it when it turns; whoever follows reads it then.
+const NEXT_KEY: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(20);
 /// Callers that take places of one License take turns; so many Licenses at once.
 const LANES: usize = 64;
 
@@ -156,12 +171,37 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// With a sentence for whoever looks after this server.
     pub async fn is_ready(&self) -> Result<(), &'static str> {
+        match self.news.standing() {
+            Standing::Good => {}
+            Standing::Unknown => {
+                return Err("the ledger was not compared with its witness yet: the log says why\n");
+            }
+            Standing::Barred(Bar::Lost(_)) => {
+                return Err(
+                    "the ledger was lost (LedgerMissing): the log and every Authority say what to do\n",
+                );
+            }
+            Standing::Barred(Bar::Foreign(_)) => {
+                return Err(
+                    "the ledger is another cluster's (LedgerForeign): the log and every Authority say what to do\n",
+                );
+            }
+        }
         let Ok(_) = self.nonces() else {
             return Err("the Secret usher-nonce-key is not there yet: the log says why\n");
         };
         match self.ledger.has_activations().await {
             Ok(_) => Ok(()),
             Err(_) => Err("the ledger does not answer: is the database there?\n"),
+        }
+    }
+
+    /// Nobody is told anything out of a ledger that is lost or another cluster's: what it does not know may be true all the same.
+    fn may_answer(&self) -> Result<(), Failure> {
+        match self.news.standing() {
+            Standing::Good => Ok(()),
+            Standing::Unknown => Err(Failure::Unavailable("the ledger was not judged yet".into())),
+            Standing::Barred(bar) => Err(Refusal::from(&bar).into()),
         }
     }
 
@@ -173,6 +213,32 @@ impl<L: Activations> Runtime<L> {
     async fn turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
         let lane = license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         Some(self.lanes.get(lane % LANES)?.lock().await)
+    }
+
+    /// Records a step that gives a document by `signer`. `None` if it is to be decided anew: somebody else was faster, or another key
+    /// signs now.
+    async fn record_signed(&self, step: Step, signer: &Signer) -> Result<Option<Recorded>, Failure> {
+        let key = step.key.clone();
+        match self.ledger.record(step).await {
+            Err(CommitError::KeySilent) => {
+                self.news.tell(&key, Happened::KeyTurned);
+                self.another_signs(signer).await.map(|()| None)
+            }
+            recorded => settled(recorded),
+        }
+    }
+
+    /// Returns when not `former` signs any more in the name of its Authority.
+    async fn another_signs(&self, former: &Signer) -> Result<(), Failure> {
+        let until = self.edge.elapsed().saturating_add(NEXT_KEY);
+        while self.signers.of(&former.issuer).is_none_or(|signer| signer.key_id() == former.key_id()) {
+            if self.edge.elapsed() >= until {
+                let why = "the key that signed has turned, and the next one is not known here yet";
+                return Err(Failure::Unavailable(why.into()));
+            }
+            self.edge.wait(LOOK).await;
+        }
+        Ok(())
     }
 
     /// The call as the chain knows it.
@@ -193,7 +259,8 @@ impl<L: Activations> Runtime<L> {
 fn settled<T>(recorded: Result<T, CommitError>) -> Result<Option<T>, Failure> {
     match recorded {
         Ok(recorded) => Ok(Some(recorded)),
-        Err(CommitError::Conflict) => Ok(None),
+        Err(CommitError::Conflict | CommitError::KeySilent) => Ok(None),
+        Err(CommitError::Barred(bar)) => Err(Refusal::from(&bar).into()),
         Err(error) => Err(Failure::Unavailable(error.into())),
     }
 }

@@ -65,6 +65,7 @@ impl<L: Activations> Runtime<L> {
 
     /// The activation `id`, if `token` is its own. Whether there is such an activation is told to nobody else.
     pub(super) async fn own(&self, id: &str, token: &str) -> Result<Living, Failure> {
+        self.may_answer()?;
         let living = self.ledger.activation(id).await?;
         let own = living.filter(|living| token::matches(token, &living.seen.activation.token));
         own.ok_or_else(|| Code::Unauthorized.into())
@@ -149,7 +150,11 @@ impl<L: Activations> Runtime<L> {
             given: document.as_ref().map(given),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
         };
-        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        let recorded = match &footing.signer {
+            Some(signer) => self.record_signed(step, signer).await?,
+            None => settled(self.ledger.record(step).await)?,
+        };
+        let Some(recorded) = recorded else { return Ok(None) };
         self.say_risen(key, &recorded);
         Ok(Some(Reply { nonce, body, token: None }))
     }

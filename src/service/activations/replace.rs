@@ -7,7 +7,6 @@ use super::{
     answer::given,
     ground::{self, Footing},
     present::{Fork, Met},
-    settled,
 };
 use crate::{
     domain::{
@@ -66,7 +65,7 @@ impl<L: Activations> Runtime<L> {
             begin: Some(activation.clone()),
             ..fork.step(met, entropy)
         };
-        let Some(recorded) = settled(self.ledger.record(step).await)? else { return Ok(None) };
+        let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
         if recorded.new_fork {
             self.news.tell(&met.living.key, Happened::Forked);
         }

@@ -14,9 +14,10 @@ use kube::{
 use serde_json::json;
 use usher::{
     cluster::{
-        OnLoss, Settings,
+        Settings,
         api::{Authority, Type},
     },
+    domain::witness::OnLoss,
     ledger::{Ledger as _, Trail as _, audit::Link, sqlite::Sqlite},
 };
 

@@ -22,6 +22,7 @@ mod namespaces;
 pub mod place;
 mod refused;
 mod replies;
+mod standing;
 mod takeover;
 mod two;
 mod watches;

@@ -10,6 +10,7 @@
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
+pub mod cable;
 mod chart;
 mod files;
 pub mod idp;

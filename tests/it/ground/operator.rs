@@ -196,8 +196,15 @@ impl Operator {
         Self { metrics, published, providers, runtime, edge, stop, running }
     }
 
-    /// Serves programs over TLS, until the operator is told to stop.
+    /// Serves programs over TLS, until the operator is told to stop, and waits until they can be answered.
     pub async fn listen(&self) -> Listening {
+        let listening = self.serve().await;
+        super::until("activations are served", async || self.runtime.is_ready().await.ok()).await;
+        listening
+    }
+
+    /// The same, whether they can be answered or not.
+    pub async fn serve(&self) -> Listening {
         let ca = make_ca(self.edge.now()).unwrap();
         let certificate = make_certificate(&ca, &["localhost".into()], self.edge.now()).unwrap();
         let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
@@ -205,7 +212,6 @@ impl Operator {
         let (handle, any) = (Handle::new(), "127.0.0.1:0".parse().unwrap());
         tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));
         let address = handle.listening().await.expect("it listens");
-        super::until("activations are served", async || self.runtime.is_ready().await.ok()).await;
         Listening { url: format!("https://localhost:{}", address.port()), ca: ca.certificate }
     }
 

@@ -29,11 +29,12 @@ impl Usher {
     /// Starts `usher run`, with these options beside.
     pub fn start(kubeconfig: &Path, ledger: &Path, options: &[&str]) -> Self {
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run", "--ops-listen", "127.0.0.1:0"])
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
             .arg("--ledger")
             .arg(ledger)
             .args(options)
             .env("KUBECONFIG", kubeconfig)
+            .env("USHER_OPS_LISTEN", "127.0.0.1:0")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -4,6 +4,7 @@ pub mod administrators;
 mod agent;
 mod clones;
 mod contract;
+mod database;
 mod ended;
 mod keys;
 mod killed;

@@ -4,7 +4,11 @@ use std::{path::Path, process::Command};
 
 use ::http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 
 use super::{
     Own,
@@ -33,11 +37,11 @@ struct Replicas {
     _directory: tempfile::TempDir,
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn start(kubeconfig: &Path, url: &str, name: &str, port: u16) -> Usher {
+pub(super) fn start(kubeconfig: &Path, url: &str, name: &str, port: u16) -> Usher {
     let listen = format!("127.0.0.1:{port}");
     let options = ["--secrets-cluster-wide", "--name", name, "--listen", &listen];
     Usher::start(kubeconfig, Path::new(url), &options)
@@ -134,6 +138,40 @@ async fn when_the_leader_dies_the_other_answers_on_and_leads() {
     place.delete_seat("ann").await;
     place.apply(&seat("bob")).await;
     place.seat("bob", SeatState::Bound).await;
+}
+
+#[tokio::test]
+async fn when_a_key_turns_neither_replica_is_at_a_loss_for_the_next_one() {
+    let replicas = Replicas::start().await;
+    let place = Place::new(&replicas.ground).await;
+    place.apply(&for_devices(2)).await;
+    let key = key_named(&place.secrets, "lab").await;
+    place.license_says("cad", "Issued").await;
+    let mut owns = Vec::new();
+    for (device, program) in ["d1", "d2"].into_iter().zip(&replicas.programs) {
+        let request = drawn();
+        let begun = until("it signs", async || {
+            let told = program.try_activate(&place.namespace, &key, device, &request).await.ok()?;
+            (told.status != 503).then_some(told)
+        });
+        owns.push(Own::of(&begun.await));
+    }
+    let signing =
+        async || place.authorities.get("default").await.unwrap().status.unwrap().signing_key.unwrap();
+    let former = signing().await;
+    let revoke = json!({"metadata": {"annotations": {"usher.dev/revoke-keys": former}}});
+    place.authorities.patch("default", &PatchParams::default(), &Patch::Merge(revoke)).await.unwrap();
+    let mut since = 0;
+    until("another key signs for a while", async || {
+        for (own, program) in owns.iter_mut().zip(&replicas.programs) {
+            let told = program.refresh(own).await;
+            assert_eq!(told.status, 200, "{told:?}");
+            own.nonce = told.nonce.unwrap();
+        }
+        since += i32::from(signing().await != former);
+        (since == 5).then_some(())
+    })
+    .await;
 }
 
 /// Refreshes; whoever has just begun signs in a moment.

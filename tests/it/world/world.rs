@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use usher::{
     domain::{
         chain::{RECENT, resolve},
+        license::Uid,
         witness::{Head, Witness, judge, next_incarnation},
     },
     keys::nonce::NonceKeys,
@@ -355,8 +356,15 @@ impl<'a> World<'a> {
 
     /// The server starts: a ledger that is older than its witness was restored.
     fn start(&mut self) {
-        let head = Head { mark: self.ledger.mark, audit: None, since: self.now, restored: false };
-        if judge(&head, Some(&self.witness)).is_some() {
+        let head = Head {
+            mark: self.ledger.mark,
+            audit: None,
+            since: self.now,
+            restored: false,
+            owner: None,
+            lost: None,
+        };
+        if judge(&head, None, Some(&self.witness), &Uid("here".into())).loss.is_some() {
             self.ledger.mark.incarnation = next_incarnation(head.mark.incarnation, Some(&self.witness));
             self.tell(|| format!("it is older than its witness, and is now {:?}", self.ledger.mark));
         }

@@ -3,15 +3,21 @@
 //! One task writes. While the disk syncs, steps queue; then all of them are taken at once. A step that cannot be done leaves
 //! nothing behind and does not touch its neighbours; each is answered when all of them are on disk.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Connection, Pool, authorities, begin_counted, chain, failed, record::record};
-use crate::ledger::{
-    CommitError, Unavailable,
-    activations::{Recorded, Step},
+use super::{Connection, Pool, authorities, begin_steps, chain, failed, record::record};
+use crate::{
+    domain::license::Uid,
+    ledger::{
+        CommitError, Unavailable,
+        activations::{Recorded, Step},
+    },
 };
 
 /// How many steps wait at most: who comes then waits for a place.
@@ -28,20 +34,30 @@ struct Waiting {
 
 /// The way to the task that writes. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Group(mpsc::Sender<Waiting>);
+pub struct Group {
+    queue: mpsc::Sender<Waiting>,
+    /// Whose programs are answered, once that is known.
+    cluster: Arc<OnceLock<Uid>>,
+}
 
 impl Group {
     /// Starts the task.
     pub fn start(pool: Pool) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(write(pool, receiver));
-        Self(sender)
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let cluster = Arc::default();
+        tokio::spawn(write(pool, receiver, Arc::clone(&cluster)));
+        Self { queue, cluster }
+    }
+
+    /// From now on it is the programs of `cluster` that are answered.
+    pub fn serve(&self, cluster: &Uid) {
+        drop(self.cluster.set(cluster.clone()));
     }
 
     pub(super) async fn record(&self, step: Step) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let gone = || unavailable("the task that writes has ended");
-        self.0.send(Waiting { step, reply }).await.map_err(|_| gone())?;
+        self.queue.send(Waiting { step, reply }).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }
 }
@@ -51,16 +67,21 @@ fn unavailable(why: &str) -> CommitError {
     CommitError::Unavailable(Unavailable { doing: "recording a step", source })
 }
 
-async fn write(pool: Pool, mut queue: mpsc::Receiver<Waiting>) {
+async fn write(pool: Pool, mut queue: mpsc::Receiver<Waiting>, cluster: Arc<OnceLock<Uid>>) {
     let mut together = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut together, TOGETHER).await > 0 {
         let (steps, replies): (Vec<Step>, Vec<_>) =
             together.drain(..).map(|waiting: Waiting| (waiting.step, waiting.reply)).unzip();
-        match commit(&pool, &steps).await {
+        match commit(&pool, cluster.get(), &steps).await {
             Ok(outcomes) => {
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     // Whoever has gone meanwhile finds the recorded answer when they ask again.
                     let _ = reply.send(outcome);
+                }
+            }
+            Err(CommitError::Barred(bar)) => {
+                for reply in replies {
+                    let _ = reply.send(Err(CommitError::Barred(bar.clone())));
                 }
             }
             Err(error) => {
@@ -73,14 +94,14 @@ async fn write(pool: Pool, mut queue: mpsc::Receiver<Waiting>) {
     }
 }
 
-async fn commit(pool: &Pool, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
-    let mut transaction = begin_counted(pool).await?;
+async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
+    let mut transaction = begin_steps(pool, cluster).await?;
     let silent = silent_keys(&mut transaction, steps).await?;
     let (mut outcomes, mut entries) = (Vec::with_capacity(steps.len()), Vec::new());
     for step in steps {
         let key = step.given.as_ref().map(|given| given.key_id.as_str());
         if key.is_some_and(|key| silent.contains(&key)) {
-            outcomes.push(Err(CommitError::Conflict));
+            outcomes.push(Err(CommitError::KeySilent));
             continue;
         }
         match record(&mut transaction, step, &mut entries).await {

@@ -14,7 +14,7 @@ use super::{
     Connection, Handle, Pool, Row, SNAPSHOT, authorities,
     commit::{chain, conflict_or_failed, failed, person},
     count, damaged, instant,
-    lead::{self, begin_counted},
+    lead::{self, begin_steps},
     while_doing,
 };
 use crate::{

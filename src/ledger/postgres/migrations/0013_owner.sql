@@ -1,0 +1,1 @@
+../../sqlite/migrations/0013_owner.sql
