@@ -147,7 +147,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::license::{Key, Uid},
-        ledger::{Change, Ledger as _},
+        ledger::{Change, Claim, CommitError, Ledger as _},
     };
 
     /// Does to the file what somebody who owns it can do.
@@ -185,6 +185,23 @@ pub(crate) mod tests {
         drop(ledger);
         assert_eq!(Sqlite::open(&path).await.unwrap().facts(&key).await.unwrap(), before);
         assert_eq!(before[0].bindings.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_leads_a_copy_under_the_same_number_is_another_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let at = Timestamp::from_second(5).unwrap();
+        let mut change = Change::new(Key::new("design", "cad"), Uid("l".into()), None, at, [7; 32]);
+        change.seats = Some(1);
+        let ledger = Sqlite::open(&path).await.unwrap();
+        let claim = Claim { cluster: Uid("here".into()), adopt: None, token: [1; 32], at };
+        assert_eq!(ledger.lead(&claim).await.unwrap(), 1);
+        // It was put back to before that, and somebody else has led since.
+        tamper(&path, "UPDATE ledger_meta SET leader = 'another'").await;
+        assert!(matches!(ledger.commit(&change).await, Err(CommitError::Deposed)));
+        ledger.lead(&claim).await.unwrap();
+        ledger.commit(&change).await.unwrap();
     }
 
     #[tokio::test]
