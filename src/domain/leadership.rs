@@ -16,6 +16,7 @@
 //!    except where there never was one. The leader puts it back. Whoever else does waits once more before it leads: that
 //!    nothing was there names no version, so a claim that came late may have passed over another's lead.
 //! 5. A Lease under my own name is free to me: whoever bore this name before is dead. Whoever gives names sees to that.
+//!    If I claimed where nothing was and heard no answer, it may be that claim that came late: rule 4 holds for it.
 //!
 //! A lead is a promise about time, and a process can be paused longer than any promise. What was decided under it is
 //! fenced elsewhere: by the ledger's epoch, and by the versions that cluster writes carry.
@@ -72,6 +73,8 @@ pub struct Candidate {
     terms: Terms,
     /// There never was a Lease: one that is not there is free.
     newcomer: bool,
+    /// A claim was sent where nothing was, and none was accepted since.
+    unanswered: bool,
     /// What was seen last, and since when.
     seen: Option<(Option<String>, Duration)>,
     /// What I hold ends then, if nothing more is renewed.
@@ -84,7 +87,7 @@ impl Candidate {
     /// One that goes by the name of `me`, which nobody else who lives has.
     #[must_use]
     pub fn new(me: String, terms: Terms, newcomer: bool) -> Self {
-        Self { me, terms, newcomer, seen: None, until: None, from: Duration::ZERO }
+        Self { me, terms, newcomer, unanswered: false, seen: None, until: None, from: Duration::ZERO }
     }
 
     /// Until when I lead, if nothing more is renewed.
@@ -101,6 +104,13 @@ impl Candidate {
             _ => now,
         };
         self.seen = Some((version, since));
+        self.newcomer &= found.is_none();
+        let step = self.judge(found, since, now);
+        self.unanswered |= step == Step::Claim && found.is_none();
+        step
+    }
+
+    fn judge(&mut self, found: Option<&Record>, since: Duration, now: Duration) -> Step {
         let holder = found.map(|record| record.holder.as_deref());
         match holder {
             Some(None) => Step::Claim,
@@ -122,10 +132,10 @@ impl Candidate {
     /// The claim that was sent at `sent` was accepted; `created` if there was nothing before. Returns when to renew.
     pub fn claimed(&mut self, created: bool, sent: Duration, now: Duration) -> Duration {
         let led = self.leads_until(now).is_some();
-        if created && !led && !self.newcomer {
+        if (created || self.unanswered) && !led && !self.newcomer {
             self.from = now.saturating_add(self.terms.duration);
         }
-        self.newcomer = false;
+        (self.newcomer, self.unanswered) = (false, false);
         self.until = Some(sent.saturating_add(self.terms.give_up));
         sent.saturating_add(self.terms.renew)
     }
@@ -197,6 +207,25 @@ mod tests {
         leader.claimed(true, s(3), s(3));
         assert_eq!(leader.leads_until(s(4)), Some(s(11)), "it leads on");
         assert_eq!(Candidate::new("me".into(), Terms::USUAL, true).evaluate(None, s(0)), Step::Claim);
+    }
+
+    #[test]
+    fn a_lease_that_bears_my_name_by_a_claim_of_nothing_that_came_late_is_waited_for() {
+        let mut me = candidate();
+        me.evaluate(None, s(0));
+        assert_eq!(me.evaluate(None, s(12)), Step::Claim, "no answer comes");
+        assert_eq!(me.evaluate(Some(&of(Some("me"), "7")), s(20)), Step::Claim);
+        me.claimed(false, s(20), s(20));
+        assert_eq!(me.leads_until(s(20)), None, "another may have led when the claim came");
+        me.claimed(false, s(27), s(27));
+        assert_eq!(me.leads_until(s(32)), Some(s(35)));
+    }
+
+    #[test]
+    fn who_has_seen_a_lease_is_no_newcomer() {
+        let mut me = Candidate::new("me".into(), Terms::USUAL, true);
+        me.evaluate(Some(&of(Some("other"), "1")), s(0));
+        assert!(matches!(me.evaluate(None, s(1)), Step::Wait(_)));
     }
 
     #[test]
