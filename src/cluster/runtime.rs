@@ -66,6 +66,8 @@ pub(super) async fn find_nonce_key<L: Ledger>(context: Arc<Context<L>>) {
             Ok(key) => {
                 info!("nonces can be made: activations are served");
                 drop(context.nonces.set(NonceKeys::new(key, Vec::new())));
+                // Those with activation keys may have waited for it.
+                context.push(context.index.license_keys().into_iter().map(Task::License));
             }
             Err(failure) => {
                 error!(error = &failure as &dyn std::error::Error, "activations are not served");

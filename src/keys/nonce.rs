@@ -12,11 +12,14 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::KeyError;
-use crate::domain::chain::{Position, Presented};
+use super::{KeyError, token::Purpose};
+use crate::domain::{
+    chain::{Position, Presented},
+    license::Uid,
+};
 
 /// The length of a nonce, in characters.
 pub const LENGTH: usize = 43;
@@ -24,6 +27,8 @@ pub const LENGTH: usize = 43;
 const ID: usize = 4;
 const POSITION: usize = 12;
 const TAG: usize = 16;
+/// The random bytes of an activation key; with its tag they are 32.
+const KEY_RANDOM: usize = 16;
 
 /// A block of SHA-256, in bytes.
 const BLOCK: usize = 64;
@@ -32,6 +37,7 @@ const BLOCK: usize = 64;
 const NONCE: &[u8] = b"usher nonce 1\0";
 const KEY_ID: &[u8] = b"usher nonce key id\0";
 const TOKEN: &[u8] = b"usher activation token 1\0";
+const ACTIVATION_KEY: &[u8] = b"usher activation key 1\0";
 
 /// A key that makes and knows nonces.
 pub struct NonceKey {
@@ -89,6 +95,11 @@ impl NonceKey {
     fn tagging(&self, activation: &str, position: &[u8]) -> Hmac<Sha256> {
         self.mac.clone().chain_update(NONCE).chain_update(position).chain_update(activation)
     }
+
+    fn tagging_key(&self, license: &Uid, name: &str, random: &[u8]) -> Hmac<Sha256> {
+        let mac = self.mac.clone().chain_update(ACTIVATION_KEY).chain_update(random);
+        mac.chain_update(&license.0).chain_update([0]).chain_update(name)
+    }
 }
 
 impl std::fmt::Debug for NonceKey {
@@ -130,6 +141,28 @@ impl NonceKeys {
             &self.current.mac.clone().chain_update(TOKEN).chain_update(activation).finalize().into_bytes(),
         );
         seed
+    }
+
+    /// The activation key of `license` for `name` that `entropy` makes: 128 random bits, and a tag that only Usher can make. A ledger that was lost
+    /// has no hash of it any more; the tag says that it was ours.
+    #[must_use]
+    pub fn activation_key(&self, license: &Uid, name: &str, entropy: &[u8; 32]) -> Zeroizing<String> {
+        let seed = Sha256::new().chain_update(entropy).chain_update(name).finalize();
+        let (random, _) = seed.split_at(KEY_RANDOM);
+        let tag = self.current.tagging_key(license, name, random).finalize().into_bytes();
+        let mut whole = Zeroizing::new([0; 32]);
+        fill(whole.as_mut_slice(), random.iter().chain(&tag));
+        Purpose::ActivationKey.of_bytes(&whole)
+    }
+
+    /// Whether `key` was made by [`Self::activation_key`] for this `license` and `name`. Compared in constant time.
+    #[must_use]
+    pub fn made_activation_key(&self, license: &Uid, name: &str, key: &str) -> bool {
+        let Some(whole) = Purpose::ActivationKey.bytes(key) else { return false };
+        let (random, tag) = whole.split_at(KEY_RANDOM);
+        let is_ours =
+            |key: &NonceKey| key.tagging_key(license, name, random).verify_truncated_left(tag).is_ok();
+        std::iter::once(&self.current).chain(&self.former).any(is_ours)
     }
 
     /// What `nonce` is to `activation`. The tag is compared in constant time.
@@ -222,6 +255,28 @@ mod tests {
         assert_ne!(keys().token_seed("a"), keys().token_seed("b"));
         let others = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
         assert_ne!(keys().token_seed("a"), others.token_seed("a"));
+    }
+
+    #[test]
+    fn an_activation_key_is_known_as_ours_for_its_license_and_its_name_only() {
+        let (license, other) = (Uid("one".into()), Uid("two".into()));
+        let key = keys().activation_key(&license, "lab", &[5; 32]);
+        assert!(Purpose::ActivationKey.is_of(&key), "{}", *key);
+        assert!(keys().made_activation_key(&license, "lab", &key));
+        let former = NonceKeys::new(NonceKey::from_secret([8; 32]), vec![NonceKey::from_secret([7; 32])]);
+        assert!(former.made_activation_key(&license, "lab", &key));
+        assert!(!keys().made_activation_key(&other, "lab", &key));
+        assert!(!keys().made_activation_key(&license, "fab", &key));
+        let strange = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
+        assert!(!strange.made_activation_key(&license, "lab", &key));
+        let whole = Purpose::ActivationKey.bytes(&key).unwrap();
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            let other = Purpose::ActivationKey.of_bytes(&other);
+            assert!(!keys().made_activation_key(&license, "lab", &other), "byte {at}");
+        }
+        assert!(!keys().made_activation_key(&license, "lab", "usher_key_AAAA"));
     }
 
     #[test]

@@ -35,15 +35,24 @@ impl Purpose {
         digest.update(self.prefix());
         digest.update(entropy);
         digest.update(of);
-        Zeroizing::new(format!("{}{}", self.prefix(), BASE64_URL_SAFE_NO_PAD.encode(digest.finalize())))
+        self.of_bytes(&digest.finalize().into())
+    }
+
+    /// The token that these bytes are.
+    pub(super) fn of_bytes(self, bytes: &[u8; 32]) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}{}", self.prefix(), BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// The bytes of which `text` is made, if it may be such a token at all.
+    pub(super) fn bytes(self, text: &str) -> Option<Zeroizing<[u8; 32]>> {
+        let random = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(self.prefix())?).ok()?);
+        random.as_slice().try_into().ok().map(Zeroizing::new)
     }
 
     /// Whether this text may be such a token at all.
     #[must_use]
     pub fn is_of(self, text: &str) -> bool {
-        let random = text.strip_prefix(self.prefix());
-        random
-            .is_some_and(|random| BASE64_URL_SAFE_NO_PAD.decode(random).is_ok_and(|bytes| bytes.len() == 32))
+        self.bytes(text).is_some()
     }
 }
 

@@ -11,7 +11,8 @@
 //! 4. A Secret that bears the name for this License or for a Seat that there is, is claimed, genuine or not: what is not wanted
 //!    is then removed as ever. So is a genuine one of a Seat that is gone; anything else is somebody else's.
 //! 5. What an older ledger says of a binding without a genuine document does not count: that seat was freed since.
-//! 6. One commit brings back a bounded part, and until the last one the facts are still old: nothing is decided upon them. All
+//! 6. An activation key in its Secret goes on if its tag says that it was ours, for this License and this name.
+//! 7. One commit brings back a bounded part, and until the last one the facts are still old: nothing is decided upon them. All
 //!    that was brought back before is found there, so that a part is decided upon as if it were the first.
 
 use std::{
@@ -60,6 +61,8 @@ pub struct Remains<'a> {
     pub signer: &'a Signer,
     /// What the Secrets say.
     pub found: &'a [Found],
+    /// The activation keys in their Secret that are ours, and that the ledger does not know: name, hash.
+    pub keys: &'a [(String, String)],
     /// What an older ledger says, and what was brought back already.
     pub facts: Option<&'a Facts>,
     /// How many seats of the product each holder has under other Licenses of the namespace.
@@ -150,6 +153,7 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
     };
     change.issue = documents.values().filter(|d| stays(&d.subject)).filter(newer).cloned().collect();
     change.claim = claims(remains);
+    change.keys = remains.keys.to_vec();
     change
 }
 

@@ -20,12 +20,13 @@ use crate::{
         secrets::{self, TYPE},
     },
     domain::{
-        license::{Key, Uid},
+        license::{Key, License, Uid},
         reason::Because,
     },
-    keys::Signer,
+    keys::{Signer, nonce::NonceKeys},
     ledger::{Facts, Ledger},
     service::{
+        activation_keys::proven,
         issue::is_about,
         reconcile_license::AT_MOST,
         recover_license::{Found, Remains, recover_license},
@@ -69,6 +70,10 @@ pub(super) async fn recover<L: Ledger>(
             }
             (Some(_), Access::Refused | Access::Unknown | Access::Ending) => return Ok(Recovered::Not(None)),
         };
+        // What activation keys are ours is known by it; whoever finds it has all looked at again.
+        if context.nonces.get().is_none() && !license.activation_keys.is_empty() {
+            return Ok(Recovered::Not(None));
+        }
         bring_back(context, gathered, validated, signer, facts).await?;
         return Ok(Recovered::Now);
     }
@@ -91,6 +96,7 @@ async fn bring_back<L: Ledger>(
 ) -> Result<(), Error> {
     let (key, license) = (&gathered.key, &validated.license);
     let found = labelled(context, key).await?;
+    let keys = keys(context, license, context.nonces.get(), facts).await?;
     let elsewhere =
         context.ledger.held_elsewhere(&key.namespace, license.product.as_str(), &license.uid).await?;
     let remains = Remains {
@@ -99,6 +105,7 @@ async fn bring_back<L: Ledger>(
         unreadable: &gathered.unreadable_seats,
         signer,
         found: &found,
+        keys: &keys,
         facts,
         elsewhere: &elsewhere,
     };
@@ -108,6 +115,20 @@ async fn bring_back<L: Ledger>(
     info!(bound, documents, more, secrets = found.len(), "recovered");
     context.binding_changed.notify_one();
     Ok(())
+}
+
+/// The activation keys of the License that are ours, in its Secret and not in the ledger.
+async fn keys<L>(
+    context: &Context<L>,
+    license: &License,
+    nonces: Option<&NonceKeys>,
+    facts: Option<&Facts>,
+) -> Result<Vec<(String, String)>, Error> {
+    let Some(nonces) = nonces.filter(|_| !license.activation_keys.is_empty()) else { return Ok(Vec::new()) };
+    let secret = Key::new(&license.key.namespace, license.keys_secret());
+    let found = secrets::entries(&context.client, &secret).await;
+    let found = found.map_err(|source| Error::Cluster { doing: "reading the activation keys", source })?;
+    Ok(proven(license, &found.unwrap_or_default(), nonces, facts.map(|facts| &facts.keys)))
 }
 
 /// Removes what is left of a License that is gone, and that this ledger knows nothing of. Returns whether it is known what is.

@@ -60,6 +60,7 @@ fn recover(
         unreadable: &unreadable,
         signer: &signer,
         found,
+        keys: &[],
         facts,
         elsewhere: &elsewhere,
     };

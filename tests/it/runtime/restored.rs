@@ -141,6 +141,7 @@ async fn an_empty_ledger_has_activations_rebuilt_and_the_highest_nonce_wins() {
     let scene = scene.again(async |disk, _| disk.lose()).await;
     scene.says_rebuilt().await;
     assert_eq!(scene.refresh(&own).await.code(), "unauthorized");
+    assert_eq!(key_named(&scene.place.secrets, "lab").await, scene.key, "it was ours, and goes on");
     // The document of another device, or a nonce that we have not given, brings nothing back.
     for (device, nonce) in [("b", own.nonce.as_str()), ("a", "AAAA")] {
         let forged = Own { nonce: nonce.to_owned(), ..own.clone() };

@@ -42,8 +42,10 @@ pub(in crate::cluster::license) async fn activation_keys<L: Ledger>(
             return Ok(());
         }
     };
-    let entropy = context.edge.entropy();
-    let entries = keep_activation_keys(&context.ledger, license, &held, context.edge.now(), entropy).await;
+    // Without the key of nonces none can be made; whoever finds it has all looked at again.
+    let Some(nonces) = context.nonces.get() else { return Ok(()) };
+    let (now, entropy) = (context.edge.now(), context.edge.entropy());
+    let entries = keep_activation_keys(&context.ledger, license, &held, nonces, now, entropy).await;
     let desired = Desired::with_keys(license, &entries.map_err(Error::Keys)?);
     match secrets::ensure(context, &desired).await {
         Ok(None) => {}
