@@ -114,6 +114,26 @@ pub struct Question<'a> {
     pub at_most: u32,
 }
 
+/// Activations of a License that hold places by themselves, for their holders have no Seat that is bound. There may be a million of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// How many.
+    pub places: usize,
+    /// When the first of them gives its place back: the last instant at which its document is good.
+    pub first_end: Option<Timestamp>,
+    /// Of those who were asked about, the holders among them.
+    pub holders: Vec<String>,
+}
+
+/// An activation that holds a place by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activated {
+    /// The activation.
+    pub id: String,
+    /// Who holds the place.
+    pub holder: String,
+}
+
 /// A chain that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance {
@@ -221,6 +241,22 @@ pub trait Activations: Send + Sync + 'static {
 
     /// What is taken of a License.
     fn taken(&self, question: &Question<'_>) -> impl Future<Output = Result<Taken, Unavailable>> + Send;
+
+    /// What activations hold places of a License by themselves at `now`, and whether these holders are among theirs.
+    fn holding(
+        &self,
+        license: &Uid,
+        among: &[String],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Holding, Unavailable>> + Send;
+
+    /// Those of them that began last, the very last one first.
+    fn last_activated(
+        &self,
+        license: &Uid,
+        at_most: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Activated>, Unavailable>> + Send;
 
     /// The sessions of a License that are open at `now`.
     fn open_sessions(

@@ -61,21 +61,8 @@ pub struct Facts {
     pub keys: BTreeMap<String, String>,
     /// Copies of its Secret, in other namespaces.
     pub copies: Vec<CopyClaim>,
-    /// Activations that hold a place by themselves, for their holders have no Seat that is bound; who began first comes first.
-    pub activated: Vec<Activated>,
     /// Activations of which two copies are known to be out there.
     pub forked: Vec<String>,
-}
-
-/// An activation that holds a place by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activated {
-    /// The activation.
-    pub id: String,
-    /// Who holds the place.
-    pub holder: String,
-    /// The last instant at which its document is good: then it gives the place back.
-    pub expires_at: Timestamp,
 }
 
 /// What the ledger keeps of a License to enforce it.

@@ -101,10 +101,7 @@ mod tests {
         };
         let lab = [("lab".to_owned(), token::hash(&key("lab")))];
         let known = BTreeMap::from(lab.clone());
-        assert!(
-            proven(&license, &found(key("lab")), &nonces, Some(&known)).is_empty(),
-            "its uses count on"
-        );
+        assert!(proven(&license, &found(key("lab")), &nonces, Some(&known)).is_empty(), "its uses count on");
         let proven = |lab: Zeroizing<String>| proven(&license, &found(lab), &nonces, None);
         assert_eq!(proven(key("lab")), lab);
         assert!(proven(key("office")).is_empty(), "a key of another name");

@@ -89,8 +89,10 @@ pub struct Held<'a> {
     pub elsewhere: Option<&'a BTreeMap<String, u32>>,
     /// Seats that cool.
     pub cooling: &'a [Cooling],
-    /// Holders without a binding whose activations hold places: these are given to nobody but them.
-    pub activated: &'a [String],
+    /// How many places are held by activations whose holders have no binding: these are given to nobody but them.
+    pub activated: usize,
+    /// Of these holders, those who have Seats.
+    pub with_seats: &'a [String],
 }
 
 /// Why somebody waits.

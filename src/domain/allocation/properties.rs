@@ -32,9 +32,15 @@ impl World {
             kept: &[],
             elsewhere: Some(&self.elsewhere),
             cooling: &self.cooling,
-            activated: &self.activated,
+            activated: self.activated.len(),
+            with_seats: &self.with_seats(),
         };
         allocate(&self.rules(), &self.seats, &held)
+    }
+
+    fn with_seats(&self) -> Vec<String> {
+        let has_seat = |who: &&String| self.seats.iter().any(|seat| seat.holder.identity() == **who);
+        self.activated.iter().filter(has_seat).cloned().collect()
     }
 
     /// After the allocation was committed.

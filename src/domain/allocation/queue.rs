@@ -106,7 +106,8 @@ pub(super) fn serve<'a>(
     queue.sort_by_key(|candidate| order(candidate.seat));
     let untaken = limit.saturating_sub(keeping.len());
     let (mut taken, mut cooling) = (Vec::new(), held.cooling.to_vec());
-    let mut activated: HashSet<&str> = held.activated.iter().map(String::as_str).collect();
+    let mut activated: HashSet<&str> = held.with_seats.iter().map(String::as_str).collect();
+    let without_seats = held.activated.saturating_sub(activated.len());
     let mut room = Room::new(rules, untaken, keeping);
     if rules.grants {
         let cools: HashSet<&str> = cooling.iter().map(|cooling| cooling.holder.as_str()).collect();
@@ -116,14 +117,15 @@ pub(super) fn serve<'a>(
         cooling.retain(|cooling| !back.contains(cooling.holder.as_str()));
         activated.retain(|holder| !back.contains(holder));
     }
-    room.free = room.free.saturating_sub(cooling.len() + activated.len());
+    let activated = without_seats + activated.len();
+    room.free = room.free.saturating_sub(cooling.len() + activated);
     if rules.grants {
         taken.extend(room.serve(&mut queue, Room::fills_a_reserve));
         taken.extend(room.serve(&mut queue, |room, _| room.general() > 0));
     }
     // What cools is given to nobody, but only so much of it as there would be.
     cooling.sort_by_key(|cooling| cooling.until);
-    cooling.truncate(untaken.saturating_sub(taken.len() + activated.len()));
+    cooling.truncate(untaken.saturating_sub(taken.len() + activated));
     wait(rules, &room, &queue, &cooling, standings);
     taken
 }

@@ -7,7 +7,9 @@ use crate::{
         contract::ActivationKey,
         license::License,
     },
-    ledger::activations::{Activation, Advance, Given, Question, Recorded, Seen, Step, Taken},
+    ledger::activations::{
+        Activated, Activation, Advance, Given, Holding, Question, Recorded, Seen, Step, Taken,
+    },
 };
 
 /// Runs this part of the suite.
@@ -131,7 +133,7 @@ async fn of_two_steps_upon_one_version_or_one_turn_exactly_one_is_recorded<L: Le
     assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(CommitError::Conflict))));
     assert_eq!(taken(&*ledger, "", 200).await.places, 1);
 
-    let first = facts(&*ledger).await.activated[0].id.clone();
+    let first = ledger.last_activated(&uid("l"), 1, at(200)).await.unwrap()[0].id.clone();
     let before = seen(&*ledger, &first).await;
     let used =
         |sequence| Chain { head: Position { incarnation: 1, sequence }, ..before.activation.chain.clone() };
@@ -176,8 +178,15 @@ async fn places_are_held_by_seats_and_by_activations_without_one_while_they_last
     ledger.commit(&bound).await.unwrap();
     let now = taken(&*ledger, "device:a", 200).await;
     assert_eq!((now.places, now.has_seat), (2, true));
-    assert!(facts(&*ledger).await.activated.is_empty());
+    let asked = ["device:a".to_owned(), "device:c".to_owned()];
+    let holding = async |now| ledger.holding(&uid("l"), &asked, at(now)).await.unwrap();
+    assert_eq!(holding(200).await, Holding::default());
     ledger.record(begins("c", now.turn, 3)).await.unwrap();
+    let end = Some(at(900));
+    let one = Holding { places: 1, first_end: end, holders: vec!["device:c".into()] };
+    assert_eq!((holding(900).await, holding(901).await), (one, Holding::default()));
+    let last = ledger.last_activated(&uid("l"), 9, at(900)).await.unwrap();
+    assert_eq!(last, [Activated { id: "c".into(), holder: "device:c".into() }]);
     let mut more = change(Some(2));
     more.seats = Some(3);
     more.bind = vec![bind("u", "bob")];

@@ -167,7 +167,7 @@ impl Handle {
             .bind(&license)
             .fetch_all(&mut *connection)
             .await?;
-        let (activated, forked) = activations::of_license(connection, &license).await?;
+        let forked = activations::forked(connection, &license).await?;
         Ok(Facts {
             license: Uid(license),
             version: row.try_get("version")?,
@@ -180,7 +180,6 @@ impl Handle {
             secrets,
             keys: keys.into_iter().collect(),
             copies,
-            activated,
             forked,
         })
     }

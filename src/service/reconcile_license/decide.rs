@@ -16,7 +16,7 @@ use crate::{
         terms::Provisioning,
     },
     keys::Signer,
-    ledger::{Activated, Bind, Change, Document, Facts, Freed, SecretClaim, Terms},
+    ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms, activations::Holding},
     service::{
         issue::{Subject, is_to_end, issue_if_due},
         reconcile_license::{Known, Outcome, Wanted, seat_secret},
@@ -68,7 +68,7 @@ pub(super) fn decide(
         phase: Some(license.phase(now)),
         over: over(&license, &seated),
         cooling: seated.cooling.len(),
-        activated: seated.activated.len(),
+        activated: seated.activated,
         forked: known.facts.map(|facts| facts.forked.clone()).unwrap_or_default(),
         standings: seated.allocation.standings,
         documents,
@@ -128,8 +128,10 @@ struct Seated {
     cool: Vec<Freed>,
     /// Whose seat has cooled.
     cooled: Vec<String>,
-    /// Activations that hold places by themselves, after this.
-    activated: Vec<Activated>,
+    /// How many places activations hold by themselves, after this.
+    activated: usize,
+    /// When the first of them gives its place back.
+    first_lapse: Option<Timestamp>,
     /// Activations that lose theirs.
     ended: Vec<String>,
     /// There are seats to give that are not given yet.
@@ -157,11 +159,16 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     };
     let of = |freed: &Freed| Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
     let mut cooling: Vec<Cooling> = cools.into_iter().map(of).collect();
-    let mut activated = activated::holding(known.facts, now);
-    let holders: Vec<String> = activated.iter().map(|activated| activated.holder.clone()).collect();
+    let Holding { places, first_end, holders } = known.holding;
     let allot = |cooling: &[Cooling]| {
-        let held =
-            Held { bindings: &held, kept: &kept, elsewhere: known.elsewhere, cooling, activated: &holders };
+        let held = Held {
+            bindings: &held,
+            kept: &kept,
+            elsewhere: known.elsewhere,
+            cooling,
+            activated: *places,
+            with_seats: holders,
+        };
         allocate(&rules, seats, &held)
     };
     let mut allocation = allot(&cooling);
@@ -171,13 +178,26 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
         cooling.extend(cool.iter().map(of));
         allocation = allot(&cooling);
     }
-    let more = allocation.bind_at_most(at_most);
+    let mut more = allocation.bind_at_most(at_most);
     let taking = in_order(seats, &allocation.take).into_iter();
     let back: HashSet<String> = taking.map(|seat| seat.holder.identity()).collect();
     cooling.retain(|cooling| !back.contains(&cooling.holder));
-    activated.retain(|activated| !back.contains(&activated.holder));
-    let ended = activated::beyond(license, allocation.bound.len() + kept.len(), &mut activated);
-    Seated { kept: kept.len(), cooling, cool, cooled, activated, ended, more, allocation }
+    let seated = holders.iter().filter(|holder| back.contains(*holder)).count();
+    let activated = places.saturating_sub(seated);
+    let last = known.last.iter().filter(|last| !back.contains(&last.holder)).cloned().collect();
+    let (ended, more_end) = activated::beyond(license, allocation.bound.len() + kept.len(), activated, last);
+    more |= more_end;
+    Seated {
+        kept: kept.len(),
+        cooling,
+        cool,
+        cooled,
+        activated: activated.saturating_sub(ended.len()),
+        first_lapse: *first_end,
+        ended,
+        more,
+        allocation,
+    }
 }
 
 fn cools_until(license: &License, freed: &Freed) -> Timestamp {

@@ -27,6 +27,7 @@ use crate::{
     keys::Signer,
     ledger::{
         Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable,
+        activations::{Activated, Holding},
         sessions::OpenSessions,
     },
 };
@@ -108,12 +109,16 @@ pub struct Removal {
 }
 
 /// What the ledger knows before a decision.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Known<'a> {
     /// Of this License.
     facts: Option<&'a Facts>,
     /// How many seats of the product holders have under other Licenses, where that counts.
     elsewhere: Option<&'a BTreeMap<String, u32>>,
+    /// What activations hold by themselves.
+    holding: &'a Holding,
+    /// Those of them that began last, if there may be too many.
+    last: &'a [Activated],
 }
 
 /// Why a look came to nothing. The next one starts afresh.
@@ -156,7 +161,8 @@ pub async fn reconcile_license(
         if Some(&facts.license) == current.as_ref() {
             facts_of_current = Some(facts);
         } else {
-            let (change, more) = emptied(key, facts, at_most, now, entropy);
+            let activated = ledger.last_activated(&facts.license, at_most, now).await?;
+            let (change, more) = emptied(key, facts, activated, at_most, now, entropy);
             outcome.more |= more;
             outcome.freed.extend(change.free.iter().cloned());
             commit(ledger, &change, &facts.secrets, &mut outcome).await?;
@@ -171,7 +177,9 @@ pub async fn reconcile_license(
             }
             None => None,
         };
-        let known = Known { facts: facts_of_current, elsewhere: elsewhere.as_ref() };
+        let (holding, last) = activated(ledger, wanted, facts_of_current, at_most, now).await?;
+        let known =
+            Known { facts: facts_of_current, elsewhere: elsewhere.as_ref(), holding: &holding, last: &last };
         let (change, decided) = decide::decide(wanted, known, at_most, now, entropy)?;
         let secrets = facts_of_current.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
         let former = std::mem::replace(&mut outcome, decided);
@@ -184,6 +192,31 @@ pub async fn reconcile_license(
         outcome.next_look = outcome.next_look.into_iter().chain(ends).min();
     }
     Ok(outcome)
+}
+
+/// What activations hold by themselves, and the last of them, if there are too many.
+async fn activated(
+    ledger: &impl Ledger,
+    Wanted { license, seats, .. }: Wanted<'_>,
+    facts: Option<&Facts>,
+    at_most: usize,
+    now: Timestamp,
+) -> Result<(Holding, Vec<Activated>), Unavailable> {
+    let bindings = facts.map(|facts| facts.bindings.as_slice()).unwrap_or_default();
+    let bound: HashSet<&str> = bindings.iter().map(|binding| binding.holder.as_str()).collect();
+    let identities = seats.iter().map(|seat| seat.holder.identity());
+    let among: Vec<String> = identities.filter(|holder| !bound.contains(holder.as_str())).collect();
+    let holding = ledger.holding(&license.uid, &among, now).await?;
+    let places = usize::try_from(license.places()).unwrap_or(usize::MAX);
+    let last = match (holding.places + bindings.len()).saturating_sub(places) {
+        0 => Vec::new(),
+        // Some of them may be given Seats.
+        beyond => {
+            let at_most = beyond.min(at_most).saturating_add(holding.holders.len());
+            ledger.last_activated(&license.uid, at_most, now).await?
+        }
+    };
+    Ok((holding, last))
 }
 
 /// When to look whether sessions have ended of which nobody tells, and no more often than their number is to be shown.
@@ -249,13 +282,20 @@ async fn commit(
 }
 
 /// The change that empties a License that is gone, `at_most` of each kind, and whether there is more. Once its Secrets are gone too, it is forgotten.
-fn emptied(key: &Key, facts: &Facts, at_most: usize, now: Timestamp, entropy: [u8; 32]) -> (Change, bool) {
+fn emptied(
+    key: &Key,
+    facts: &Facts,
+    activated: Vec<Activated>,
+    at_most: usize,
+    now: Timestamp,
+    entropy: [u8; 32],
+) -> (Change, bool) {
     let claimed = facts.secrets.iter().filter(|claim| !claim.removing);
     let (bindings, documents) = (facts.bindings.len(), facts.documents.len());
-    let most = bindings.max(documents).max(facts.activated.len()).max(claimed.clone().count());
-    let more = most > at_most;
+    let most = bindings.max(documents).max(claimed.clone().count());
+    let more = most > at_most || activated.len() == at_most;
     let change = Change {
-        end: facts.activated.iter().take(at_most).map(|activated| activated.id.clone()).collect(),
+        end: activated.into_iter().map(|activated| activated.id).collect(),
         free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),
         withdraw: facts.documents.iter().take(at_most).map(|document| document.subject.clone()).collect(),
         release: claimed.take(at_most).map(|claim| claim.name.clone()).collect(),

@@ -155,7 +155,6 @@ fn what_an_older_ledger_says_gives_way_to_the_documents() {
         secrets: Vec::new(),
         copies: Vec::new(),
         keys: BTreeMap::new(),
-        activated: Vec::new(),
         forked: Vec::new(),
     };
     let (bound, change) = recover(&license, &[ann.clone(), bob.clone()], &[found(&bob, &new)], Some(&facts));

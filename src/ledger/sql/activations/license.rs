@@ -1,36 +1,81 @@
 //! Activations as the look at their License sees them.
 
+use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Connection, Row, failed, instant};
+use super::{Connection, Row, damaged, failed, instant};
 use crate::{
     domain::license::Uid,
-    ledger::{Activated, Change, CommitError},
+    ledger::{
+        Change, CommitError,
+        activations::{Activated, Holding},
+    },
 };
 
-/// Those that hold a place by themselves, and those of which two copies are known.
-pub async fn of_license(
+/// Those that hold a place of the License `$1` by themselves at the second `$2`.
+macro_rules! holding {
+    ($what:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM activations WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at >= $2
+             AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1) ",
+            $rest
+        )
+    };
+}
+
+/// How many there are, and who of these is among their holders.
+pub async fn holding(
     connection: &mut Connection,
-    license: &str,
-) -> Result<(Vec<Activated>, Vec<String>), sqlx::Error> {
-    let activated = sqlx::query(
-        "SELECT id, holder, expires_at FROM activations WHERE license = $1 AND state IN ('active', 'quarantined')
-         AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1) ORDER BY ordinal",
-    )
-    .bind(license)
-    .try_map(|row: Row| {
-        Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)?, expires_at: instant(row.try_get(2)?)? })
-    })
-    .fetch_all(&mut *connection)
-    .await?;
-    let forked = sqlx::query_scalar(
+    license: &Uid,
+    among: &[String],
+    now: Timestamp,
+) -> Result<Holding, sqlx::Error> {
+    let (places, first_end): (i64, Option<i64>) = sqlx::query_as(holding!("COUNT(*), MIN(expires_at)", ""))
+        .bind(&license.0)
+        .bind(now.as_second())
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut holders = Vec::new();
+    for holder in among.iter().filter(|_| places > 0) {
+        let there: Option<String> = sqlx::query_scalar(holding!("holder", "AND holder = $3 LIMIT 1"))
+            .bind(&license.0)
+            .bind(now.as_second())
+            .bind(holder)
+            .fetch_optional(&mut *connection)
+            .await?;
+        holders.extend(there);
+    }
+    let first_end = first_end.map(instant).transpose()?;
+    Ok(Holding { places: usize::try_from(places).map_err(damaged)?, first_end, holders })
+}
+
+/// Who began last.
+pub async fn last_activated(
+    connection: &mut Connection,
+    license: &Uid,
+    at_most: usize,
+    now: Timestamp,
+) -> Result<Vec<Activated>, sqlx::Error> {
+    sqlx::query(holding!("id, holder", "ORDER BY ordinal DESC LIMIT $3"))
+        .bind(&license.0)
+        .bind(now.as_second())
+        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+        .try_map(|row: Row| Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)? }))
+        .fetch_all(connection)
+        .await
+}
+
+/// Those of which two copies are known.
+pub async fn forked(connection: &mut Connection, license: &str) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
         "SELECT DISTINCT id FROM forks JOIN activations ON id = activation
          WHERE license = $1 AND state IN ('active', 'quarantined') ORDER BY id",
     )
     .bind(license)
     .fetch_all(connection)
-    .await?;
-    Ok((activated, forked))
+    .await
 }
 
 /// Ends what has lost its place: the activations of whoever loses a seat, and those that the change names. Returns them.

@@ -25,13 +25,15 @@ use crate::{
     },
     ledger::{
         CommitError, Unavailable,
-        activations::{Activation, Activations, Living, Question, Recorded, Seen, Shown, Step, Taken},
+        activations::{
+            Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step, Taken,
+        },
         sessions::OpenSessions,
     },
 };
 
 pub(super) use group::Group;
-pub(super) use license::{forget, of_license, withdrawn};
+pub(super) use license::{forget, forked, withdrawn};
 
 const READING: &str = "reading activations";
 
@@ -119,6 +121,23 @@ impl Activations for Handle {
         // One read transaction: the turn and what is counted in it are of one moment.
         let mut snapshot = self.ask.begin_with(SNAPSHOT).await.map_err(&failed)?;
         places::taken(&mut snapshot, question).await.map_err(failed)
+    }
+
+    async fn holding(&self, license: &Uid, among: &[String], now: Timestamp) -> Result<Holding, Unavailable> {
+        let failed = while_doing("counting places");
+        let mut reader = self.read.acquire().await.map_err(&failed)?;
+        license::holding(&mut reader, license, among, now).await.map_err(failed)
+    }
+
+    async fn last_activated(
+        &self,
+        license: &Uid,
+        at_most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Activated>, Unavailable> {
+        let failed = while_doing(READING);
+        let mut reader = self.read.acquire().await.map_err(&failed)?;
+        license::last_activated(&mut reader, license, at_most, now).await.map_err(failed)
     }
 
     async fn open_sessions(&self, license: &Uid, now: Timestamp) -> Result<OpenSessions, Unavailable> {

@@ -11,20 +11,21 @@ use crate::{
         license::{License, Seat},
         text::Label,
     },
-    ledger::{Activated, Facts},
+    ledger::activations::Activated,
 };
 
-/// Those whose last document has not ended.
-pub(super) fn holding(facts: Option<&Facts>, now: Timestamp) -> Vec<Activated> {
-    let all = facts.into_iter().flat_map(|facts| &facts.activated);
-    all.filter(|activated| activated.expires_at >= now).cloned().collect()
-}
-
-/// Takes out of `activated` those for whom there is no place beside `bound` holders: who began last goes first. Returns them.
-pub(super) fn beyond(license: &License, bound: usize, activated: &mut Vec<Activated>) -> Vec<String> {
+/// Of the activations that began last, the very last one first, those for whom there is no place beside `bound` holders, and
+/// whether there are more of them.
+pub(super) fn beyond(
+    license: &License,
+    bound: usize,
+    activated: usize,
+    last: Vec<Activated>,
+) -> (Vec<String>, bool) {
     let places = usize::try_from(license.places()).unwrap_or(usize::MAX).saturating_sub(bound);
-    let lost = activated.split_off(places.min(activated.len()));
-    lost.into_iter().map(|activated| activated.id).collect()
+    let beyond = activated.saturating_sub(places);
+    let more = last.len() < beyond;
+    (last.into_iter().take(beyond).map(|activated| activated.id).collect(), more)
 }
 
 /// How many places no new activation may have: they are kept for groups that do not fill their reserves, or cool.
@@ -47,7 +48,25 @@ pub(super) fn kept(license: &License, seats: &[Seat], seated: &Seated) -> u32 {
 pub(super) fn next_lapse(seated: &Seated) -> Option<Timestamp> {
     let mut standings = seated.allocation.standings.values();
     let waits = standings.any(|standing| matches!(standing, Standing::Waiting { .. }));
-    let first = seated.activated.iter().map(|activated| activated.expires_at).min().filter(|_| waits)?;
     // It is good at that very second.
-    first.checked_add(SignedDuration::from_secs(1)).ok()
+    seated.first_lapse.filter(|_| waits)?.checked_add(SignedDuration::from_secs(1)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::license::tests::license;
+
+    fn last(ids: &[&str]) -> Vec<Activated> {
+        ids.iter().map(|id| Activated { id: (*id).into(), holder: format!("device:{id}") }).collect()
+    }
+
+    #[test]
+    fn who_began_last_loses_the_place_that_there_is_not_and_what_was_not_read_is_left_for_later() {
+        let of = |seats, bound, activated, ids: &[&str]| beyond(&license(seats), bound, activated, last(ids));
+        assert_eq!(of(4, 1, 3, &["c", "b"]), (Vec::new(), false));
+        assert_eq!(of(3, 1, 3, &["c", "b"]), (vec!["c".to_owned()], false));
+        assert_eq!(of(1, 1, 3, &["c", "b"]), (vec!["c".to_owned(), "b".to_owned()], true));
+        assert_eq!(of(0, 1, 1, &["c"]), (vec!["c".to_owned()], false));
+    }
 }

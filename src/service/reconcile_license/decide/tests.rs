@@ -62,16 +62,22 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         secrets: Vec::new(),
         keys: BTreeMap::new(),
         copies: Vec::new(),
-        activated: Vec::new(),
         forked: Vec::new(),
     }
+}
+
+/// Nobody has activated.
+static NONE: Holding = Holding { places: 0, first_end: None, holders: Vec::new() };
+
+fn known(facts: Option<&Facts>) -> Known<'_> {
+    Known { facts, elsewhere: None, holding: &NONE, last: &[] }
 }
 
 /// Decides at the second 100.
 fn look(license: &License, seats: &[Seat], facts: Option<&Facts>) -> (Change, Outcome) {
     let (signer, unreadable) = (signer(), BTreeMap::new());
     let wanted = Wanted { license, seats, unreadable: &unreadable, signer: Some(&signer), may_grant: true };
-    decide(wanted, Known { facts, elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
+    decide(wanted, known(facts), usize::MAX, at(100), [0; 32]).unwrap()
 }
 
 fn claims(document: &Document) -> usher_license::Claims {
@@ -89,7 +95,7 @@ fn a_renewal_that_nobody_can_sign_is_not_waited_for() {
     let unreadable = BTreeMap::new();
     let wanted =
         Wanted { license: &license, seats: &[], unreadable: &unreadable, signer: None, may_grant: false };
-    let known = Known { facts: Some(&facts), elsewhere: None };
+    let known = known(Some(&facts));
     let (change, outcome) = decide(wanted, known, usize::MAX, at(20), [0; 32]).unwrap();
     assert_eq!(outcome.next_look, None, "a look in the past would come again and again");
     assert_eq!(outcome.documents.len(), 1, "what there is stays");
@@ -111,8 +117,7 @@ fn an_authority_that_may_not_grant_any_more_ends_what_it_granted_and_signs_nothi
             signer: Some(signer),
             may_grant: false,
         };
-        decide(wanted, Known { facts: Some(facts), elsewhere: None }, usize::MAX, at(second), [1; 32])
-            .unwrap()
+        decide(wanted, known(Some(facts)), usize::MAX, at(second), [1; 32]).unwrap()
     };
     let (change, outcome) = decide_at(&license, &signer(), &facts, 50_000_000);
     assert!(change.issue.is_empty() && change.bind.is_empty(), "no renewal, nobody new: {change:?}");
@@ -248,7 +253,7 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
     let unsigned = |license: &License, facts: &Facts| {
         let wanted =
             Wanted { license, seats: &people, unreadable: &unreadable, signer: None, may_grant: false };
-        decide(wanted, Known { facts: Some(facts), elsewhere: None }, usize::MAX, at(100), [0; 32]).unwrap()
+        decide(wanted, known(Some(facts)), usize::MAX, at(100), [0; 32]).unwrap()
     };
     let (change, _) = look(&license, &people, Some(&none));
     assert_eq!((change.bind.len(), change.claim.len()), (people.len(), people.len() + 1));
@@ -283,9 +288,7 @@ fn one_look_binds_and_signs_a_part_and_says_nothing_of_those_whose_turn_has_not_
         signer: Some(&signer),
         may_grant: true,
     };
-    let look = |facts: Option<&Facts>| {
-        decide(wanted, Known { facts, elsewhere: None }, 2, at(100), [0; 32]).unwrap()
-    };
+    let look = |facts: Option<&Facts>| decide(wanted, known(facts), 2, at(100), [0; 32]).unwrap();
     let told = |outcome: &Outcome| names(outcome.standings.keys().cloned());
     let (change, outcome) = look(None);
     assert_eq!(names(change.bind.into_iter().map(|bind| bind.seat)), ["ann", "bob"]);
