@@ -57,15 +57,15 @@ impl Usher {
         assert!(told.is_ok_and(|told| told.is_ok()), "usher did not get to work");
     }
 
-    /// Kills it.
+    /// Kills it; it is gone when this returns.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 impl Drop for Usher {
     fn drop(&mut self) {
         self.kill();
-        let _ = self.child.wait();
     }
 }

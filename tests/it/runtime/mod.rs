@@ -6,6 +6,7 @@ mod clones;
 mod contract;
 mod database;
 mod ended;
+mod history;
 mod keys;
 mod killed;
 mod limits;

@@ -56,8 +56,14 @@ impl Scene {
         Self { ground, disk, place, operator, program, key }
     }
 
+    /// Activates a device; asked again until the License may grant.
     async fn activate(&self, device: &str) -> Told {
-        self.program.activate(&self.place.namespace, &self.key, device, Some(&drawn())).await
+        let key = drawn();
+        until("it is activated", async || {
+            let told = self.program.activate(&self.place.namespace, &self.key, device, Some(&key)).await;
+            (!told.text.contains("license-not-ready")).then_some(told)
+        })
+        .await
     }
 
     /// Activates with what is left of an activation; asked again while the ledger is being rebuilt.

@@ -182,6 +182,7 @@ impl World {
             elsewhere: &BTreeMap::new(),
             signer: &self.signer,
             found: &found,
+            keys: &[],
             facts: facts.as_ref(),
         };
         recover_license(&self.ledger, remains, self.at_most, now(), [9; 32]).await.unwrap().more
