@@ -168,7 +168,7 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => {
             format!(
-                "there is no file {path}: check the name, or write secret/NAME for a Secret of the cluster"
+                "there is no file {path}: check the name (a document in a Secret of the cluster is named secret/NAME)"
             )
         }
         io::ErrorKind::IsADirectory => {
