@@ -30,6 +30,17 @@ struct SeatsIn {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Called {
+    call: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Named {
+    call: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Asked {
     outcome: &'static str,
 }
@@ -126,6 +137,8 @@ pub struct Metrics {
     bound: Counter,
     freed: Counter,
     sessions: Family<Asked, Counter>,
+    calls: Family<Called, Counter>,
+    call_seconds: Family<Named, Histogram>,
     links: Gauge,
     sealed: Gauge,
     checkpoints: Counter,
@@ -139,6 +152,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new([0.005, 0.025, 0.1, 0.5, 2.5, 10.0]);
+        let call_histogram: fn() -> Histogram = || Histogram::new([0.001, 0.005, 0.025, 0.1, 0.5, 2.5]);
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("usher")),
             looks: Family::default(),
@@ -148,6 +162,8 @@ impl Default for Metrics {
             bound: Counter::default(),
             freed: Counter::default(),
             sessions: Family::default(),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(call_histogram),
             links: Gauge::default(),
             sealed: Gauge::default(),
             checkpoints: Counter::default(),
@@ -174,6 +190,12 @@ impl Default for Metrics {
             "Sessions that were asked for, by what became of them (opened, over, refused)",
             metrics.sessions.clone(),
         );
+        registry.register(
+            "calls",
+            "Calls of the runtime API, by what they were answered with: ok, or the code of the refusal",
+            metrics.calls.clone(),
+        );
+        registry.register("call_seconds", "How long a call took, in seconds", metrics.call_seconds.clone());
         registry.register("audit_entries", "The last entry of the audit", metrics.links.clone());
         registry.register(
             "audit_sealed_entries",
@@ -216,6 +238,9 @@ impl Metrics {
             }
             drop(self.seconds.get_or_create(&Kind { kind }));
         }
+        // What calls there are, only whoever answers them knows; whatever is none of them is one of these.
+        drop(self.calls.get_or_create(&Called { call: "other", code: "ok" }));
+        drop(self.call_seconds.get_or_create(&Named { call: "other" }));
         for outcome in SESSIONS {
             drop(self.sessions.get_or_create(&Asked { outcome }));
         }
@@ -239,6 +264,12 @@ impl Metrics {
     /// A session was asked for: `outcome` is one of [`SESSIONS`].
     pub(super) fn session(&self, outcome: &'static str) {
         self.sessions.get_or_create(&Asked { outcome }).inc();
+    }
+
+    /// A call was answered with `code`.
+    pub(super) fn called(&self, call: &'static str, code: &'static str, seconds: f64) {
+        self.calls.get_or_create(&Called { call, code }).inc();
+        self.call_seconds.get_or_create(&Named { call }).observe(seconds);
     }
 
     /// How far the audit has grown, and how far it is sealed, by a checkpoint of that instant.
@@ -289,10 +320,14 @@ mod tests {
         metrics.looked("License", "rest", 0.01);
         metrics.committed(3, 2, 1);
         metrics.session("refused");
+        metrics.called("refreshActivation", "nonce-used", 0.002);
         let text = metrics.text();
         assert!(text.contains(r#"usher_reconciles_total{kind="License",outcome="rest"} 1"#), "{text}");
         assert!(text.contains(r#"usher_sessions_total{outcome="refused"} 1"#), "{text}");
         assert!(text.contains(r#"usher_sessions_total{outcome="over"} 0"#), "{text}");
+        let called = r#"usher_calls_total{call="refreshActivation",code="nonce-used"} 1"#;
+        assert!(text.contains(called), "{text}");
+        assert!(text.contains(r#"usher_call_seconds_count{call="refreshActivation"} 1"#), "{text}");
         assert!(text.contains("usher_documents_signed_total 3"), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }

@@ -65,6 +65,7 @@ fn told_by(link: &Link) -> Vec<(Key, Happened)> {
     let told = entries.into_iter().filter_map(|entry| match entry {
         Entry::Activate { license, .. } => Some((license, Happened::Taken)),
         Entry::Deactivate { license, .. } => Some((license, Happened::Freed)),
+        Entry::Resolve { license, .. } => Some((license, Happened::Resolved)),
         Entry::Fork { license, .. } => Some((license, Happened::Forked)),
         _ => None,
     });

@@ -15,7 +15,7 @@ use crate::{
         own_key::{self, Error, Which},
         queue::Task,
     },
-    domain::{contract::SUMMARY, license::Key, witness::Standing},
+    domain::{contract::SUMMARY, license::Key, refusal::Code, witness::Standing},
     keys::nonce::{NonceKey, NonceKeys},
     ledger::{Ledger, Unavailable},
     service::activations::{Happened, News},
@@ -86,6 +86,10 @@ async fn nonce_key<L: Ledger>(context: &Context<L>) -> Result<NonceKey, Missing>
 }
 
 impl<L: Send + Sync + 'static> News for Context<L> {
+    fn answered(&self, call: &'static str, refused: Option<Code>, took: Duration) {
+        self.metrics.called(call, refused.map_or("ok", Code::as_str), took.as_secs_f64());
+    }
+
     fn tell(&self, key: &Key, happened: Happened) {
         let task = Task::License(key.clone());
         match happened {
@@ -94,13 +98,14 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             Happened::Taken
             | Happened::Freed
             | Happened::Forked
+            | Happened::Resolved
             | Happened::Restored
             | Happened::KeyTurned
             | Happened::SessionClosed => {}
         }
         match happened {
-            // Somebody may wait for the place; somebody is to be warned.
-            Happened::Freed | Happened::Forked => self.push([task]),
+            // Somebody may wait for the place; somebody is to be warned, or warned no more.
+            Happened::Freed | Happened::Forked | Happened::Resolved => self.push([task]),
             Happened::Taken | Happened::SessionOpened { .. } | Happened::SessionClosed => {
                 self.push_by(task, self.summaries.next(key, self.edge.now()));
             }

@@ -25,6 +25,9 @@ const SLASCONE: u32 = 12_006;
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Problem {
+    /// For whoever counts refusals.
+    #[serde(skip)]
+    of: Code,
     /// Of a closed list, and stable.
     code: &'static str,
     /// What the code means.
@@ -124,6 +127,7 @@ pub(super) fn status(code: Code) -> StatusCode {
 impl From<Refusal> for Problem {
     fn from(Refusal { code, detail, exhausted }: Refusal) -> Self {
         Self {
+            of: code,
             code: code.as_str(),
             title: code.means(),
             status: status(code).as_u16(),
@@ -160,7 +164,9 @@ impl From<Failure> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let code = self.of;
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

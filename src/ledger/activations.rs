@@ -177,6 +177,8 @@ pub struct Step {
     pub by_key: Option<String>,
     /// A fork that was seen: the activation, and where.
     pub fork: Option<(String, Position)>,
+    /// The activation whose forks are looked into and need no warning any more.
+    pub resolve: Option<String>,
     /// The document that is given.
     pub given: Option<Given>,
     /// What is done to a session.
@@ -203,6 +205,7 @@ impl Step {
             begin: None,
             by_key: None,
             fork: None,
+            resolve: None,
             given: None,
             session: None,
             by: None,
@@ -270,6 +273,14 @@ pub trait Activations: Send + Sync + 'static {
 
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Forgets at most so many activations of a License of which nothing has been good since `before`. Returns how many.
+    fn forget_ended(
+        &self,
+        license: &Uid,
+        before: Timestamp,
+        at_most: u32,
+    ) -> impl Future<Output = Result<usize, CommitError>> + Send;
 
     /// Records a step and what it tells the audit; it is on disk when this returns.
     fn record(&self, step: Step) -> impl Future<Output = Result<Recorded, CommitError>> + Send;

@@ -124,6 +124,15 @@ pub enum Entry {
         /// The position in its chain that was used twice.
         position: String,
     },
+    /// An administrator has looked into the copies of an activation: whoever has the last nonce goes on.
+    Resolve {
+        /// The License's namespace and name.
+        license: String,
+        /// The activation.
+        activation: String,
+        /// The reference of the administrator.
+        by: String,
+    },
     /// A License is gone.
     Forget {
         /// The License's namespace and name.

@@ -30,6 +30,8 @@ pub fn identity(name: &str) -> String {
 pub enum Act {
     /// `get`: see how they stand.
     See,
+    /// `update`: say that a fork was looked into.
+    Resolve,
     /// `delete`: end them, and their sessions.
     End,
 }
@@ -40,6 +42,7 @@ impl Act {
     pub const fn verb(self) -> &'static str {
         match self {
             Self::See => "get",
+            Self::Resolve => "update",
             Self::End => "delete",
         }
     }

@@ -14,6 +14,7 @@ pub mod issue;
 pub mod keep_audit;
 pub mod key_store;
 pub mod providers;
+pub mod prune_activations;
 pub mod reconcile_license;
 pub mod recover_license;
 pub mod verify_audit;

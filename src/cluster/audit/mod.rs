@@ -1,7 +1,8 @@
 //! The audit: once a minute its head is sealed, if it has grown, and shown to whoever wants to keep it.
 //!
 //! ```text
-//!   each minute: sealed (service, ledger) → the log → ConfigMap usher-audit     once a day: pruned, in small steps
+//!   each minute: sealed (service, ledger) → the log → ConfigMap usher-audit
+//!   once a day:  pruned, in small steps; and with it the activations that ended long ago
 //! ```
 //!
 //! 1. The checkpoint is in the ledger before anybody sees it, so a cluster that is ahead of the ledger proves a loss.
@@ -19,7 +20,10 @@ use tracing::{error, info};
 use crate::{
     cluster::Context,
     ledger::{CommitError, Ledger, Unavailable},
-    service::keep_audit::{SealError, prune_audit, seal_audit},
+    service::{
+        keep_audit::{SealError, prune_audit, seal_audit},
+        prune_activations::{PruneError, prune_activations},
+    },
 };
 
 pub use published::{CHECKPOINTS, KEY, NAME};
@@ -40,6 +44,8 @@ enum Error {
     Read(#[from] Unavailable),
     #[error("pruning the audit failed")]
     Prune(#[source] CommitError),
+    #[error("pruning the activations failed")]
+    Activations(#[from] PruneError),
     #[error(transparent)]
     Key(#[from] key::Error),
     #[error(transparent)]
@@ -99,5 +105,9 @@ async fn prune<L: Ledger>(
         info!("the audit is pruned: entries that are older than they are kept are removed");
     }
     while context.ledger.sweep(STEP).await.map_err(Error::Prune)? > 0 {}
+    let activations = prune_activations(&context.ledger, now).await?;
+    if activations > 0 {
+        info!(activations, "activations are forgotten that ended long ago");
+    }
     Ok(())
 }

@@ -62,7 +62,7 @@ pub(in crate::http) fn document(calls: &[Call]) -> Value {
                 key(Credential::ActivationToken): {"type": "http", "scheme": "bearer", "description":
                     "The `activation_token` that came with the activation. It is good for that activation, as long as it lives."},
                 key(Credential::Administrator): {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description":
-                    "A token of Kubernetes, made for Usher alone: `kubectl create token NAME --audience ISSUER`. What its bearer may is asked of Kubernetes: `get` or `delete` on `licenses/activations`."},
+                    "A token of Kubernetes, made for Usher alone: `kubectl create token NAME --audience ISSUER`. What its bearer may is asked of Kubernetes: `get`, `update` or `delete` on `licenses/activations`."},
             },
         },
     })

@@ -10,6 +10,8 @@ mod document;
 
 use axum::{
     handler::Handler,
+    middleware::map_response,
+    response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -58,6 +60,10 @@ pub(super) enum Method {
     Post,
     Delete,
 }
+
+/// On a response: the name of the call that it answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called(pub(super) &'static str);
 
 /// How a call has to do with the nonce chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +146,11 @@ impl Call {
             Method::Post => MethodFilter::POST,
             Method::Delete => MethodFilter::DELETE,
         };
-        on(filter, handler)
+        let name = self.name;
+        on(filter, handler).layer(map_response(async move |mut response: Response| {
+            response.extensions_mut().insert(Called(name));
+            response
+        }))
     }
 
     /// All codes that it can be refused with.

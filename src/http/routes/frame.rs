@@ -13,7 +13,8 @@ use tracing::{Instrument as _, info_span};
 use super::{Api, request::bearer};
 use crate::{
     domain::{hex, refusal::Code},
-    http::problem::Problem,
+    http::{openapi::Called, problem::Problem},
+    service::activations::Activations,
 };
 
 /// The longest that a call takes: the ledger answers in milliseconds, or it is away.
@@ -22,10 +23,14 @@ const LONGEST: Duration = Duration::from_secs(10);
 const REQUEST_ID: &str = "x-request-id";
 const LONGEST_ID: usize = 64;
 
-pub(super) async fn frame<L>(State(api): State<Api<L>>, request: Request, next: Next) -> Response {
+pub(super) async fn frame<L: Activations>(
+    State(api): State<Api<L>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = request_id(request.headers(), &api.edge.entropy());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let now = api.edge.now();
+    let (now, begun) = (api.edge.now(), api.edge.elapsed());
     let token = bearer(request.headers());
     let stranger = token.is_none();
     let may = api.strangers.allows(peer, now, stranger)
@@ -42,6 +47,9 @@ pub(super) async fn frame<L>(State(api): State<Api<L>>, request: Request, next: 
     if response.status() == StatusCode::UNAUTHORIZED && !stranger {
         api.strangers.allows(peer, now, true);
     }
+    let call = response.extensions().get::<Called>().map_or("other", |called| called.0);
+    let refused = response.extensions().get::<Code>().copied();
+    api.runtime.tell_answered(call, refused, api.edge.elapsed().saturating_sub(begun));
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

@@ -74,6 +74,7 @@ calls! {
     activations::refresh is REFRESH,
     activations::state is STATE,
     activations::check is CHECK,
+    activations::resolve is RESOLVE,
     activations::deactivate is DEACTIVATE,
     sessions::open is OPEN,
     sessions::heartbeat is HEARTBEAT,

@@ -18,6 +18,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, of_two_steps_upon_one_version_or_one_turn_exactly_one_is_recorded).await;
     run(open, a_step_that_fails_leaves_nothing_behind_and_its_neighbours_alone).await;
     run(open, places_are_held_by_seats_and_by_activations_without_one_while_they_last).await;
+    run(open, what_ended_long_ago_is_forgotten_with_all_that_hangs_on_it).await;
     run(open, an_activation_ends_with_its_seat_and_with_its_license).await;
     run(open, transfers_and_recoveries_are_counted_by_when_they_happened).await;
     run(open, the_audit_tells_of_activations_and_names_nobody).await;
@@ -197,6 +198,23 @@ async fn places_are_held_by_seats_and_by_activations_without_one_while_they_last
     ledger.commit(&more).await.unwrap();
     assert_eq!(seen(&*ledger, "c").await.activation.chain.state, State::Lapsed);
     assert_eq!(taken(&*ledger, "", 200).await.places, 3);
+}
+
+async fn what_ended_long_ago_is_forgotten_with_all_that_hangs_on_it<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    for (id, n) in [("a", 1), ("b", 2)] {
+        ledger.record(begins(id, taken(&*ledger, "", 200).await.turn, n)).await.unwrap();
+        let fork = Step { fork: Some((id.into(), Position { incarnation: 1, sequence: 7 })), ..step() };
+        ledger.record(fork).await.unwrap();
+    }
+    let before = seen(&*ledger, "a").await;
+    let ended = Chain { state: State::Ended(Why::Deactivated), ..before.activation.chain.clone() };
+    ledger.record(Step { at: at(950), ..advances(&before, ended) }).await.unwrap();
+    let forget = async |before| ledger.forget_ended(&uid("l"), at(before), 9).await.unwrap();
+    assert_eq!(forget(900).await, 0, "both are good at their last second");
+    assert_eq!(forget(901).await, 1, "the one ended after that");
+    assert_eq!((ledger.activation("b").await.unwrap(), forget(950).await), (None, 0));
+    assert_eq!((forget(951).await, ledger.activation("a").await.unwrap()), (1, None));
 }
 
 async fn an_activation_ends_with_its_seat_and_with_its_license<L: Ledger>(ledger: Shared<L>) {

@@ -67,7 +67,7 @@ impl<L: Activations> Runtime<L> {
     }
 
     /// The activation `id`, and who shows `token`, if that is one of Kubernetes' and they may `act`. Nothing if it is another kind of token.
-    async fn by_administrator(
+    pub(super) async fn by_administrator(
         &self,
         id: &str,
         token: &str,

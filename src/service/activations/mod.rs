@@ -16,6 +16,7 @@ mod ground;
 mod present;
 mod rebuild;
 mod replace;
+mod resolve;
 mod sessions;
 
 use std::{
@@ -60,6 +61,8 @@ pub enum Happened {
     Freed,
     /// Two copies of an activation were seen.
     Forked,
+    /// Somebody has looked into that.
+    Resolved,
     /// A nonce has proved that the ledger was restored.
     Restored,
     /// The key that signs for it has turned, and the next one is not known here yet.
@@ -82,6 +85,9 @@ pub trait News: Send + Sync + 'static {
 
     /// Whether anything may be told out of the ledger.
     fn standing(&self) -> Standing;
+
+    /// A call of this name was answered, or refused with this code, after so long.
+    fn answered(&self, call: &'static str, refused: Option<Code>, took: Duration);
 }
 
 /// How often a call is decided anew because somebody else was faster, before its caller is told to come back.
@@ -164,6 +170,11 @@ impl<L: Activations> Runtime<L> {
     ) -> Self {
         let lanes = std::array::from_fn(|_| Mutex::new(()));
         Self { ledger, edge, signers, nonces, news, callers, lanes }
+    }
+
+    /// Tells whoever counts that a call of this name was answered.
+    pub fn tell_answered(&self, call: &'static str, refused: Option<Code>, took: Duration) {
+        self.news.answered(call, refused, took);
     }
 
     /// Whether calls can be answered, or what keeps them from it.

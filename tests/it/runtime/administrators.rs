@@ -13,7 +13,7 @@ use crate::{
 };
 use usher::ledger::{Trail as _, sqlite::Sqlite};
 
-const ISSUER: &str = "https://usher.acme.example/a/default";
+pub const ISSUER: &str = "https://usher.acme.example/a/default";
 
 /// A service account, with a role in its namespace if one is named.
 pub fn account(ground: &Ground, namespace: &str, name: &str, role: Option<&str>) {

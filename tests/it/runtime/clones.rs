@@ -1,12 +1,18 @@
 //! A state that was copied: one of the two goes on, and it is said that there are two.
 
+use http::Method;
 use kube::{Api, api::ListParams};
 use serde_json::json;
 use usher::cluster::api::{License, Type};
 
-use super::{Own, Scene, for_devices, program::drawn};
+use super::{
+    Own, Scene,
+    administrators::{ISSUER, account, token},
+    for_devices,
+    program::{Call, drawn},
+};
 use crate::{
-    ground::{until, wait_for},
+    ground::{shared, until, wait_for},
     scenarios::{license_conditions, with},
 };
 
@@ -63,6 +69,30 @@ async fn under_quarantine_neither_copy_is_renewed() {
     assert_eq!((refused.status, refused.code().as_str()), (409, "activation-quarantined"));
     let state = scene.program.present(&own, "state", None).await;
     assert_eq!(state.text("state"), "quarantined");
+    own.nonce = state.nonce.unwrap();
+    wait_for(&scene.place.licenses, "cad", "says so", |license| clone_seen(license).is_some()).await;
+
+    // Neither copy can say by itself that all is well; an administrator can.
+    let (ground, namespace) = (shared(), &*scene.place.namespace);
+    account(ground, namespace, "boss", Some("usher-licensor"));
+    account(ground, namespace, "reader", Some("usher-viewer"));
+    let path = format!("/v1/activations/{}/resolve", own.id);
+    let resolve = async |token: &str| {
+        scene.program.send(Method::POST, &path, &Call { token: Some(token), ..Call::default() }).await
+    };
+    let reader = token(ground, namespace, "reader", &[ISSUER]);
+    for (token, code) in [(&own.token, "unauthorized"), (&reader, "forbidden")] {
+        assert_eq!(resolve(token).await.code(), code);
+    }
+    assert_eq!(scene.program.refresh(&own).await.code(), "activation-quarantined");
+    let boss = token(ground, namespace, "boss", &[ISSUER]);
+    assert_eq!(resolve(&boss).await.status, 204);
+    assert_eq!(resolve(&boss).await.status, 204, "and once more");
+    wait_for(&scene.place.licenses, "cad", "says nothing any more", |license| clone_seen(license).is_none())
+        .await;
+    assert_eq!(scene.program.refresh(&copy).await.code(), "nonce-used");
+    let refreshed = scene.program.refresh(&own).await;
+    assert_eq!(refreshed.status, 200, "the copy does not stop it again: {refreshed:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod activate;
 mod check;
 mod deactivate;
 mod present;
+mod resolve;
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
@@ -16,6 +17,7 @@ pub(super) use activate::{ACTIVATE, activate};
 pub(super) use check::{CHECK, check};
 pub(super) use deactivate::{DEACTIVATE, deactivate};
 pub(super) use present::{REFRESH, STATE, refresh, state};
+pub(super) use resolve::{RESOLVE, resolve};
 
 use super::reply;
 use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};

@@ -101,6 +101,33 @@ pub async fn withdrawn(connection: &mut Connection, change: &Change) -> Result<V
     Ok(ended)
 }
 
+/// Forgets those that ended, or whose document has, before the second `before`.
+pub async fn forget_ended(
+    connection: &mut Connection,
+    license: &Uid,
+    before: Timestamp,
+    at_most: u32,
+) -> Result<usize, sqlx::Error> {
+    let ended: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM activations WHERE license = $1 AND expires_at < $2 AND COALESCE(ended_at, 0) < $2 LIMIT $3",
+    )
+    .bind(&license.0)
+    .bind(before.as_second())
+    .bind(i64::from(at_most))
+    .fetch_all(&mut *connection)
+    .await?;
+    for id in &ended {
+        for query in [
+            "DELETE FROM sessions WHERE activation = $1",
+            "DELETE FROM forks WHERE activation = $1",
+            "DELETE FROM activations WHERE id = $1",
+        ] {
+            sqlx::query(query).bind(id).execute(&mut *connection).await?;
+        }
+    }
+    Ok(ended.len())
+}
+
 /// The License is gone.
 pub async fn forget(connection: &mut Connection, license: &Uid) -> Result<(), CommitError> {
     for query in [

@@ -163,6 +163,21 @@ impl Activations for Handle {
         any.map_err(while_doing(READING))
     }
 
+    async fn forget_ended(
+        &self,
+        license: &Uid,
+        before: Timestamp,
+        at_most: u32,
+    ) -> Result<usize, CommitError> {
+        let mut transaction = self.begin().await?;
+        let forgotten =
+            license::forget_ended(&mut transaction, license, before, at_most).await.map_err(failed)?;
+        if forgotten > 0 {
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(forgotten)
+    }
+
     async fn record(&self, step: Step) -> Result<Recorded, CommitError> {
         self.group.record(step).await
     }

@@ -55,7 +55,13 @@ async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, 
     }
     if let Some(one) = &step.advance {
         advance(connection, step, one).await?;
-        entries.extend(ended(step, one, by));
+        entries.extend(ended(step, one, by.clone()));
+    }
+    if let (Some(activation), Some(by)) = (&step.resolve, by) {
+        let forks = sqlx::query("DELETE FROM forks WHERE activation = $1").bind(activation);
+        forks.execute(&mut *connection).await.map_err(failed)?;
+        let (license, activation) = (step.key.to_string(), activation.clone());
+        entries.push(Entry::Resolve { license, activation, by });
     }
     if step.turn.is_some() {
         places::lapse(connection, &step.license, step.at).await.map_err(failed)?;

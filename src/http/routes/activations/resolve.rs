@@ -1,0 +1,39 @@
+//! `POST /v1/activations/{id}/resolve`: an administrator has looked into its copies.
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
+
+use crate::{
+    http::{
+        openapi::{Call, Credential, Gives, Method},
+        problem::Problem,
+        routes::{Api, request::credential},
+    },
+    service::activations::Activations,
+};
+
+pub(in crate::http::routes) const RESOLVE: Call = Call {
+    method: Method::Post,
+    path: "/activations/{id}/resolve",
+    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    name: "resolveActivation",
+    about: "Activations",
+    summary: "Let whoever has the last nonce go on",
+    description: "For an administrator who has looked into the copies of an activation (the License's condition `CloneSeen`). It ends a quarantine and the \
+warning. Older copies are refused as ever; one that speaks again is a new warning. The activation's own token is not enough, for a copy has it, too.",
+    by: &[Credential::Administrator],
+    gives: Gives { status: 204, what: "Whoever has the last nonce goes on.", body: None },
+    ..Call::PLAIN
+};
+
+pub(in crate::http::routes) async fn resolve<L: Activations>(
+    State(api): State<Api<L>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let token = credential(&headers)?;
+    api.runtime.resolve(&id, token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
