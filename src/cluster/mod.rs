@@ -19,6 +19,7 @@ mod context;
 mod events;
 pub mod identity_provider;
 mod index;
+mod intent;
 pub mod labels;
 mod leader;
 pub mod license;

@@ -19,6 +19,7 @@ mod inspect;
 mod keygen;
 mod ledger;
 mod list;
+mod login;
 mod openapi;
 mod place;
 mod refusal;
@@ -90,6 +91,12 @@ enum Command {
     Inspect(inspect::Args),
     /// Keep an activation alive, and run a command under it.
     Agent(agent::Args),
+    /// Sign in on this machine.
+    Login(login::LoginArgs),
+    /// Say who is signed in on this machine.
+    Whoami(login::WhoamiArgs),
+    /// Sign out on this machine.
+    Logout(login::LogoutArgs),
     /// Say which device this machine is.
     Fingerprint(fingerprint::Args),
     /// Read the audit: is it whole, and what does it say?
@@ -122,6 +129,9 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Agent(args) => agent::run(args),
+        Command::Login(args) => login::login(&args),
+        Command::Whoami(args) => login::whoami(&args),
+        Command::Logout(args) => login::logout(&args),
         Command::Fingerprint(args) => fingerprint::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Forget(args) => forget::run(&args),

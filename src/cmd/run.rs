@@ -28,7 +28,11 @@ use crate::{
     http::{self, Operations},
     keys::Published,
     ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
-    service::{activations::Runtime, edge::Edge},
+    service::{
+        activations::{Grounds, Runtime},
+        edge::Edge,
+        sign_in::{Home, SignIn},
+    },
 };
 
 use listeners::Listeners;
@@ -48,6 +52,10 @@ pub(super) struct Args {
     /// The namespace of Usher itself: private keys are kept there.
     #[arg(long, env = "USHER_NAMESPACE", default_value = "usher-system")]
     namespace: String,
+    /// Where people and their programs reach this server, such as https://usher.acme.example: identity providers send browsers back to
+    /// /signin/callback there. Without it nobody signs in.
+    #[arg(long, env = "USHER_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<Home>,
     /// A name or address under which clients reach this server, besides localhost and the Service's; may be repeated.
     #[arg(long = "tls-name", env = "USHER_TLS_NAMES", value_delimiter = ',')]
     tls_names: Vec<String>,
@@ -120,8 +128,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 // Another process may have it: that is said before anything else is done.
                 let ledger = Sqlite::open(path).await?;
                 let owner = ledger.owner().unwrap_or_else(fresh);
-                let facts = ledger.another();
-                let kept = Kept { ledger, facts, owner, shared: false, on_loss: OnLoss::Rebuild };
+                let (facts, people) = (ledger.another(), ledger.another());
+                let kept = Kept { ledger, facts, people, owner, shared: false, on_loss: OnLoss::Rebuild };
                 operate(args, async { Ok(Some(kept)) }, stopped).await
             }
             Place::Database(url) => operate(args, opened(url, stopped.clone()), stopped).await,
@@ -135,6 +143,8 @@ struct Kept<L> {
     ledger: L,
     /// For those who answer programs, whoever leads.
     facts: L,
+    /// For people who sign in.
+    people: L,
     /// Tells this process from others in the Lease.
     owner: String,
     shared: bool,
@@ -155,8 +165,9 @@ async fn opened(url: &str, mut stopped: watch::Receiver<bool>) -> Result<Option<
     loop {
         match Postgres::open(url).await {
             Ok(ledger) => {
-                let (facts, owner) = (ledger.another(), fresh());
-                return Ok(Some(Kept { ledger, facts, owner, shared: true, on_loss: OnLoss::Refuse }));
+                let (facts, people, owner) = (ledger.another(), ledger.another(), fresh());
+                let on_loss = OnLoss::Refuse;
+                return Ok(Some(Kept { ledger, facts, people, owner, shared: true, on_loss }));
             }
             Err(error) if error.may_pass() => {
                 warn!(error = %cmd::with_causes(&error), again_in = ?pause, "the database is not there yet");
@@ -189,6 +200,7 @@ fn log(log: Log) {
 struct Parts<L> {
     context: Arc<Context<L>>,
     runtime: Arc<Runtime<L>>,
+    sign_in: Option<Arc<SignIn<L>>>,
     published: Arc<Published>,
     settings: Settings,
     listed: watch::Sender<bool>,
@@ -208,7 +220,13 @@ impl<L: Ledger> Parts<L> {
         ));
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
-        let runtime = Arc::new(Runtime::new(kept.facts, edge, signers, nonces, context.clone(), callers));
+        let people = Grounds { providers: context.providers.clone(), intent: context.clone() };
+        let sign_in = args
+            .public_url
+            .clone()
+            .map(|home| Arc::new(SignIn::new(kept.people, edge.clone(), context.providers.clone(), home)));
+        let runtime =
+            Arc::new(Runtime::new(kept.facts, edge, signers, nonces, context.clone(), callers, people));
         let settings = Settings {
             workers: usize::from(args.workers),
             audit_retention: args.audit_retention,
@@ -216,7 +234,7 @@ impl<L: Ledger> Parts<L> {
             on_loss: args.on_loss.map_or(kept.on_loss, OnLoss::from),
             shared: kept.shared,
         };
-        Self { context, runtime, published, settings, listed: watch::Sender::new(false) }
+        Self { context, runtime, sign_in, published, settings, listed: watch::Sender::new(false) }
     }
 
     async fn is_ready(&self) -> Result<(), &'static str> {
@@ -260,9 +278,9 @@ async fn operate<L: Ledger>(
     let work = async {
         let Some(kept) = ledger.await? else { return Ok(()) };
         let parts = parts.get_or_init(|| Parts::new(args, client, edge.clone(), kept));
-        let Parts { context, runtime, published, settings, listed } = parts;
+        let Parts { context, runtime, sign_in, published, settings, listed } = parts;
         let operator = cluster::run(context.clone(), settings.clone(), listed.clone(), stopped.clone());
-        let programs = http::main(runtime.clone(), edge.clone(), published.clone());
+        let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone());
         let operator = async { operator.await.map_err(Failure::from) };
         tokio::try_join!(operator, listeners.serve(args.listen, programs)).map(|_| ())
     };

@@ -6,6 +6,8 @@
 //!                   └─ suspended: true ─► Suspended, from any phase but Expired
 //! ```
 
+mod holder;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +15,10 @@ use crate::domain::{
     contract::ActivationKey,
     reason::Because,
     refusal::{Code, Refusal},
-    terms::{Admission, Afterwards, Client, Enforcement, Offline, Provisioning, Terms},
-    text::{Customer, DeviceId, DeviceName, Email, FeatureName, Label, Product, ProviderIssuer, Subject},
+    terms::{Admission, Afterwards, Enforcement, Offline, Provisioning, Terms},
+    text::{Customer, FeatureName, Label, Product},
 };
+pub use holder::Holder;
 
 /// The UID that the API server gave an object: it tells an object from its namesakes, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,48 +50,6 @@ impl Key {
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// Who or what holds a seat. Two seats of one holder are one place.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Holder {
-    /// A person, by e-mail address.
-    Email(Email),
-    /// A person, as an identity provider knows them.
-    Identity {
-        /// The provider.
-        issuer: ProviderIssuer,
-        /// How it names the person.
-        subject: Subject,
-    },
-    /// A machine, by its fingerprint; its name is for people and does not count.
-    Device {
-        /// The fingerprint.
-        id: DeviceId,
-        /// What people call it.
-        name: Option<DeviceName>,
-    },
-}
-
-impl Holder {
-    /// The text that is equal exactly when the holder is the same.
-    #[must_use]
-    pub fn identity(&self) -> String {
-        match self {
-            Self::Email(email) => format!("email:{email}"),
-            Self::Identity { issuer, subject } => format!("identity:{issuer} {subject}"),
-            Self::Device { id, .. } => format!("device:{id}"),
-        }
-    }
-
-    /// Whether it is a person or a machine.
-    #[must_use]
-    pub const fn client(&self) -> Client {
-        match self {
-            Self::Email(_) | Self::Identity { .. } => Client::Users,
-            Self::Device { .. } => Client::Devices,
-        }
     }
 }
 
@@ -389,11 +350,5 @@ pub(crate) mod tests {
     fn an_object_is_told_by_its_uid_or_by_its_namespace_and_name() {
         assert_eq!(Uid("5f0c1d52".into()).to_string(), "5f0c1d52");
         assert_eq!(Key::new("design", "cad").to_string(), "design/cad");
-    }
-
-    #[test]
-    fn the_name_of_a_device_does_not_make_it_another_holder() {
-        let lab = |name: &str| Holder::Device { id: "9f86".parse().unwrap(), name: name.parse().ok() };
-        assert_eq!(lab("Lab 3").identity(), lab("Lab 4").identity());
     }
 }

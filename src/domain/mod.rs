@@ -14,7 +14,9 @@
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
 //! | [`workload`] | which installation a pod is |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
-//! | [`principal`] | who somebody is, as proven, and which addresses count |
+//! | [`principal`], [`standing`] | who somebody is, as proven, which addresses count, and which seat is theirs |
+//! | [`authorization`] | what a program may ask for when somebody is to sign in |
+//! | [`login`] | how long somebody is signed in on a device, and which of its tokens are good |
 //! | [`belonging`] | which identity provider an issuer or a domain belongs to |
 //! | [`namespaces`] | in which namespaces something counts |
 //! | [`leadership`], [`reach`] | which of several replicas leads, and how long |
@@ -23,6 +25,7 @@
 
 pub mod allocation;
 pub mod assignment;
+pub mod authorization;
 pub mod belonging;
 pub mod chain;
 pub mod contract;
@@ -31,6 +34,7 @@ pub mod duration;
 pub mod features;
 pub mod leadership;
 pub mod license;
+pub mod login;
 pub mod namespaces;
 pub mod principal;
 pub mod reach;
@@ -39,6 +43,7 @@ pub mod refusal;
 pub mod reissue;
 pub mod rotation;
 pub mod sessions;
+pub mod standing;
 pub mod terms;
 pub mod text;
 pub mod witness;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::text::{Domain, Email, Label, ProviderGroup, ProviderIssuer, Subject};
 
 /// Somebody, as proven by a provider.
@@ -34,7 +36,7 @@ pub struct Mailboxes {
 }
 
 /// Why an address does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoAddress {
     /// There is none.
     #[error("the identity provider says no address")]

@@ -105,7 +105,7 @@ refusals! {
     /// The session has ended: it was closed, nothing was heard of it in time, or what it stood upon has ended.
     SessionEnded = "session-ended", next "Open another session.";
     /// The credential is missing, unknown, or good for something else.
-    Unauthorized = "unauthorized", next "Send the credential of this call: an activation key to activate, the activation's token for everything else.";
+    Unauthorized = "unauthorized", next "Send the credential of this call: an activation key, or the access token of somebody who has signed in, to activate; the activation's token for everything else.";
     /// The token was made for somebody else than Usher, or not only for Usher.
     AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
     /// Kubernetes does not let whoever shows this token do this.
@@ -122,6 +122,14 @@ refusals! {
     DeviceNotListed = "device-not-listed", next "Ask for a Seat with this device as its holder, or change the License's `admission`.";
     /// The device is active by another credential.
     DeviceActive = "device-active", next "Activate by the credential that was used before, or deactivate the device first.";
+    /// Nobody has given a seat of this License to whoever has signed in.
+    SeatMissing = "seat-missing", next "Ask whoever manages the License for a Seat or a place in a UserAssignment, for the address that you sign in with.";
+    /// The seat of whoever has signed in waits: all seats are taken.
+    SeatWaiting = "seat-waiting", next "Wait until a seat is free, or ask whoever manages the License.";
+    /// The seat is another person's, who had the same address.
+    HolderChanged = "holder-changed", next "Ask an administrator: whoever deletes the Seat and makes it again gives it to you.";
+    /// People of this identity provider do not count in the License's namespace.
+    NamespaceNotAllowed = "namespace-not-allowed", next "Ask the platform team to have the IdentityProvider's `allowedNamespaces` name the namespace.";
     /// The License is suspended.
     LicenseSuspended = "license-suspended", next "Wait until it is resumed: what was given is good until its end.";
     /// The License has expired.

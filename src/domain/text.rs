@@ -181,6 +181,21 @@ text! {
     "must be letters, digits, dots, dashes and underscores, such as client-secret", example "client-secret"
 }
 text! {
+    /// Where a program on somebody's own machine waits for the answer (RFC 8252, section 7.3).
+    LoopbackUri, "redirect_uri", max 128, "^http://(127[.]0[.]0[.]1|\\[::1\\]):[1-9][0-9]{0,4}(/[A-Za-z0-9._~/-]*)?$",
+    "must be http, an address of loopback and a port, such as http://127.0.0.1:4321/", example "http://127.0.0.1:4321/"
+}
+text! {
+    /// By what a program knows an answer as its own (RFC 6749, section 4.1.1).
+    ClientState, "state", max 256, "^[!-~]+$",
+    "must be printable ASCII without spaces, such as 128 random bits in hex", example "af0ifjsldkj"
+}
+text! {
+    /// The hash of what a program will show with a code (RFC 7636, section 4.2).
+    CodeChallenge, "code_challenge", max 43, "^[A-Za-z0-9_-]{43}$",
+    "must be the base64url of a SHA-256", example "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+}
+text! {
     /// The name of a key: its RFC 7638 thumbprint.
     KeyId, "thumbprint", max 43, "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
     "must be the 43 characters that usher keygen prints, such as kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", example "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
@@ -221,6 +236,9 @@ mod tests {
         assert!(ProviderGroup::EXAMPLE.parse::<ProviderGroup>().is_ok());
         assert!(Label::EXAMPLE.parse::<Label>().is_ok());
         assert!(EntryName::EXAMPLE.parse::<EntryName>().is_ok());
+        assert!(LoopbackUri::EXAMPLE.parse::<LoopbackUri>().is_ok());
+        assert!(ClientState::EXAMPLE.parse::<ClientState>().is_ok());
+        assert!(CodeChallenge::EXAMPLE.parse::<CodeChallenge>().is_ok());
         assert!(KeyId::EXAMPLE.parse::<KeyId>().is_ok());
         assert!(PublicKey::EXAMPLE.parse::<PublicKey>().is_ok());
     }

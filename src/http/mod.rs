@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | main | `<path of the issuer>/jwks.json` | the JWK set of an Authority (RFC 7517) |
 //! | main | `/v1/…` | the runtime API ([`routes`]) |
+//! | main | `/.well-known/oauth-authorization-server`, `/oauth2/…`, `/signin…` | people sign in ([`signin`]) |
 //! | operations | `/healthz` | 200 while the process lives |
 //! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
@@ -13,6 +14,7 @@ mod pace;
 mod problem;
 mod routes;
 pub mod serve;
+mod signin;
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ use crate::{
     service::{
         activations::{Activations, Runtime},
         edge::Edge,
+        sign_in::SignIn,
     },
 };
 
@@ -39,8 +42,10 @@ pub fn main<L: Activations>(
     runtime: Arc<Runtime<L>>,
     edge: Arc<dyn Edge>,
     published: Arc<Published>,
+    sign_in: Option<Arc<SignIn<L>>>,
 ) -> Router {
-    routes::v1(runtime, edge).merge(keys(published))
+    let people = sign_in.map(|sign_in| signin::router(sign_in, edge.clone())).unwrap_or_default();
+    routes::v1(runtime, edge).merge(people).merge(keys(published))
 }
 
 /// The published keys.

@@ -99,6 +99,9 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::KeyUsedUp
         | Code::DeviceNotAllowed
         | Code::DeviceNotListed
+        | Code::SeatMissing
+        | Code::HolderChanged
+        | Code::NamespaceNotAllowed
         | Code::LicenseSuspended
         | Code::LicenseExpired => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
@@ -113,6 +116,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::SessionsExhausted
         | Code::ActivationLapsed
         | Code::DeviceActive
+        | Code::SeatWaiting
         | Code::LicenseNotReady => StatusCode::CONFLICT,
         Code::ActivationEnded | Code::SessionEnded => StatusCode::GONE,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -15,3 +15,4 @@ pub mod oidc;
 
 pub use crate::domain::principal::Principal;
 pub use claims::Claims;
+pub use openidconnect::url::Url;

@@ -18,13 +18,24 @@ pub enum Purpose {
     ActivationKey,
     /// The calls of one activation.
     Activation,
+    /// To begin a login, once.
+    Code,
+    /// The calls of somebody who is signed in.
+    Access,
+    /// To go on being signed in on a device: see [`device_token`].
+    Device,
 }
 
 impl Purpose {
+    const ALL: [Self; 5] = [Self::ActivationKey, Self::Activation, Self::Code, Self::Access, Self::Device];
+
     const fn prefix(self) -> &'static str {
         match self {
             Self::ActivationKey => "usher_key_",
             Self::Activation => "usher_act_",
+            Self::Code => "usher_code_",
+            Self::Access => "usher_acc_",
+            Self::Device => "usher_dev_",
         }
     }
 
@@ -86,7 +97,7 @@ impl Credential {
     /// What `text` may be; nothing if it has the form of no credential.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
-        let own = [Purpose::ActivationKey, Purpose::Activation].into_iter().find(|own| own.is_of(text));
+        let own = Purpose::ALL.into_iter().find(|own| own.is_of(text));
         own.map(Self::Own).or_else(|| Self::jwt(text))
     }
 
@@ -104,6 +115,32 @@ impl Credential {
         };
         Some(Self::Kubernetes { unproven_audiences })
     }
+}
+
+/// How much of a device token all of its family share: 128 bits that nobody guesses.
+const FAMILY: usize = 16;
+
+/// A device token of `family`, which `entropy` makes. The other half of it is its own, of as many bits: by the first half a token that was
+/// used long ago is still known for what it is, and nothing need be kept of it.
+#[must_use]
+pub fn device_token(family: &[u8; FAMILY], entropy: &[u8; 32]) -> Zeroizing<String> {
+    let own = Sha256::new().chain_update(b"device token").chain_update(entropy).finalize();
+    let both: Vec<u8> = family.iter().chain(own.iter().take(FAMILY)).copied().collect();
+    Zeroizing::new(format!("{}{}", Purpose::Device.prefix(), BASE64_URL_SAFE_NO_PAD.encode(both)))
+}
+
+/// The family of a device token.
+#[must_use]
+pub fn family(token: &str) -> Option<[u8; FAMILY]> {
+    let random = token.strip_prefix(Purpose::Device.prefix())?;
+    let both = BASE64_URL_SAFE_NO_PAD.decode(random).ok().filter(|bytes| bytes.len() == 2 * FAMILY)?;
+    both.first_chunk().copied()
+}
+
+/// As what a family is kept.
+#[must_use]
+pub fn family_hash(family: &[u8; FAMILY]) -> String {
+    hex(&Sha256::new().chain_update(b"family").chain_update(family).finalize())
 }
 
 /// As what a token is kept.
@@ -138,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_told_apart_by_its_form() {
-        for purpose in [Purpose::ActivationKey, Purpose::Activation] {
+        for purpose in Purpose::ALL {
             let token = purpose.token(&[7; 32], "a");
             assert_eq!(Credential::of(&token), Some(Credential::Own(purpose)));
         }
@@ -157,6 +194,17 @@ mod tests {
             ["", "..", "e30.e30", "e30.e30.", ".e30.c2ln", "e30.e30.c2ln.x", "e30.e30.!", "usher_key_AAAA"]
         {
             assert_eq!(Credential::of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn device_tokens_of_one_family_are_known_as_such_and_unlike() {
+        let (first, second) = (device_token(&[1; 16], &[7; 32]), device_token(&[1; 16], &[8; 32]));
+        assert!(*first != *second && Purpose::Device.is_of(&first));
+        assert_eq!((family(&first), family(&second)), (Some([1; 16]), Some([1; 16])));
+        assert_ne!(family_hash(&[1; 16]), family_hash(&[2; 16]));
+        for other in ["", "usher_dev_AAAA", &Purpose::Access.token(&[7; 32], "")] {
+            assert_eq!(family(other), None, "{other}");
         }
     }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     CommitError, Unavailable,
+    people::{People, Pin},
     sessions::{OpenSessions, Use, Used},
 };
 use crate::domain::{
@@ -29,6 +30,8 @@ pub struct Activation {
     pub holder: String,
     /// What the client said of the device, as JSON.
     pub device: String,
+    /// Of a person: the device's fingerprint, for a person has several; else empty.
+    pub fingerprint: String,
     /// The hash of its token.
     pub token: String,
     /// Its chain.
@@ -89,11 +92,13 @@ pub struct Taken {
     pub places: u32,
     /// Whether the holder in question has a Seat that is bound.
     pub has_seat: bool,
-    /// When activations were deactivated, the last ones.
+    /// Of a person: on how many devices the seat is active.
+    pub devices: u32,
+    /// When activations were deactivated, the last ones; of a person, their own.
     pub transfers: Vec<Timestamp>,
     /// When the holder's activations were superseded and it counted, the last ones.
     pub recovered: Vec<Timestamp>,
-    /// The holder's activation that has not ended.
+    /// The holder's activation that has not ended; of a person, the one on the device.
     pub former: Option<Seen>,
 }
 
@@ -104,6 +109,8 @@ pub struct Question<'a> {
     pub license: &'a Uid,
     /// Who asks for a place.
     pub holder: &'a str,
+    /// Of a person: on which device.
+    pub device: Option<&'a str>,
     /// Whose documents have ended by now hold no place.
     pub now: Timestamp,
     /// Of transfers, those after this.
@@ -175,6 +182,8 @@ pub struct Step {
     pub begin: Option<Activation>,
     /// The activation key by which it begins, if that counts.
     pub by_key: Option<String>,
+    /// A seat that is pinned to whoever begins it.
+    pub pin: Option<Pin>,
     /// A fork that was seen: the activation, and where.
     pub fork: Option<(String, Position)>,
     /// The activation whose forks are looked into and need no warning any more.
@@ -204,6 +213,7 @@ impl Step {
             advance: None,
             begin: None,
             by_key: None,
+            pin: None,
             fork: None,
             resolve: None,
             given: None,
@@ -228,7 +238,7 @@ pub struct Recorded {
 }
 
 /// The port to activations.
-pub trait Activations: Send + Sync + 'static {
+pub trait Activations: People {
     /// The activation key whose hash this is.
     fn activation_key(&self, hash: &str) -> impl Future<Output = Result<Option<Shown>, Unavailable>> + Send;
 

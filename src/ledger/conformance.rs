@@ -13,6 +13,8 @@ mod keys;
 #[cfg(test)]
 mod lead;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod sessions;
 
 use std::{collections::BTreeMap, future::Future};
@@ -57,6 +59,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     activations::check(&open).await;
     sessions::check(&open).await;
+    people::check(&open).await;
     authorities::check(&open).await;
     lead::check(&open, another).await;
 }

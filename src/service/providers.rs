@@ -74,14 +74,14 @@ impl Providers for Registry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::principal::Mailboxes,
         identity::{Claims, fetch::Loopback, oidc::Settings},
     };
 
-    fn provider(name: &str, domain: &str) -> Arc<Provider> {
+    pub(crate) fn provider(name: &str, domain: &str) -> Arc<Provider> {
         let domains: Vec<Domain> = vec![domain.parse().unwrap()];
         let settings = Settings {
             provider: name.parse().unwrap(),

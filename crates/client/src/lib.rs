@@ -28,6 +28,7 @@ mod document;
 mod error;
 pub mod fingerprint;
 mod installation;
+pub mod login;
 mod server;
 mod state;
 mod store;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Certificate, Client, Method, Proxy, StatusCode, Url,
+    Certificate, Client, Method, Proxy, Response, StatusCode, Url,
     header::{CONTENT_TYPE, RETRY_AFTER},
     redirect::Policy,
 };
@@ -106,21 +106,70 @@ impl Server {
         if !call.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json").body(call.body.to_owned());
         }
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let nonce = header("N-Nonce");
-        let retry_after = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-                return Err(Error::Answer("it is too large".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
+        let response = request.send().await.map_err(unreachable)?;
+        answered(response).await
+    }
+
+    /// What is told to everybody.
+    pub(crate) async fn ask(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let url = self.base.join(path).map_err(|error| Error::Answer(error.to_string()))?;
+        let response = self.http.get(url).send().await.map_err(unreachable)?;
+        answered(response).await.map(|answer| answer.body)
+    }
+
+    /// What a form is answered with; a refusal is one of OAuth (RFC 6749, section 5.2). It goes to this server and no other.
+    pub(crate) async fn form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        let url = Url::parse(url).map_err(|error| Error::Answer(error.to_string()))?;
+        if url.origin() != self.base.origin() {
+            return Err(Error::Answer("it names another server".to_owned()));
         }
-        if status.is_success() { Ok(Answer { nonce, body }) } else { Err(sorted(status, retry_after, &body)) }
+        let mut body = Url::parse("form:").map_err(|error| Error::Answer(error.to_string()))?;
+        body.query_pairs_mut().extend_pairs(fields);
+        let body = body.query().unwrap_or_default().to_owned();
+        let request = self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let response = request.body(body).send().await.map_err(unreachable)?;
+        answered(response).await.map(|answer| answer.body)
+    }
+
+    /// The server's address, without a path.
+    pub(crate) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+}
+
+async fn answered(mut response: Response) -> Result<Answer, Error> {
+    let status = response.status();
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let nonce = header("N-Nonce");
+    let retry_after = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+            return Err(Error::Answer("it is too large".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() { Ok(Answer { nonce, body }) } else { Err(sorted(status, retry_after, &body)) }
+}
+
+/// A refusal as OAuth has it (RFC 6749, section 5.2).
+#[derive(serde::Deserialize)]
+struct Denied {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Denied {
+    fn problem(self, status: StatusCode) -> Problem {
+        Problem {
+            title: self.error.clone(),
+            code: self.error,
+            detail: self.error_description,
+            next: String::new(),
+            status: status.as_u16(),
+        }
     }
 }
 
@@ -130,6 +179,10 @@ fn sorted(status: StatusCode, retry_after: Option<u64>, body: &[u8]) -> Error {
     let later = status.is_server_error()
         || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status);
     match problem {
+        Err(_) if status.is_client_error() && !later => match serde_json::from_slice::<Denied>(body) {
+            Ok(denied) => Error::Refused(denied.problem(status)),
+            Err(_) => Error::Answer(status.to_string()),
+        },
         Ok(problem) if later => Error::Unreachable { why: problem.to_string(), retry_after },
         Ok(problem) if status.is_client_error() => {
             Error::Refused(Problem { status: status.as_u16(), ..problem })

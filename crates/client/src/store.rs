@@ -116,6 +116,14 @@ fn failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> 
     move |source| StateError::Io { doing, path: path.to_owned(), source }
 }
 
+/// Waits until nobody has the file.
+pub(crate) fn lock_waiting(path: &Path) -> Result<File, StateError> {
+    let options = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path);
+    let file = options.map_err(failed("open", path))?;
+    file.lock().map_err(failed("lock", path))?;
+    Ok(file)
+}
+
 fn lock(path: &Path) -> Result<File, StateError> {
     let options = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path);
     let file = options.map_err(failed("open", path))?;
@@ -126,7 +134,7 @@ fn lock(path: &Path) -> Result<File, StateError> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     match std::fs::metadata(path) {
         Ok(there) if there.len() > MAX_BYTES => {
             Err(StateError::Damaged { path: path.to_owned(), why: "it is too large".into() })
@@ -148,7 +156,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn private_folder(folder: &Path) -> Result<(), StateError> {
+pub(crate) fn private_folder(folder: &Path) -> Result<(), StateError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -81,6 +81,7 @@ pub(super) enum Nonce {
 /// A kind of credential, as a scheme of security.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential {
+    AccessToken,
     ActivationKey,
     ActivationToken,
     Administrator,

@@ -6,6 +6,7 @@
 mod activations;
 mod contract;
 mod frame;
+mod me;
 mod reply;
 mod request;
 mod sessions;
@@ -79,6 +80,7 @@ calls! {
     sessions::open is OPEN,
     sessions::heartbeat is HEARTBEAT,
     sessions::close is CLOSE,
+    me::me is ME,
     contract::contract is CONTRACT,
 }
 

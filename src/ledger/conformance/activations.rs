@@ -38,6 +38,7 @@ pub(super) fn activation(id: &str, key: u8, until: i64) -> Activation {
         license: uid("l"),
         holder: format!("device:{id}"),
         device: "{}".into(),
+        fingerprint: String::new(),
         token: "hash".into(),
         chain: Chain {
             state: State::Active,
@@ -78,6 +79,7 @@ pub(super) async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Take
     let question = Question {
         license: &license,
         holder,
+        device: None,
         now: at(now),
         transfers_after: none,
         recoveries_after: none,

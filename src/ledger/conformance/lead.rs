@@ -34,7 +34,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard),
     run(open, what_was_known_before_is_old_until_it_is_said_to_be_true).await;
 }
 
-fn claim(cluster: &str) -> Claim {
+pub(super) fn claim(cluster: &str) -> Claim {
     Claim { cluster: uid(cluster), adopt: None, token: [1; 32], at: at(50) }
 }
 

@@ -34,7 +34,7 @@ mod engine {
     pub const NOBODY: &str = "UPDATE cooling SET holder = 'forgotten:' || COALESCE(
          (SELECT reference FROM people WHERE identity = $1), replace(gen_random_uuid()::text, '-', '')) WHERE holder = $1";
     /// A row that was deleted is there until it is vacuumed.
-    pub const ERASED: &str = "VACUUM people, cooling, bindings";
+    pub const ERASED: &str = "VACUUM people, cooling, bindings, principals, logins, passes";
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use super::{
     ERASED, Handle, NOBODY, Row,
     commit::{chain, conflict_or_failed, failed},
-    while_doing,
+    people, while_doing,
 };
 use crate::{
     domain::license::{Key, Uid},
@@ -184,7 +184,8 @@ impl Audit for Handle {
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed)?;
-            known += usize::try_from(erased.rows_affected()).unwrap_or(0);
+            let signed_in = people::erase(&mut transaction, identity).await.map_err(failed)?;
+            known += usize::from(erased.rows_affected() > 0 || signed_in);
         }
         if !held.is_empty() {
             return Err(EraseError::Holds(held));

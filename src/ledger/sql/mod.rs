@@ -8,6 +8,7 @@ mod claims;
 mod commit;
 mod keys;
 mod lead;
+mod people;
 
 use std::{
     collections::BTreeMap,

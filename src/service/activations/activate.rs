@@ -1,11 +1,12 @@
-//! An installation is activated, by an activation key.
+//! An installation is activated: by an activation key here, by somebody who has signed in in [`super::person`].
 
 use zeroize::Zeroizing;
 
 use super::{
     Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES,
     answer::given,
-    crowded, digest, ground,
+    crowded, digest,
+    ground::{self, Footing},
     rebuild::{Lost, Remains, risen},
 };
 use crate::{
@@ -13,12 +14,15 @@ use crate::{
         chain::{self, Call, Operation, Verdict, limits},
         contract::{ActivationKey, Contract},
         hex,
-        license::{Holder, Uid},
+        license::{Holder, Key, Uid},
         refusal::{Code, Refusal},
         terms::{Admission, Client},
     },
     keys::token::{self, Purpose},
-    ledger::activations::{Activation, Advance, Seen, Shown, Step, Taken},
+    ledger::{
+        activations::{Activation, Advance, Seen, Shown, Step, Taken},
+        people::Pin,
+    },
 };
 
 /// What is to be activated.
@@ -33,12 +37,36 @@ pub struct Wish {
 }
 
 /// A decision to begin.
-struct Begun {
-    chain: chain::Chain,
+pub(super) struct Begun {
+    pub(super) chain: chain::Chain,
     /// The activation's id, if it was there before and the ledger has lost it.
-    id: Option<Uid>,
+    pub(super) id: Option<Uid>,
     /// The holder's former activation, ended, and whether that counts as a recovery.
-    superseded: Option<(Seen, chain::Chain, bool)>,
+    pub(super) superseded: Option<(Seen, chain::Chain, bool)>,
+}
+
+/// What begins.
+pub(super) struct Beginning<'a> {
+    pub(super) begun: Begun,
+    /// The License.
+    pub(super) key: &'a Key,
+    /// Its turn, in which places were counted.
+    pub(super) turn: i64,
+    /// Which life of the ledger this is.
+    pub(super) incarnation: u32,
+    pub(super) footing: &'a Footing<'a>,
+    /// The new activation's id, if it is new.
+    pub(super) id: Uid,
+    pub(super) entropy: [u8; 32],
+    /// Who holds the place, as the document says it.
+    pub(super) holder: Holder,
+    /// Of a person: which device, for a person has several.
+    pub(super) fingerprint: String,
+    pub(super) device: &'a Device,
+    /// The activation key by which it begins.
+    pub(super) by_key: Option<String>,
+    /// The seat that is pinned with it.
+    pub(super) pin: Option<Pin>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -47,6 +75,9 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When it is refused, or Usher cannot answer now.
     pub async fn activate(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
+        if Purpose::Access.is_of(asked.token) {
+            return self.activate_as_person(asked, wish).await;
+        }
         if !Purpose::ActivationKey.is_of(asked.token) {
             return Err(Code::Unauthorized.into());
         }
@@ -88,19 +119,41 @@ impl<L: Activations> Runtime<L> {
         let now = self.edge.now();
         let (contract, declared) = allowed(wish, shown)?;
         let holder = Holder::Device { id: wish.device.id.clone(), name: wish.device.name.clone() };
-        let taken = self.taken(contract, &holder.identity(), now).await?;
+        let taken = self.taken(contract, &holder.identity(), None, now).await?;
         let (entropy, new) = self.new_id();
         let lost = self.lost(contract, wish).await?;
         let id = lost.as_ref().map_or(&new, |lost| &lost.id);
         let footing = self.footing(contract, id, shown.incarnation, now);
         let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref())?;
-        let id = begun.id.unwrap_or(new);
-        let document = footing.sign(&id, &holder, &wish.device, &entropy)?;
+        self.begin(Beginning {
+            begun,
+            key: &shown.key,
+            turn: shown.turn,
+            incarnation: shown.incarnation,
+            footing: &footing,
+            id: new,
+            entropy,
+            holder,
+            fingerprint: String::new(),
+            device: &wish.device,
+            by_key: Some(shown.name.clone()),
+            pin: None,
+        })
+        .await
+    }
+
+    /// Signs, records, and replies. `None` if somebody else was faster.
+    pub(super) async fn begin(&self, beginning: Beginning<'_>) -> Result<Option<Reply>, Failure> {
+        let Beginning { begun, key, turn, incarnation, footing, entropy, holder, device, .. } = beginning;
+        let now = footing.ground.now;
+        let id = begun.id.unwrap_or(beginning.id);
+        let document = footing.sign(&id, &holder, device, &entropy)?;
         let activation = Activation {
             id: id.0.clone(),
-            license: shown.license.clone(),
+            license: footing.contract.license.uid.clone(),
             holder: holder.identity(),
-            device: serde_json::to_string(&wish.device)?,
+            device: serde_json::to_string(device)?,
+            fingerprint: beginning.fingerprint,
             token: token::hash(&self.token(&id.0)?),
             chain: begun.chain,
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
@@ -108,8 +161,8 @@ impl<L: Activations> Runtime<L> {
         };
         let counts = begun.superseded.as_ref().is_none_or(|(.., recovery)| !recovery);
         let step = Step {
-            turn: Some(shown.turn),
-            incarnation: risen(&activation.chain, shown.incarnation),
+            turn: Some(turn),
+            incarnation: risen(&activation.chain, incarnation),
             advance: begun.superseded.map(|(seen, chain, recovery)| Advance {
                 id: seen.activation.id,
                 version: seen.version,
@@ -117,14 +170,15 @@ impl<L: Activations> Runtime<L> {
                 answer: None,
                 recovery,
             }),
-            by_key: counts.then(|| shown.name.clone()),
+            by_key: beginning.by_key.filter(|_| counts),
+            pin: beginning.pin,
             given: Some(given(&document)),
             begin: Some(activation.clone()),
-            ..Step::new(shown.license.clone(), shown.key.clone(), now, entropy)
+            ..Step::new(activation.license.clone(), key.clone(), now, entropy)
         };
         let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
-        self.news.tell(&shown.key, Happened::Taken);
-        self.say_risen(&shown.key, &recorded);
+        self.news.tell(key, Happened::Taken);
+        self.say_risen(key, &recorded);
         self.reply(&activation).map(Some)
     }
 

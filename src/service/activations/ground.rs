@@ -15,7 +15,7 @@ use crate::{
         document,
         license::{Holder, Uid},
         refusal::{Code, Refusal},
-        terms::Provisioning,
+        terms::{Enforcement, Provisioning},
     },
     keys::Signer,
     ledger::{
@@ -66,6 +66,7 @@ impl<L: Activations> Runtime<L> {
         &self,
         contract: &Contract,
         holder: &str,
+        device: Option<&str>,
         now: Timestamp,
     ) -> Result<Taken, Failure> {
         let terms = &contract.license.terms;
@@ -75,6 +76,7 @@ impl<L: Activations> Runtime<L> {
         let question = Question {
             license: &contract.license.uid,
             holder,
+            device,
             now,
             transfers_after: before(per),
             recoveries_after: before(terms.clones.recoveries.1),
@@ -96,6 +98,19 @@ pub(super) fn place(contract: &Contract, taken: &Taken, now: Timestamp) -> Resul
         transfers: license.terms.device_transfers,
     };
     limits::place(&limits, limits::Taken { places, transfers: &taken.transfers }, now)
+}
+
+/// Whether there is a place for one more device of a person who has a seat.
+pub(super) fn device(contract: &Contract, taken: &Taken, now: Timestamp) -> Result<(), Refusal> {
+    let license = &contract.license;
+    let enforced = license.enforcement == Enforcement::Enforce;
+    let limits = Limits {
+        provisioning: Provisioning::Named,
+        seats: license.places(),
+        devices_per_seat: license.terms.devices_per_seat.filter(|_| enforced),
+        transfers: license.terms.device_transfers,
+    };
+    limits::place(&limits, limits::Taken { places: taken.devices, transfers: &taken.transfers }, now)
 }
 
 impl Footing<'_> {

@@ -13,6 +13,7 @@ mod administrator;
 mod answer;
 mod deactivate;
 mod ground;
+mod person;
 mod present;
 mod rebuild;
 mod replace;
@@ -42,6 +43,8 @@ use crate::{
     service::{
         callers::{Away, Callers},
         edge::Edge,
+        intent::Intent,
+        providers::Providers,
     },
 };
 
@@ -49,6 +52,7 @@ pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use administrator::SeenAnswer;
 pub use answer::{Answer, Device, LeaseAnswer, Reply};
+pub use person::MeAnswer;
 pub use rebuild::Remains;
 pub use sessions::SessionAnswer;
 
@@ -106,7 +110,17 @@ pub struct Runtime<L> {
     nonces: Arc<OnceLock<NonceKeys>>,
     news: Arc<dyn News>,
     callers: Arc<dyn Callers>,
+    people: Grounds,
     lanes: [Mutex<()>; LANES],
+}
+
+/// What the rights of people rest upon, beside the ledger.
+#[derive(Clone)]
+pub struct Grounds {
+    /// Who says who they are.
+    pub providers: Arc<dyn Providers>,
+    /// What is declared.
+    pub intent: Arc<dyn Intent>,
 }
 
 /// Why a call is not done.
@@ -167,9 +181,10 @@ impl<L: Activations> Runtime<L> {
         nonces: Arc<OnceLock<NonceKeys>>,
         news: Arc<dyn News>,
         callers: Arc<dyn Callers>,
+        people: Grounds,
     ) -> Self {
         let lanes = std::array::from_fn(|_| Mutex::new(()));
-        Self { ledger, edge, signers, nonces, news, callers, lanes }
+        Self { ledger, edge, signers, nonces, news, callers, people, lanes }
     }
 
     /// Tells whoever counts that a call of this name was answered.

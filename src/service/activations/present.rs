@@ -93,8 +93,12 @@ impl<L: Activations> Runtime<L> {
             chain = lapsed;
         }
         if chain.state == chain::State::Lapsed {
-            let taken = self.taken(contract, &activation.holder, met.now).await?;
-            footing.ground.place = ground::place(contract, &taken, met.now);
+            let of_person = Some(activation.fingerprint.as_str()).filter(|device| !device.is_empty());
+            let taken = self.taken(contract, &activation.holder, of_person, met.now).await?;
+            footing.ground.place = match of_person {
+                Some(_) => ground::device(contract, &taken, met.now),
+                None => ground::place(contract, &taken, met.now),
+            };
             turn = Some(taken.turn);
         }
         let presented = self.nonces()?.read(&activation.id, nonce);
@@ -126,7 +130,8 @@ impl<L: Activations> Runtime<L> {
     ) -> Result<Option<Reply>, Failure> {
         let Living { seen, key, .. } = met.living;
         let entropy = self.edge.entropy();
-        let holder = Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        let device = || Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        let holder = Holder::person(&seen.activation.holder).unwrap_or_else(device);
         let document = match met.call.operation {
             Operation::Refresh => Some(footing.sign(&met.id, &holder, &met.device, &entropy)?),
             Operation::State | Operation::Activate => None,

@@ -30,6 +30,13 @@ impl<L: Activations> Runtime<L> {
         refusal: Refusal,
     ) -> Result<Option<Reply>, Failure> {
         let former = &met.living.seen.activation;
+        if Holder::person(&former.holder).is_some() {
+            let detail = format!(
+                "{} Whose seat it is may sign in there, which activates it as a device of its own.",
+                refusal.detail
+            );
+            return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
+        }
         if let Some(seen) = self.ledger.begun_by(&former.license, &String::from(met.call.key)).await? {
             return match chain::repeated(&seen.activation.chain, &met.call) {
                 Verdict::Refused(refusal) => Err(refusal.into()),
@@ -38,7 +45,7 @@ impl<L: Activations> Runtime<L> {
         }
         let (entropy, id) = self.new_id();
         let holder = copy_identity(&id);
-        let taken = self.taken(footing.contract, &holder, met.now).await?;
+        let taken = self.taken(footing.contract, &holder, None, met.now).await?;
         let chain = match begun(met, footing, &taken) {
             Ok(chain) => chain,
             Err(why) => {
@@ -54,6 +61,7 @@ impl<L: Activations> Runtime<L> {
             license: former.license.clone(),
             holder,
             device: former.device.clone(),
+            fingerprint: String::new(),
             token: token::hash(&self.token(&id.0)?),
             chain,
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,

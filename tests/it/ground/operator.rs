@@ -27,7 +27,12 @@ use usher::{
         tls::{make_ca, make_certificate},
     },
     ledger::sqlite::Sqlite,
-    service::{activations::Runtime, edge::Edge, providers::Registry},
+    service::{
+        activations::{Grounds, Runtime},
+        edge::Edge,
+        providers::Registry,
+        sign_in::SignIn,
+    },
 };
 
 /// The machine's own clock and randomness.
@@ -120,6 +125,8 @@ pub struct Operator {
     pub providers: Arc<Registry>,
     /// What it answers programs with.
     runtime: Arc<Runtime<Sqlite>>,
+    /// The facts of people, as whoever answers them has them.
+    pub people: Sqlite,
     edge: Arc<dyn Edge>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
@@ -171,7 +178,7 @@ impl Operator {
         settings: Settings,
     ) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
-        let (facts, reviewer) = (ledger.another(), client.clone());
+        let (facts, people, reviewer) = (ledger.another(), ledger.another(), client.clone());
         let context = Context::new(
             client,
             rights,
@@ -185,7 +192,9 @@ impl Operator {
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
         let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
-        let runtime = Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers));
+        let grounds = Grounds { providers: context.providers.clone(), intent: context.clone() };
+        let runtime =
+            Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers, grounds));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let running = tokio::spawn(async move {
@@ -193,7 +202,7 @@ impl Operator {
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
-        Self { metrics, published, providers, runtime, edge, stop, running }
+        Self { metrics, published, runtime, people, providers, edge, stop, running }
     }
 
     /// Serves programs over TLS, until the operator is told to stop, and waits until they can be answered.
@@ -208,8 +217,17 @@ impl Operator {
         let ca = make_ca(self.edge.now()).unwrap();
         let certificate = make_certificate(&ca, &["localhost".into()], self.edge.now()).unwrap();
         let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
-        let router = http::main(self.runtime.clone(), self.edge.clone(), self.published.clone());
-        let (handle, any) = (Handle::new(), "127.0.0.1:0".parse().unwrap());
+        // Browsers are sent back to this very port, so it is chosen before anything is served there.
+        let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let home = format!("https://localhost:{}", any.port()).parse().unwrap();
+        let sign_in = SignIn::new(self.people.another(), self.edge.clone(), self.providers.clone(), home);
+        let router = http::main(
+            self.runtime.clone(),
+            self.edge.clone(),
+            self.published.clone(),
+            Some(Arc::new(sign_in)),
+        );
+        let handle = Handle::new();
         tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));
         let address = handle.listening().await.expect("it listens");
         Listening { url: format!("https://localhost:{}", address.port()), ca: ca.certificate }

@@ -11,7 +11,7 @@ mod keys;
 mod killed;
 mod limits;
 mod lost_replies;
-mod path;
+pub mod path;
 pub mod program;
 mod replicas;
 mod restored;

@@ -5,7 +5,7 @@ use usher_license::{Trust, verify};
 use super::{Own, Scene, for_devices};
 use crate::{
     ground::{Machine, until},
-    scenarios::assert_nothing_was_forbidden,
+    scenarios::{Place, assert_nothing_was_forbidden},
 };
 use usher::service::edge::Edge as _;
 
@@ -39,7 +39,7 @@ async fn an_installation_is_activated_asks_on_with_the_chain_and_gives_its_place
     let refreshed = program.refresh(&own).await;
     assert_eq!(refreshed.status, 200, "{refreshed:?}");
     assert_ne!(refreshed.claims().jti, claims.jti, "it is another document");
-    verified(&refreshed.text("document")).await;
+    verified(&scene.place, &refreshed.text("document")).await;
 
     // The place is free again, without a nonce; what was active is not any more.
     assert_eq!(program.deactivate(&own).await.status, 204);
@@ -52,9 +52,9 @@ async fn an_installation_is_activated_asks_on_with_the_chain_and_gives_its_place
 }
 
 /// As any program verifies it: by the keys that are published where the issuer says.
-async fn verified(document: &str) {
-    let published = crate::scenarios::Place::new(crate::ground::shared()).await.published;
-    let map = crate::ground::wait_for(&published, "usher-authority-default", "is there", |_| true).await;
+pub async fn verified(place: &Place, document: &str) {
+    let map =
+        crate::ground::wait_for(&place.published, "usher-authority-default", "is there", |_| true).await;
     let jwks = map.data.unwrap()["jwks.json"].clone();
     let trust = Trust::jwks(jwks.as_bytes(), "https://usher.acme.example/a/default", "cad").unwrap();
     let now = u64::try_from(Machine.now().as_second()).unwrap();

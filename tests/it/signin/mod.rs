@@ -1,3 +1,90 @@
 //! Signing in, at a real identity provider and in a real browser.
 
 mod oidc;
+mod people;
+mod seats;
+
+use std::sync::Arc;
+
+use kube::Client;
+use serde_json::{Value, json};
+use usher::{
+    domain::{namespaces::Namespaces, principal::Mailboxes},
+    identity::{
+        Claims,
+        oidc::{Algorithm, Settings},
+    },
+    service::providers::Providers as _,
+};
+
+use crate::{
+    ground::{Ground, Listening, Machine, Operator, apply, idp, license, until},
+    runtime::program::Program,
+    scenarios::{Place, with},
+};
+
+/// Usher, as Keycloak's realm `acme` knows it.
+fn settings() -> Settings {
+    Settings {
+        provider: "acme".parse().unwrap(),
+        issuer: idp::issuer().parse().unwrap(),
+        client: "usher".parse().unwrap(),
+        secret: "for development only".to_owned().into(),
+        scopes: vec!["email".parse().unwrap(), "profile".parse().unwrap()],
+        algorithms: vec![Algorithm::Es256],
+        ca: Some(idp::ca()),
+        claims: Claims::default(),
+        mailboxes: Mailboxes { domains: vec!["acme.example".parse().unwrap()], authority: false },
+    }
+}
+
+/// A cluster of its own, with the License `cad` of one seat on one device, for people.
+struct Scene {
+    operator: Operator,
+    listening: Listening,
+    place: Place,
+    program: Program,
+    _directory: tempfile::TempDir,
+    // Last: it goes when all else has.
+    _ground: Ground,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let ground = Ground::own();
+        let directory = tempfile::tempdir().unwrap();
+        let client = Client::try_from(ground.usher_config().await).unwrap();
+        let secret = "--from-literal=secret=for development only";
+        let of_type = "--type=usher.dev/client-secret";
+        ground.kubectl(&["create", "secret", "generic", "acme", "-n", "usher-system", of_type, secret]);
+        let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Machine)).await;
+        let listening = operator.listen().await;
+        let place = Place::new(&ground).await;
+        place.apply(&for_people()).await;
+        place.license_says("cad", "Issued").await;
+        let program = Program::at(&listening);
+        Self { operator, listening, place, program, _directory: directory, _ground: ground }
+    }
+
+    /// The IdentityProvider `acme`, whose people count in these namespaces.
+    async fn people_count_in(&self, allowed: &Value, namespaces: Namespaces) {
+        let provider = json!({
+            "kind": "IdentityProvider", "metadata": {"name": "acme"},
+            "spec": {
+                "oidc": {"issuer": idp::issuer(), "clientId": "usher", "clientSecretRef": {"name": "acme", "key": "secret"},
+                    "ca": idp::ca(), "allowLoopback": true},
+                "domains": ["acme.example"], "allowedNamespaces": allowed,
+            },
+        });
+        apply(&self.place.client, "", &provider).await.unwrap();
+        until("people sign in there", async || {
+            let acme = self.operator.providers.named("acme")?;
+            (acme.allowed_namespaces == namespaces).then_some(())
+        })
+        .await;
+    }
+}
+
+fn for_people() -> Value {
+    with(license(1), &json!({"spec": {"client": "Users", "devicesPerSeat": 1}}))
+}

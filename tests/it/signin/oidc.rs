@@ -4,33 +4,17 @@ use fantoccini::Client;
 use jiff::Timestamp;
 use openidconnect::url::Url;
 use usher::{
-    domain::{
-        principal::{Mailboxes, NoAddress},
-        text::ProviderGroup,
-    },
+    domain::{principal::NoAddress, text::ProviderGroup},
     identity::{
-        Claims, Principal,
+        Principal,
         fetch::Loopback,
         oidc::{Algorithm, Callback, Pending, Refused, RelyingParty, Settings, token::Check},
     },
     service::edge::Edge as _,
 };
 
+use super::settings;
 use crate::ground::{Machine, idp, until};
-
-fn settings() -> Settings {
-    Settings {
-        provider: "acme".parse().unwrap(),
-        issuer: idp::issuer().parse().unwrap(),
-        client: "usher".parse().unwrap(),
-        secret: "for development only".to_owned().into(),
-        scopes: vec!["email".parse().unwrap(), "profile".parse().unwrap()],
-        algorithms: vec![Algorithm::Es256],
-        ca: Some(idp::ca()),
-        claims: Claims::default(),
-        mailboxes: Mailboxes { domains: vec!["acme.example".parse().unwrap()], authority: false },
-    }
-}
 
 fn usher(settings: Settings) -> RelyingParty {
     RelyingParty::new(settings, Loopback::Allowed).unwrap()

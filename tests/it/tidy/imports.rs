@@ -32,7 +32,7 @@ const MAY_ENTER: [(&str, &[&str]); 8] = [
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
-const HIDDEN_IN: [(&str, &[&str]); 16] = [
+const HIDDEN_IN: [(&str, &[&str]); 17] = [
     ("sqlx", &["ledger"]),
     ("ed25519_dalek", &["keys"]),
     ("hmac", &["keys"]),
@@ -43,6 +43,7 @@ const HIDDEN_IN: [(&str, &[&str]); 16] = [
     ("kube", &["cluster", "cmd"]),
     ("k8s_openapi", &["cluster", "cmd"]),
     ("axum", &["http"]),
+    ("maud", &["http"]),
     ("axum_server", &["http", "cmd"]),
     ("rustls", &["http", "cmd"]),
     ("clap", &["cmd"]),

@@ -66,8 +66,8 @@ pub(in crate::http::routes) const ACTIVATE: Call = Call {
     description: "Gives the activation, its token, its first nonce and its first signed document. The same request with the same `Idempotency-Key` \
 is answered with the same activation, its token and its nonce, so write the key down before you send. A device that is active already and activates again \
 (its state was lost, or restored from a snapshot) takes over its own place: its former activation is superseded, which is allowed as often as the License's \
-`clones.recoveries` says.",
-    by: &[Credential::ActivationKey],
+`clones.recoveries` says. Somebody who has signed in activates on the seat that is theirs, on as many devices as `devicesPerSeat` says.",
+    by: &[Credential::ActivationKey, Credential::AccessToken],
     nonce: Nonce::Gives,
     repeatable: true,
     takes: Some(Shape::of::<Request>(
@@ -80,6 +80,11 @@ is answered with the same activation, its token and its nonce, so write the key 
         Code::ActivationSuperseded,
         Code::NonceUsed,
         Code::SeatsExhausted,
+        Code::DevicesExhausted,
+        Code::SeatMissing,
+        Code::SeatWaiting,
+        Code::HolderChanged,
+        Code::NamespaceNotAllowed,
         Code::TransfersExhausted,
         Code::RecoveriesExhausted,
         Code::KeyExpired,

@@ -15,7 +15,7 @@ use super::{
     commit::{chain, conflict_or_failed, failed, person},
     count, damaged, instant,
     lead::{self, begin_steps},
-    while_doing,
+    people, while_doing,
 };
 use crate::{
     domain::{
@@ -45,6 +45,7 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
             license: Uid(row.try_get("license")?),
             holder: row.try_get("holder")?,
             device: row.try_get("device")?,
+            fingerprint: row.try_get("fingerprint")?,
             token: row.try_get("token")?,
             chain: Chain { state: state::of(row)?, ..chain },
             answer: row.try_get("answer")?,

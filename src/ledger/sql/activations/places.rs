@@ -14,6 +14,28 @@ const COUNT: &str = "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1)
      + (SELECT COUNT(*) FROM activations WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at >= $2
         AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1))";
 
+/// When places of the License were given back.
+const TRANSFERS: &str =
+    "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2
+     AND $4 <> '' ORDER BY ended_at DESC LIMIT $3";
+/// When the holder gave places back.
+const OWN_TRANSFERS: &str =
+    "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2
+     AND holder = $4 ORDER BY ended_at DESC LIMIT $3";
+
+/// On how many devices a person's seat is active.
+async fn devices(connection: &mut Connection, question: &Question<'_>) -> Result<u32, sqlx::Error> {
+    if question.device.is_none() {
+        return Ok(0);
+    }
+    let active = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM activations WHERE license = $1 AND holder = $2 AND state IN ('active', 'quarantined')
+         AND expires_at >= $3",
+    );
+    let active = active.bind(&question.license.0).bind(question.holder).bind(question.now.as_second());
+    count(active.fetch_one(connection).await?)
+}
+
 /// How many hold a place.
 pub async fn held(connection: &mut Connection, license: &Uid, now: Timestamp) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(COUNT).bind(&license.0).bind(now.as_second()).fetch_one(connection).await
@@ -61,11 +83,12 @@ pub(super) async fn taken(
     let seat = seat.bind(license).bind(question.holder).fetch_optional(&mut *connection).await?;
     let former = sqlx::query(
         "SELECT * FROM activations WHERE license = $1 AND holder = $2 AND state IN ('active', 'quarantined', 'lapsed')
-         ORDER BY ordinal DESC LIMIT 1",
+         AND ($3 = '' OR fingerprint = $3) ORDER BY ordinal DESC LIMIT 1",
     );
     let former = former
         .bind(license)
         .bind(question.holder)
+        .bind(question.device.unwrap_or_default())
         .try_map(|row: Row| seen(&row))
         .fetch_optional(&mut *connection)
         .await?;
@@ -73,10 +96,10 @@ pub(super) async fn taken(
         turn,
         places: count(held(connection, question.license, question.now).await?)?,
         has_seat: seat.is_some(),
+        devices: devices(connection, question).await?,
         transfers: instants(
             connection,
-            "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2 AND $4 <> ''
-             ORDER BY ended_at DESC LIMIT $3",
+            if question.device.is_some() { OWN_TRANSFERS } else { TRANSFERS },
             question,
             question.transfers_after,
         )

@@ -2,7 +2,7 @@
 
 use sqlx::Acquire as _;
 
-use super::{Connection, conflict_or_failed, failed, lead, person, places, sessions, state::word};
+use super::{Connection, conflict_or_failed, failed, lead, people, person, places, sessions, state::word};
 use crate::{
     domain::chain::{State, Why},
     ledger::{
@@ -70,6 +70,9 @@ async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, 
         let entry = lead::proven(connection, incarnation.into(), step.at).await?;
         recorded.new_incarnation = entry.is_some();
         entries.extend(entry);
+    }
+    if let Some(pin) = &step.pin {
+        entries.push(people::pinned(connection, step, pin).await?);
     }
     if let Some(activation) = &step.begin {
         entries.push(begin(connection, step, activation).await?);
@@ -158,8 +161,8 @@ async fn begin(
     let json = serde_json::to_string(chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
     sqlx::query(
         "INSERT INTO activations
-         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE)",
+         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery, fingerprint)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13)",
     )
     .bind(&activation.id)
     .bind(&activation.license.0)
@@ -173,6 +176,7 @@ async fn begin(
     .bind(activation.since.as_second())
     .bind(chain.expires_at.as_second())
     .bind(step.turn.unwrap_or(0))
+    .bind(&activation.fingerprint)
     .execute(&mut *connection)
     .await
     .map_err(conflict_or_failed)?;

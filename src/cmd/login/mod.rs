@@ -1,0 +1,203 @@
+//! `usher login`, `whoami`, `logout`: somebody is signed in on this machine.
+//!
+//! The tokens lie in `$XDG_STATE_HOME/usher/login.json` (`~/.local/state/usher/login.json`), which only its owner may read.
+
+mod loopback;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use usher_client::{
+    Device, Error, Options, Server,
+    login::{Endpoints, Flow, Kept, Tokens},
+};
+
+use crate::{
+    cmd::{
+        Exit, Failure, Output, describe::printable, edge::Machine, eprint, print, print_json, source, unix,
+    },
+    domain::text::DeviceName,
+    service::edge::Edge as _,
+};
+use loopback::Loopback;
+
+/// Signs you in on this machine, in a browser.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct LoginArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Usher's address, such as https://usher.acme.example.
+    #[arg(long, env = "USHER_URL", value_name = "URL")]
+    server: String,
+    /// What to call this machine; its name in the network if not given.
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<DeviceName>,
+    /// Do not open a browser: only print the address to open on this machine.
+    #[arg(long)]
+    no_browser: bool,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  usher login --server https://usher.acme.example
+The browser must run on this machine: it is sent back to a port of 127.0.0.1.";
+
+/// Where tokens are kept, and what the server is trusted by.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The certificate authority of Usher's address, as a PEM file, if the system does not know it.
+    #[arg(long, env = "USHER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The folder in which it is kept who is signed in; usher in XDG_STATE_HOME if not given.
+    #[arg(long, env = "USHER_LOGIN", value_name = "DIR")]
+    login_dir: Option<PathBuf>,
+}
+
+/// Says who is signed in on this machine, and until when.
+#[derive(Debug, clap::Args)]
+pub(super) struct WhoamiArgs {
+    #[command(flatten)]
+    place: Place,
+    /// For whom to write.
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+}
+
+/// Signs you out on this machine. Seats and activations stay yours.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogoutArgs {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
+    asynchronously(async {
+        let kept = Kept::open(&args.place.folder()?)?;
+        let server = args.place.server(&args.server)?;
+        let endpoints = server.endpoints().await?;
+        let loopback = Loopback::open().await?;
+        let hostname = Device::of_this_machine().hostname.and_then(|name| name.parse().ok());
+        let device = args.device_name.clone().or(hostname);
+        let device = device.as_ref().map(DeviceName::as_str);
+        let flow = Flow::begin(&endpoints, loopback.uri(), device, &Machine.entropy())?;
+        eprint("Sign in in your browser; if none opens, open this address on this machine:\n")?;
+        print(&format!("{}\n", flow.url()))?;
+        if !args.no_browser {
+            open_browser(flow.url());
+        }
+        let code = loopback.code(&flow).await?;
+        let tokens = server.exchange(&endpoints, &flow, &code, now()).await?;
+        // Whoever was signed in here before is not any more.
+        if let Ok(Some(former)) = kept.tokens()
+            && former.server == tokens.server
+        {
+            drop(server.sign_out(&endpoints, &former).await);
+        }
+        kept.keep(&tokens)?;
+        said(&server.me(&tokens.access_token).await?, Output::Human)
+    })
+}
+
+pub(super) fn whoami(args: &WhoamiArgs) -> Result<ExitCode, Failure> {
+    asynchronously(async {
+        let Some((server, tokens)) = signed_in(&args.place).await? else { return nobody() };
+        said(&server.me(&tokens.access_token).await?, args.output)
+    })
+}
+
+pub(super) fn logout(args: &LogoutArgs) -> Result<ExitCode, Failure> {
+    asynchronously(async {
+        let kept = Kept::open(&args.place.folder()?)?;
+        let Some(tokens) = kept.tokens()? else { return nobody() };
+        let server = args.place.server(&tokens.server)?;
+        let endpoints = server.endpoints().await?;
+        // The server first: tokens that are good and that nobody knows any more help nobody.
+        server.sign_out(&endpoints, &tokens).await?;
+        kept.forget()?;
+        eprint("You are signed out on this machine.\n")?;
+        Ok(Exit::Done.into())
+    })
+}
+
+/// The server and good tokens of whoever is signed in; nothing if nobody is.
+async fn signed_in(place: &Place) -> Result<Option<(Server, Tokens)>, Failure> {
+    let kept = Kept::open(&place.folder()?)?;
+    let Some(tokens) = kept.tokens()? else { return Ok(None) };
+    let server = place.server(&tokens.server)?;
+    if tokens.is_fresh(now()) {
+        return Ok(Some((server, tokens)));
+    }
+    let endpoints: Endpoints = server.endpoints().await?;
+    match server.refresh_login(&endpoints, &tokens, now()).await {
+        Ok(tokens) => {
+            kept.keep(&tokens)?;
+            Ok(Some((server, tokens)))
+        }
+        Err(Error::Refused(problem)) => Err(format!("{}: usher login", problem.detail).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn nobody() -> Result<ExitCode, Failure> {
+    eprint("Nobody is signed in on this machine: usher login\n")?;
+    Ok(Exit::Refused.into())
+}
+
+fn said(me: &usher_client::login::Me, output: Output) -> Result<ExitCode, Failure> {
+    match output {
+        Output::Json => print_json(&serde_json::to_value(me)?)?,
+        Output::Human => {
+            let email = me.email.as_ref().map(|email| format!(" ({email})")).unwrap_or_default();
+            let who = format!("{}{email}, of {}", me.name, me.provider);
+            print(&format!(
+                "{}\n",
+                printable(&format!("{who}, is signed in on this machine until {}.", me.until))
+            ))?;
+            if let Some(why) = &me.why_no_email {
+                print(&format!(
+                    "{}\n",
+                    printable(&format!("No seat of an e-mail address can be theirs: {why}."))
+                ))?;
+            }
+        }
+    }
+    Ok(Exit::Done.into())
+}
+
+fn now() -> u64 {
+    unix(Machine.now())
+}
+
+fn asynchronously(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// If it does not open, the address is there to be copied.
+fn open_browser(url: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = Command::new(program);
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(command.spawn());
+}
+
+impl Place {
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.login_dir {
+            return Ok(folder.clone());
+        }
+        let absolute =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let state = absolute("XDG_STATE_HOME");
+        let state = state.or_else(|| absolute("HOME").map(|home| home.join(Path::new(".local/state"))));
+        let state = state.ok_or("neither XDG_STATE_HOME nor HOME is set: say --login-dir")?;
+        Ok(state.join("usher"))
+    }
+
+    fn server(&self, url: &str) -> Result<Server, Failure> {
+        let ca = self.ca.as_deref().map(source::file).transpose()?;
+        Ok(Server::new(url, Options { ca, ..Options::default() })?)
+    }
+}

@@ -1,0 +1,89 @@
+//! `GET /oauth2/authorize`, and the form on its page.
+
+use axum::{
+    extract::{
+        Form, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Desk, Refusal, cookie, own_form, pages, status};
+use crate::{
+    domain::authorization::{Refused, Unverified},
+    service::sign_in::{Failure, People, Why, form_token},
+};
+
+pub(super) async fn authorize<L: People>(
+    State(desk): State<Desk<L>>,
+    headers: HeaderMap,
+    asked: Result<Query<Unverified>, QueryRejection>,
+) -> Response {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    if let Err(refused) = asked.verified() {
+        return refuse(&desk, refused);
+    }
+    let known = cookie::browser(&headers).map(str::to_owned);
+    let browser = known.unwrap_or_else(|| desk.sign_in.browser().to_string());
+    let page = pages::ask(&asked, &form_token(&browser), "", None).into_response();
+    with_browser(page, &browser)
+}
+
+fn refuse<L: People>(desk: &Desk<L>, refused: Refused) -> Response {
+    match refused {
+        Refused::Here(why) => {
+            let next = "Begin again with a program of this Usher's, such as `usher login`.";
+            (StatusCode::BAD_REQUEST, pages::refused(why, next)).into_response()
+        }
+        Refused::Back { redirect_uri, state, error, description } => {
+            let said = [("error", error), ("error_description", description)];
+            let back = desk.sign_in.back(&redirect_uri, state.as_ref(), &said);
+            Redirect::to(back.as_str()).into_response()
+        }
+    }
+}
+
+/// The form on the page.
+#[derive(Debug, Deserialize)]
+pub(super) struct Typed {
+    form: String,
+    #[serde(default)]
+    login: String,
+    #[serde(flatten)]
+    asked: Unverified,
+}
+
+pub(super) async fn depart<L: People>(
+    State(desk): State<Desk<L>>,
+    headers: HeaderMap,
+    typed: Result<Form<Typed>, FormRejection>,
+) -> Result<Response, Refusal> {
+    let Form(Typed { form, login, asked }) = typed.map_err(|_| Why::Forged)?;
+    let browser = own_form(&desk, &headers, &form)?;
+    let authorization = match asked.verified() {
+        Ok(authorization) => authorization,
+        Err(refused) => return Ok(refuse(&desk, refused)),
+    };
+    match desk.sign_in.depart(&authorization, &browser, &login).await {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            Ok(pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over.")))
+        }
+        // What was typed may be mended on the same page.
+        Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
+            let page = pages::ask(&asked, &form, &login, Some(&why));
+            Ok((status(&why), page).into_response())
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// The answer, with which the browser is named.
+pub(super) fn with_browser(mut response: Response, browser: &str) -> Response {
+    if let Some(cookie) = cookie::named(browser) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}

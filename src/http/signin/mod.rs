@@ -1,0 +1,147 @@
+//! People sign in: pages for them, and the endpoints of OAuth 2 for the program on their machine.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/.well-known/oauth-authorization-server` | where the endpoints are (RFC 8414) |
+//! | `/oauth2/authorize` | the page on which somebody types their address or its domain |
+//! | `/signin` | sends them on to their provider |
+//! | `/signin/callback` | takes them in |
+//! | `/signin/continue` | "continue as Ann on Lab 3?", and the answer |
+//! | `/oauth2/token` · `/oauth2/revoke` | tokens, and their end (RFC 6749, RFC 7009) |
+//!
+//! Pages have no script, no style of their own and nothing from elsewhere, and the browser is told to hold us to that. A form is sent by
+//! a page of ours or not at all: `Origin` says so, and a token that only the page knows. From a form nobody is redirected: the browser would
+//! hold such a redirect against `form-action`, which names nobody but us; a page sends them on instead.
+
+mod authorize;
+mod cookie;
+mod pages;
+mod returned;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tracing::warn;
+
+use super::{
+    pace::{Pace, Paced},
+    problem::Problem,
+};
+use crate::{
+    domain::refusal::Code,
+    service::{
+        edge::Edge,
+        sign_in::{Failure, People, SignIn, Why, is_form_token},
+    },
+};
+
+/// Of one address: a team behind one gateway signs in, a loop gone wild is held up.
+const PACE: Pace = Pace { at_once: 100, a_second: 20 };
+/// The largest form, in bytes.
+const LARGEST: usize = 16 * 1024;
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// What pages share.
+struct Desk<L> {
+    sign_in: Arc<SignIn<L>>,
+    edge: Arc<dyn Edge>,
+    pace: Arc<Paced>,
+}
+
+impl<L> Clone for Desk<L> {
+    fn clone(&self) -> Self {
+        Self { sign_in: self.sign_in.clone(), edge: self.edge.clone(), pace: self.pace.clone() }
+    }
+}
+
+/// All of it.
+pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
+    let desk = Desk { sign_in, edge, pace: Arc::new(Paced::new(PACE)) };
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
+        .route("/oauth2/authorize", get(authorize::authorize::<L>))
+        .route("/oauth2/token", post(token::token::<L>))
+        .route("/oauth2/revoke", post(token::revoke::<L>))
+        .route("/signin", post(authorize::depart::<L>))
+        .route("/signin/callback", get(returned::callback::<L>))
+        .route("/signin/continue", get(returned::consent::<L>).post(returned::answer::<L>))
+        .route("/signin/style.css", get(pages::style))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn_with_state(desk.clone(), around::<L>))
+        .with_state(desk)
+}
+
+/// What is around each: a pace, and what the browser is told.
+async fn around<L: People>(State(desk): State<Desk<L>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let mut response = if desk.pace.allows(peer, desk.edge.now(), true) {
+        next.run(request).await
+    } else {
+        Problem::from(Code::RateLimited).into_response()
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        // With `no-referrer` the browser would not say in `Origin` whose page a form is on.
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ] {
+        headers.insert(name, value);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Whether a form was sent by a page of ours, in the browser that it was shown to: that browser.
+fn own_form<L: People>(desk: &Desk<L>, headers: &HeaderMap, token: &str) -> Result<String, Failure> {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let browser = cookie::browser(headers).ok_or(Why::Forged)?;
+    let is_own = origin == Some(desk.sign_in.home().origin().as_str()) && is_form_token(browser, token);
+    if is_own { Ok(browser.to_owned()) } else { Err(Why::Forged.into()) }
+}
+
+/// The status of the page that says why.
+const fn status(why: &Why) -> StatusCode {
+    match why {
+        Why::NoAddress | Why::NoProvider(_) | Why::Elsewhere | Why::ProviderGone => StatusCode::BAD_REQUEST,
+        Why::Forged => StatusCode::FORBIDDEN,
+        Why::Provider(_) => StatusCode::BAD_GATEWAY,
+        Why::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A page that says why somebody is not signed in.
+struct Refusal(Failure);
+
+impl<E: Into<Failure>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Failure::Refused(why) => {
+                (status(&why), pages::refused(&why.to_string(), why.next())).into_response()
+            }
+            Failure::Unavailable(source) => {
+                warn!(error = &*source as &dyn std::error::Error, "somebody could not sign in");
+                let said = pages::refused("Usher cannot answer at this moment.", "Try again in a minute.");
+                (StatusCode::SERVICE_UNAVAILABLE, said).into_response()
+            }
+        }
+    }
+}

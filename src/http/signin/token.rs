@@ -1,0 +1,117 @@
+//! The endpoints for programs: where they are, tokens, and their end.
+
+use axum::{
+    Json,
+    extract::{Form, State, rejection::FormRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+use tracing::warn;
+
+use super::Desk;
+use crate::service::sign_in::{Denied, Failure, Grant, People};
+
+/// RFC 8414, section 2.
+pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response {
+    let home = desk.sign_in.home();
+    Json(json!({
+        "issuer": home.origin(),
+        "authorization_endpoint": home.at("/oauth2/authorize").as_str(),
+        "token_endpoint": home.at("/oauth2/token").as_str(),
+        "revocation_endpoint": home.at("/oauth2/revoke").as_str(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "authorization_response_iss_parameter_supported": true,
+    }))
+    .into_response()
+}
+
+/// RFC 6749, sections 4.1.3 and 6; RFC 7636, section 4.5.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    redirect_uri: String,
+    #[serde(default)]
+    code_verifier: String,
+    #[serde(default)]
+    refresh_token: String,
+}
+
+pub(super) async fn token<L: People>(
+    State(desk): State<Desk<L>>,
+    asked: Result<Form<Asked>, FormRejection>,
+) -> Response {
+    let Ok(Form(asked)) = asked else {
+        return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form, each parameter once");
+    };
+    let grant = match asked.grant_type.as_str() {
+        "authorization_code" => Grant::Code {
+            code: &asked.code,
+            redirect_uri: &asked.redirect_uri,
+            verifier: &asked.code_verifier,
+        },
+        "refresh_token" => Grant::DeviceToken(&asked.refresh_token),
+        _ => {
+            let said = "grant_type must be authorization_code or refresh_token";
+            return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", said);
+        }
+    };
+    match desk.sign_in.give(&asked.client_id, grant).await {
+        Ok(tokens) => Json(tokens).into_response(),
+        Err(denied) => denied_as(denied),
+    }
+}
+
+/// RFC 7009, section 2.1.
+#[derive(Debug, Deserialize)]
+pub(super) struct Revoked {
+    #[serde(default)]
+    token: String,
+}
+
+pub(super) async fn revoke<L: People>(
+    State(desk): State<Desk<L>>,
+    revoked: Result<Form<Revoked>, FormRejection>,
+) -> Response {
+    let Ok(Form(Revoked { token })) = revoked else {
+        return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form with the token");
+    };
+    match desk.sign_in.revoke(&token).await {
+        // Of a token that is good for nothing the same is said: it is over.
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(failure) => denied_as(failure.into()),
+    }
+}
+
+fn denied_as(denied: Denied) -> Response {
+    match denied {
+        Denied::Client => refused(StatusCode::UNAUTHORIZED, "invalid_client", &denied.to_string()),
+        Denied::Grant(why) => refused(StatusCode::BAD_REQUEST, "invalid_grant", why),
+        Denied::Failure(failure) => {
+            if let Failure::Unavailable(source) = &failure {
+                warn!(error = &**source as &dyn std::error::Error, "tokens could not be given");
+            }
+            let said = "Usher cannot answer now: try again";
+            let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", said);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+    }
+}
+
+/// RFC 6749, section 5.2.
+fn refused(status: StatusCode, error: &str, description: &str) -> Response {
+    (status, Json(json!({"error": error, "error_description": description}))).into_response()
+}

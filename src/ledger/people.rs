@@ -1,0 +1,182 @@
+//! People who sign in: who they are, where they are signed in, and what is theirs.
+//!
+//! What they show is kept as hashes. What is good once is taken in a transaction: of two who show it, one has it, whatever the
+//! replicas. All of it is bounded, and what is over is swept in small steps by whoever adds something.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use super::{CommitError, Unavailable};
+use crate::domain::{
+    contract::Contract,
+    license::{Key, Uid},
+    principal::Principal,
+    standing::{Candidate, Person},
+    text::{ProviderIssuer, Subject},
+};
+
+/// How many passes there are at most: sign-ins of ten minutes of everybody at once.
+pub const PASSES: u32 = 20_000;
+/// On how many devices one person is signed in at most: one more, and the one that was not used for longest is signed out.
+pub const LOGINS: u32 = 50;
+/// So many that are over are removed with each that begins.
+pub const SWEPT: u32 = 32;
+/// For so many seconds somebody is remembered who does not sign in.
+pub const REMEMBERED: i64 = 400 * 24 * 3_600;
+
+/// What is good once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The hash of what its bearer shows.
+    pub hash: String,
+    /// What it stands for.
+    pub content: String,
+    /// The last instant at which it is good.
+    pub until: Timestamp,
+}
+
+/// A device on which somebody is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Its id.
+    pub id: String,
+    /// How the person's provider is known.
+    pub issuer: ProviderIssuer,
+    /// How it knows the person.
+    pub subject: Subject,
+    /// What the client calls the device; empty if it does not say.
+    pub device: String,
+    /// The hash of what all of its device tokens share.
+    pub family: String,
+    /// The hash of the last device token.
+    pub current: String,
+    /// Of the one before.
+    pub previous: Option<String>,
+    /// Of the access token.
+    pub access: String,
+    /// The last instant at which that is good.
+    pub access_until: Timestamp,
+    /// When it began.
+    pub since: Timestamp,
+    /// When its device token was last used.
+    pub used_at: Timestamp,
+    /// The first instant at which it is over.
+    pub ends_at: Timestamp,
+    /// Its version: it rises with each change.
+    pub version: i64,
+}
+
+/// What became of a code that was to begin a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// The login has begun.
+    Now,
+    /// Another login had begun by it.
+    Before(String),
+    /// There is no such code, or it is too old.
+    Unknown,
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who.
+    pub principal: Principal,
+    /// When their provider last said so.
+    pub proven_at: Timestamp,
+    /// Where.
+    pub login: Login,
+}
+
+/// What somebody meets under a License.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// The License.
+    pub license: Uid,
+    /// What it says; nothing while it was not reconciled.
+    pub contract: Option<Contract>,
+    /// Its turn.
+    pub turn: i64,
+    /// Which life of the ledger this is.
+    pub incarnation: u32,
+    /// Seats that may be theirs.
+    pub candidates: Vec<Candidate>,
+    /// Their address is pinned to another, under this License or any.
+    pub elsewhere: bool,
+}
+
+/// A seat that is pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Who holds it: [`crate::domain::license::Holder::identity`].
+    pub holder: String,
+    /// How the person's provider is known.
+    pub issuer: ProviderIssuer,
+    /// How it knows the person.
+    pub subject: Subject,
+}
+
+/// The port to people.
+pub trait People: Send + Sync + 'static {
+    /// Keeps a pass. `false` if there are too many.
+    fn keep_pass(
+        &self,
+        pass: &Pass,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// What the pass of this hash stands for, if it is good and nobody has taken it.
+    fn pass(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<String>, Unavailable>> + Send;
+
+    /// The same, and it is gone with that.
+    fn take_pass(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<String>, CommitError>> + Send;
+
+    /// Keeps who somebody is, as proven just now.
+    fn meet(&self, who: &Principal, now: Timestamp) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Spends the code of this hash for a login that begins.
+    fn begin_login(
+        &self,
+        code: &str,
+        login: &Login,
+    ) -> impl Future<Output = Result<Begun, CommitError>> + Send;
+
+    /// The login that the code of this hash began.
+    fn begun_login(&self, code: &str) -> impl Future<Output = Result<Option<String>, Unavailable>> + Send;
+
+    /// Who is signed in where all device tokens share what has this hash, if that is not over.
+    fn login(
+        &self,
+        family: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<SignedIn>, Unavailable>> + Send;
+
+    /// The login goes on with these tokens, if it still has the version that `login` has; that rises.
+    fn go_on(&self, login: &Login) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// The login of this id is over, with all its tokens. `false` if it was.
+    fn end_login(&self, id: &str) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// Whose access token has this hash, if it is good.
+    fn signed_in(
+        &self,
+        access: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<SignedIn>, Unavailable>> + Send;
+
+    /// What `person` meets under the License of this name.
+    fn met(
+        &self,
+        license: &Key,
+        person: &Person,
+    ) -> impl Future<Output = Result<Option<Met>, Unavailable>> + Send;
+}

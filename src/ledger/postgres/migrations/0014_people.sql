@@ -1,0 +1,1 @@
+../../sqlite/migrations/0014_people.sql

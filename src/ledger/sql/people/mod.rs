@@ -1,0 +1,146 @@
+//! People: passes, logins, and what is theirs.
+
+mod erase;
+mod logins;
+mod passes;
+mod seats;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::{
+    Connection, Handle, Pool, Row, activations,
+    commit::{failed, person},
+    count, damaged, instant, while_doing,
+};
+use crate::{
+    domain::{license::Key, principal::Principal, standing::Person},
+    ledger::{
+        CommitError, Unavailable,
+        people::{Begun, Login, Met, Pass, People, REMEMBERED, SWEPT, SignedIn},
+    },
+};
+
+pub(super) use erase::erase;
+pub(super) use seats::pinned;
+
+const READING: &str = "reading who is signed in";
+
+/// Who somebody is, from a row of `principals`.
+fn principal(row: &Row) -> Result<Principal, sqlx::Error> {
+    let email: Option<String> = row.try_get("email")?;
+    let email = match email {
+        Some(email) => Ok(email.parse().map_err(damaged)?),
+        None => Err(serde_json::from_str(row.try_get("no_email")?).map_err(damaged)?),
+    };
+    Ok(Principal {
+        provider: row.try_get::<String, _>("provider")?.parse().map_err(damaged)?,
+        issuer: row.try_get::<String, _>("issuer")?.parse().map_err(damaged)?,
+        subject: row.try_get::<String, _>("subject")?.parse().map_err(damaged)?,
+        email,
+        groups: serde_json::from_str(row.try_get("member_of")?).map_err(damaged)?,
+        name: row.try_get("name")?,
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, CommitError> {
+    serde_json::to_string(value).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))
+}
+
+async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> Result<(), CommitError> {
+    sqlx::query(
+        "INSERT INTO principals (issuer, subject, provider, name, email, no_email, member_of, proven_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, name = excluded.name, email = excluded.email,
+         no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at",
+    )
+    .bind(who.issuer.as_str())
+    .bind(who.subject.as_str())
+    .bind(who.provider.as_str())
+    .bind(&who.name)
+    .bind(who.email.as_ref().ok().map(ToString::to_string))
+    .bind(who.email.as_ref().err().map(json).transpose()?)
+    .bind(json(&who.groups)?)
+    .bind(now.as_second())
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    // Whoever is signed in somewhere has proven themselves since.
+    sqlx::query(
+        "DELETE FROM principals WHERE (issuer, subject) IN
+         (SELECT issuer, subject FROM principals WHERE proven_at < $1 ORDER BY proven_at LIMIT $2)",
+    )
+    .bind(now.as_second().saturating_sub(REMEMBERED))
+    .bind(i64::from(SWEPT))
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+impl People for Handle {
+    async fn keep_pass(&self, pass: &Pass, now: Timestamp) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let kept = passes::keep(&mut transaction, pass, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(kept)
+    }
+
+    async fn pass(&self, hash: &str, now: Timestamp) -> Result<Option<String>, Unavailable> {
+        passes::read(&self.ask, hash, now).await.map_err(while_doing("reading a pass"))
+    }
+
+    async fn take_pass(&self, hash: &str, now: Timestamp) -> Result<Option<String>, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let taken = passes::take(&mut transaction, hash, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(taken)
+    }
+
+    async fn meet(&self, who: &Principal, now: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        meet(&mut transaction, who, now).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn begin_login(&self, code: &str, login: &Login) -> Result<Begun, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let begun = logins::begin(&mut transaction, code, login).await.map_err(failed)?;
+        if begun == Begun::Now {
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(begun)
+    }
+
+    async fn begun_login(&self, code: &str) -> Result<Option<String>, Unavailable> {
+        passes::spent_by(&self.ask, code).await.map_err(while_doing("reading a pass"))
+    }
+
+    async fn login(&self, family: &str, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
+        logins::by_family(&self.ask, family, now).await.map_err(while_doing(READING))
+    }
+
+    async fn go_on(&self, login: &Login) -> Result<(), CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        if !logins::go_on(&mut transaction, login).await.map_err(failed)? {
+            return Err(CommitError::Conflict);
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn end_login(&self, id: &str) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let ended = sqlx::query("DELETE FROM logins WHERE id = $1").bind(id);
+        let ended = ended.execute(&mut *transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(ended.rows_affected() == 1)
+    }
+
+    async fn signed_in(&self, access: &str, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
+        logins::by_access(&self.ask, access, now).await.map_err(while_doing(READING))
+    }
+
+    async fn met(&self, license: &Key, person: &Person) -> Result<Option<Met>, Unavailable> {
+        seats::met(&self.ask, license, person).await.map_err(while_doing("reading what is somebody's"))
+    }
+}

@@ -1,0 +1,216 @@
+//! Somebody who has signed in: they activate devices on a seat that is theirs.
+//!
+//! What they may is asked each time: whether they are signed in, whether their provider is still there and counts in the namespace, and
+//! whether a seat is theirs ([`crate::domain::standing`]).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Activations, Asked, Failure, Reply, Runtime, TRIES, Wish,
+    activate::{Beginning, Begun},
+    crowded, digest, ground,
+};
+use crate::{
+    domain::{
+        chain::{self, Call, Operation, Verdict, limits},
+        contract::Contract,
+        license::{Holder, Key},
+        principal::Principal,
+        refusal::{Code, Refusal},
+        standing::{Person, Standing, standing},
+    },
+    keys::token,
+    ledger::{
+        activations::Taken,
+        people::{Met, Pin, SignedIn},
+    },
+};
+
+/// Who has signed in, and where; instants are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Me")]
+pub struct MeAnswer {
+    /// What to call them.
+    pub name: String,
+    /// Their address, if one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Else why none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_no_email: Option<String>,
+    /// Their IdentityProvider.
+    pub provider: String,
+    /// How that is known.
+    pub issuer: String,
+    /// How it knows them.
+    pub subject: String,
+    /// What the program has called the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// When they signed in on it.
+    pub since: String,
+    /// Until when they are signed in on it, if they do not use it.
+    pub until: String,
+}
+
+impl<L: Activations> Runtime<L> {
+    /// Who shows this access token.
+    ///
+    /// # Errors
+    /// When nobody does, or Usher cannot answer now.
+    pub async fn me(&self, token: &str) -> Result<MeAnswer, Failure> {
+        let SignedIn { principal, login, .. } = self.signed_in(token).await?;
+        Ok(MeAnswer {
+            name: principal.name,
+            why_no_email: principal.email.as_ref().err().map(ToString::to_string),
+            email: principal.email.ok().map(|email| email.to_string()),
+            provider: principal.provider.to_string(),
+            issuer: principal.issuer.to_string(),
+            subject: principal.subject.to_string(),
+            device: Some(login.device).filter(|device| !device.is_empty()),
+            since: login.since.to_string(),
+            until: login.ends_at.to_string(),
+        })
+    }
+
+    async fn signed_in(&self, token: &str) -> Result<SignedIn, Failure> {
+        let signed_in = self.ledger.signed_in(&token::hash(token), self.edge.now()).await?;
+        signed_in.ok_or_else(|| Code::Unauthorized.into())
+    }
+
+    /// Activates an installation on a seat of whoever shows an access token.
+    pub(super) async fn activate_as_person(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
+        let SignedIn { principal, .. } = self.signed_in(asked.token).await?;
+        let key = wish.license.split_once('/').map(|(namespace, name)| Key::new(namespace, name));
+        let malformed =
+            || Refusal::new(Code::RequestInvalid, "license must be namespace/name, such as design/cad.");
+        let key = key.ok_or_else(malformed)?;
+        self.counts_in(&principal, &key)?;
+        let person = Person {
+            issuer: principal.issuer,
+            subject: principal.subject,
+            email: principal.email.as_ref().ok().cloned(),
+        };
+        let no_email = principal.email.err().map(|why| why.to_string());
+        let mut turn = None;
+        for _ in 0..TRIES {
+            let Some(met) = self.ledger.met(&key, &person).await? else {
+                return Err(missing(&key, no_email.as_deref()).into());
+            };
+            if turn.is_none() {
+                turn = self.turn_at(&met.license).await;
+                // Others have gone before us meanwhile.
+                continue;
+            }
+            let (holder, pins) = match standing(&person, &met.candidates, met.elsewhere) {
+                Standing::Theirs { holder, pins } => (holder, pins),
+                Standing::HolderChanged => return Err(Code::HolderChanged.into()),
+                Standing::Nothing => return Err(self.nothing(&key, &person, no_email.as_deref()).into()),
+            };
+            let pin = pins.then(|| Pin {
+                holder: holder.clone(),
+                issuer: person.issuer.clone(),
+                subject: person.subject.clone(),
+            });
+            if let Some(reply) =
+                self.try_as_person(asked, wish, (&key, &met), (&person, &holder, pin)).await?
+            {
+                return Ok(reply);
+            }
+        }
+        Err(crowded())
+    }
+
+    /// Whether people of this provider count in the License's namespace, today.
+    fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Refusal> {
+        let provider = self.people.providers.named(principal.provider.as_str());
+        let Some(provider) = provider.filter(|provider| *provider.relying_party.issuer() == principal.issuer)
+        else {
+            let detail = format!("The identity provider {} is not known here any more.", principal.provider);
+            return Err(Refusal::new(Code::Unauthorized, detail));
+        };
+        if provider.allowed_namespaces.admit(&self.people.intent.labels(&key.namespace)) {
+            return Ok(());
+        }
+        let detail = format!(
+            "People of the identity provider {} do not count in the namespace {}.",
+            provider.name, key.namespace
+        );
+        Err(Refusal::new(Code::NamespaceNotAllowed, detail))
+    }
+
+    /// Why nothing is theirs.
+    fn nothing(&self, key: &Key, person: &Person, no_email: Option<&str>) -> Refusal {
+        let holders: Vec<String> = person.by_email().into_iter().chain([person.identity()]).collect();
+        if self.people.intent.asks(key, &holders) {
+            return Code::SeatWaiting.into();
+        }
+        missing(key, no_email)
+    }
+
+    /// `None` if somebody else was faster.
+    async fn try_as_person(
+        &self,
+        asked: &Asked<'_>,
+        wish: &Wish,
+        (key, met): (&Key, &Met),
+        (person, holder, pin): (&Person, &str, Option<Pin>),
+    ) -> Result<Option<Reply>, Failure> {
+        let caller =
+            digest(&[b"person", person.issuer.as_str().as_bytes(), person.subject.as_str().as_bytes()]);
+        let call = self.call(Operation::Activate, caller, asked);
+        if let Some(seen) = self.ledger.begun_by(&met.license, &String::from(call.key)).await? {
+            return match chain::repeated(&seen.activation.chain, &call) {
+                Verdict::Refused(refusal) => Err(refusal.into()),
+                _ => self.reply(&seen.activation).map(Some),
+            };
+        }
+        let Some(contract) = &met.contract else { return Err(Code::LicenseNotReady.into()) };
+        let device = wish.device.id.as_str();
+        let now = self.edge.now();
+        let taken = self.taken(contract, holder, Some(device), now).await?;
+        let (entropy, id) = self.new_id();
+        let mut footing = self.footing(contract, &id, met.incarnation, now);
+        footing.ground.place = ground::device(contract, &taken, now);
+        let begun = begin(contract, &taken, &call, &footing.ground)?;
+        // What the ledger has as a person's is one.
+        let holder = Holder::person(holder).ok_or(Code::SeatMissing)?;
+        self.begin(Beginning {
+            begun,
+            key,
+            turn: met.turn,
+            incarnation: met.incarnation,
+            footing: &footing,
+            id,
+            entropy,
+            holder,
+            fingerprint: device.to_owned(),
+            device: &wish.device,
+            by_key: None,
+            pin,
+        })
+        .await
+    }
+}
+
+fn missing(key: &Key, no_email: Option<&str>) -> Refusal {
+    let why = no_email.map(|why| format!(" Your address does not count: {why}.")).unwrap_or_default();
+    Refusal::new(Code::SeatMissing, format!("No seat of {key} is yours.{why}"))
+}
+
+/// Whether a person's device may begin, and how: anew, or in the place of what was active on it.
+fn begin(contract: &Contract, taken: &Taken, call: &Call, ground: &chain::Ground) -> Result<Begun, Refusal> {
+    let Some(former) = &taken.former else {
+        return Ok(Begun { chain: chain::activate(call, ground)?, id: None, superseded: None });
+    };
+    let former_chain = &former.activation.chain;
+    let former_chain = chain::expire(former_chain, ground.now).unwrap_or_else(|| former_chain.clone());
+    let recoveries = limits::recovery(contract.license.terms.clones.recoveries, &taken.recovered, ground.now);
+    let recovery = chain::recover(&former_chain, call, recoveries, ground)?;
+    Ok(Begun {
+        chain: recovery.chain,
+        id: None,
+        superseded: Some((former.clone(), recovery.superseded, recovery.counts)),
+    })
+}

@@ -1,0 +1,44 @@
+//! Somebody comes back from their identity provider.
+
+use zeroize::Zeroizing;
+
+use super::{
+    CALLBACK, Failure, People, SignIn, Why,
+    agree::{Consent, asked},
+    depart::{Departed, away},
+};
+use crate::{domain::login::PATIENCE, identity::oidc::Callback};
+
+impl<L: People> SignIn<L> {
+    /// Takes in who came back to `browser`, and gives the name by which it is known from now on: whoever had a hand in the former
+    /// one does not know this one.
+    ///
+    /// # Errors
+    /// When nobody did.
+    pub async fn arrive(&self, browser: &str, callback: &Callback) -> Result<Zeroizing<String>, Failure> {
+        let now = self.edge.now();
+        let pass = self.ledger.take_pass(&away(browser, &callback.state), now).await?;
+        let Departed { authorization, provider, pending } =
+            serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?;
+        let provider = self.providers.named(provider.as_str()).ok_or(Why::ProviderGone)?;
+        let back = self.home.at(CALLBACK);
+        let who = provider.relying_party.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
+        self.ledger.meet(&who, now).await?;
+        let email = who.email.as_ref().ok().map(ToString::to_string);
+        let consent = Consent {
+            authorization,
+            called: if who.name.is_empty() {
+                email.clone().unwrap_or_else(|| who.subject.to_string())
+            } else {
+                who.name.clone()
+            },
+            email,
+            why_no_email: who.email.as_ref().err().copied(),
+            issuer: who.issuer,
+            subject: who.subject,
+        };
+        let renewed = self.browser();
+        self.keep(asked(&renewed), &consent, PATIENCE).await?;
+        Ok(renewed)
+    }
+}

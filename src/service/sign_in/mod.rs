@@ -1,0 +1,139 @@
+//! People sign in: Usher sends them to their company's identity provider, and gives tokens to the program on their machine.
+//!
+//! ```text
+//!   program ──► authorize ──► depart ──► provider ──► arrive ──► "continue as Ann on Lab 3?" ──► agree ──► program: code
+//!               (a page)      (pass)                  (pass)                                   (pass)        │
+//!                             of this browser         of this browser, under a new name                      ▼
+//!                                                                                     exchange: verifier ──► tokens
+//!   device token ──► refresh: is the provider still there, and was the person proven lately? ──► the next one, and an access token
+//! ```
+//!
+//! 1. What a browser does is good in that browser alone: the pass of each step is found by the hash of what the URL says *and* of what
+//!    the browser's cookie says. A state that is opened in another browser leads nowhere.
+//! 2. Each pass is taken once, in a transaction, whatever the replicas.
+//! 3. Nobody becomes somebody without having said yes on Usher's own page, which names the machine: that page is what a link that somebody
+//!    else has sent cannot get around.
+//! 4. A code that is shown twice, and a device token that was used before, end the login: two have it.
+
+mod agree;
+mod arrive;
+mod depart;
+mod refuse;
+mod tokens;
+
+use std::sync::Arc;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::{edge::Edge, providers::Providers};
+use crate::{domain::hex, identity::Url, ledger::people::Pass};
+
+pub use crate::{identity::oidc::Callback, ledger::people::People};
+pub use agree::Consent;
+pub use refuse::{Failure, Why};
+pub use tokens::{Denied, Grant, Tokens};
+
+/// All that signing in needs.
+pub struct SignIn<L> {
+    ledger: L,
+    edge: Arc<dyn Edge>,
+    providers: Arc<dyn Providers>,
+    home: Home,
+}
+
+/// Where people and programs reach Usher.
+#[derive(Debug, Clone)]
+pub struct Home(Url);
+
+/// Why that is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an https URL of a host, with no path, such as https://usher.acme.example")]
+pub struct NoHome;
+
+impl std::str::FromStr for Home {
+    type Err = NoHome;
+
+    fn from_str(text: &str) -> Result<Self, NoHome> {
+        let url = Url::parse(text).map_err(|_| NoHome)?;
+        let plain = url.scheme() == "https"
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if plain && url.has_host() { Ok(Self(url)) } else { Err(NoHome) }
+    }
+}
+
+impl Home {
+    /// What a browser calls it (RFC 6454), and what clients know it by (RFC 8414): the URL without the slash.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The URL of `path` there.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+/// Where providers send browsers back to.
+pub const CALLBACK: &str = "/signin/callback";
+
+impl<L: People> SignIn<L> {
+    /// Puts the parts together.
+    pub fn new(ledger: L, edge: Arc<dyn Edge>, providers: Arc<dyn Providers>, home: Home) -> Self {
+        Self { ledger, edge, providers, home }
+    }
+
+    /// Where people and programs reach Usher.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What a browser is to be known by, from now on.
+    #[must_use]
+    pub fn browser(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.edge.entropy()))
+    }
+
+    async fn keep(&self, hash: String, content: &impl serde::Serialize, seconds: i64) -> Result<(), Failure> {
+        let now = self.edge.now();
+        let content = serde_json::to_string(content)?;
+        let pass = Pass { hash, content, until: crate::domain::login::after(now, seconds) };
+        if self.ledger.keep_pass(&pass, now).await? { Ok(()) } else { Err(Why::Crowded.into()) }
+    }
+}
+
+/// What a form on a page for `browser` must bring along, so that no other page can send it.
+#[must_use]
+pub fn form_token(browser: &str) -> String {
+    hashed("form", &[browser])
+}
+
+/// Whether `token` is that.
+#[must_use]
+pub fn is_form_token(browser: &str, token: &str) -> bool {
+    form_token(browser).as_bytes().ct_eq(token.as_bytes()).into()
+}
+
+/// A hash of `parts` for one use, which cannot run into each other.
+fn hashed(what: &str, parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in std::iter::once(&what).chain(parts) {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    hex(&digest.finalize())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,91 @@
+//! Why somebody is not signed in, for the page that says so.
+
+use crate::{
+    domain::text::Domain,
+    identity::oidc::Refused,
+    ledger::{CommitError, Unavailable},
+};
+
+/// Why, and it is an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// What was typed is neither an address nor a domain.
+    #[error("This is neither an e-mail address nor its domain.")]
+    NoAddress,
+    /// No provider has the domain.
+    #[error("Nobody signs in here with addresses of {0}.")]
+    NoProvider(Domain),
+    /// The sign-in is not one of this browser's, or is over.
+    #[error("This sign-in was begun in another browser, is finished already, or took too long.")]
+    Elsewhere,
+    /// The form was not sent by Usher's own page.
+    #[error("This was not sent by a page of Usher.")]
+    Forged,
+    /// The provider was taken away meanwhile.
+    #[error("Your identity provider is not known here any more.")]
+    ProviderGone,
+    /// The provider has let nobody in.
+    #[error("You are not signed in: {0}.")]
+    Provider(#[from] Refused),
+    /// Too many sign-ins are under way.
+    #[error("Too many people are signing in at this moment.")]
+    Crowded,
+}
+
+impl Why {
+    /// What to do.
+    #[must_use]
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::NoAddress => {
+                "Type your work address, such as ann@acme.example, or only what follows the @."
+            }
+            Self::NoProvider(_) => {
+                "Look for a slip of the pen. If there is none, ask your platform team for an IdentityProvider with this domain."
+            }
+            Self::Elsewhere | Self::Forged => "Go back to the program that sent you here, and begin again.",
+            Self::ProviderGone => {
+                "Ask your platform team; then begin again in the program that sent you here."
+            }
+            Self::Provider(Refused::Away(_)) => {
+                "Try again in a minute. If it stays so, tell your platform team."
+            }
+            Self::Provider(Refused::Denied(_)) => {
+                "Begin again, and let your identity provider tell Usher who you are."
+            }
+            Self::Provider(_) => {
+                "Begin again in the program that sent you here. If it stays so, tell your platform team."
+            }
+            Self::Crowded => "Try again in a minute.",
+        }
+    }
+}
+
+/// Why a page cannot be what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It is an answer.
+    #[error(transparent)]
+    Refused(#[from] Why),
+    /// Usher cannot answer now.
+    #[error("unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Unavailable> for Failure {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}

@@ -1,0 +1,221 @@
+//! A program is given tokens, for a code or for a device token, and gives them back.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Failure, People, SignIn, agree::Granted};
+use crate::{
+    domain::{
+        authorization::CLIENT,
+        login::{self, ACCESS, Shown, after, ends_at},
+    },
+    keys::token::{self, Purpose},
+    ledger::{
+        CommitError,
+        people::{Begun, Login, SignedIn},
+    },
+};
+
+/// What a program asks for (RFC 6749, sections 4.1.3 and 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant<'a> {
+    /// A login, for a code.
+    Code {
+        /// The code.
+        code: &'a str,
+        /// Where the program listened for it.
+        redirect_uri: &'a str,
+        /// That of which it has shown the hash.
+        verifier: &'a str,
+    },
+    /// To go on.
+    DeviceToken(&'a str),
+}
+
+/// What it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: Zeroizing<String>,
+    /// `Bearer`
+    pub token_type: &'static str,
+    /// After so many seconds the access token is good for nothing.
+    pub expires_in: i64,
+    /// The next device token.
+    pub refresh_token: Zeroizing<String>,
+    /// After so many seconds without use that is good for nothing.
+    pub refresh_token_expires_in: i64,
+}
+
+/// Why it is given nothing (RFC 6749, section 5.2).
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// Another client asks.
+    #[error("client_id must be {CLIENT}")]
+    Client,
+    /// What it shows is good for nothing.
+    #[error("{0}")]
+    Grant(&'static str),
+    /// Usher cannot answer now.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<CommitError> for Denied {
+    fn from(error: CommitError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<crate::ledger::Unavailable> for Denied {
+    fn from(error: crate::ledger::Unavailable) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// So often it is begun anew because somebody else was faster.
+const TRIES: usize = 8;
+const BAD_CODE: Denied = Denied::Grant("the code is unknown, was used, or is too old: sign in again");
+const BAD_TOKEN: Denied =
+    Denied::Grant("the device token is unknown, was used, or its login is over: sign in again");
+
+impl<L: People> SignIn<L> {
+    /// Gives tokens.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn give(&self, client: &str, grant: Grant<'_>) -> Result<Tokens, Denied> {
+        if client != CLIENT {
+            return Err(Denied::Client);
+        }
+        match grant {
+            Grant::Code { code, redirect_uri, verifier } => self.exchange(code, redirect_uri, verifier).await,
+            Grant::DeviceToken(token) => self.refresh(token).await,
+        }
+    }
+
+    async fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, Denied> {
+        let (now, hash) = (self.edge.now(), token::hash(code));
+        let Some(content) = self.ledger.pass(&hash, now).await? else {
+            self.end_what_began_by(&hash).await?;
+            return Err(BAD_CODE);
+        };
+        let granted: Granted = serde_json::from_str(&content).map_err(Failure::from)?;
+        if granted.authorization.redirect_uri.as_str() != redirect_uri {
+            return Err(Denied::Grant("redirect_uri is not the one that the code was asked for with"));
+        }
+        if !granted.authorization.is_of(verifier) {
+            return Err(Denied::Grant("code_verifier is not what code_challenge is the hash of"));
+        }
+        let drawn = self.edge.entropy();
+        let family: [u8; 16] = *drawn.first_chunk().unwrap_or(&[0; 16]);
+        let entropy = self.edge.entropy();
+        let device = token::device_token(&family, &entropy);
+        let access = Purpose::Access.token(&entropy, "access");
+        let login = Login {
+            id: super::hashed("login", &[&token::family_hash(&family)]),
+            issuer: granted.issuer,
+            subject: granted.subject,
+            device: granted.authorization.device.map(|name| name.to_string()).unwrap_or_default(),
+            family: token::family_hash(&family),
+            current: token::hash(&device),
+            previous: None,
+            access: token::hash(&access),
+            access_until: after(now, ACCESS),
+            since: now,
+            used_at: now,
+            ends_at: ends_at(now, now),
+            version: 1,
+        };
+        match self.ledger.begin_login(&hash, &login).await? {
+            Begun::Now => Ok(self.tokens(&login, access, device)),
+            Begun::Before(other) => {
+                self.ledger.end_login(&other).await?;
+                Err(BAD_CODE)
+            }
+            Begun::Unknown => Err(BAD_CODE),
+        }
+    }
+
+    /// A code that is shown again: two have it, and whoever was first may be the wrong one (RFC 6749, section 4.1.2).
+    async fn end_what_began_by(&self, code: &str) -> Result<(), Denied> {
+        if let Some(login) = self.ledger.begun_login(code).await? {
+            self.ledger.end_login(&login).await?;
+        }
+        Ok(())
+    }
+
+    async fn refresh(&self, shown: &str) -> Result<Tokens, Denied> {
+        let Some(family) = token::family(shown) else { return Err(BAD_TOKEN) };
+        let hash = token::hash(shown);
+        // Of two who go on at once one is first, and the other one is met as whoever comes after.
+        for _ in 0..TRIES {
+            let now = self.edge.now();
+            let found = self.ledger.login(&token::family_hash(&family), now).await?;
+            let Some(SignedIn { principal, proven_at, login }) = found else { return Err(BAD_TOKEN) };
+            let previous = match login::shown(&hash, &login.current, login.previous.as_deref()) {
+                Shown::Current => login.current.clone(),
+                Shown::Previous => hash.clone(),
+                Shown::Stale => {
+                    self.ledger.end_login(&login.id).await?;
+                    return Err(BAD_TOKEN);
+                }
+            };
+            let provider = self.providers.named(principal.provider.as_str());
+            let Some(provider) =
+                provider.filter(|provider| *provider.relying_party.issuer() == principal.issuer)
+            else {
+                return Err(Denied::Grant("the identity provider is not known here any more"));
+            };
+            if proven_at.duration_until(now) > provider.reauthenticate_after {
+                return Err(Denied::Grant(
+                    "it is time to sign in again: the identity provider is to be asked",
+                ));
+            }
+            let entropy = self.edge.entropy();
+            let device = token::device_token(&family, &entropy);
+            let access = Purpose::Access.token(&entropy, "access");
+            let next = Login {
+                current: token::hash(&device),
+                previous: Some(previous),
+                access: token::hash(&access),
+                access_until: after(now, ACCESS),
+                used_at: now,
+                ends_at: ends_at(login.since, now),
+                ..login
+            };
+            match self.ledger.go_on(&next).await {
+                Ok(()) => return Ok(self.tokens(&next, access, device)),
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Conflict.into())
+    }
+
+    /// Ends the login whose device token or access token this is (RFC 7009). Of any other nothing is said.
+    ///
+    /// # Errors
+    /// When Usher cannot answer now.
+    pub async fn revoke(&self, shown: &str) -> Result<(), Failure> {
+        let now = self.edge.now();
+        let found = match token::family(shown) {
+            Some(family) => self.ledger.login(&token::family_hash(&family), now).await?,
+            None => self.ledger.signed_in(&token::hash(shown), now).await?,
+        };
+        if let Some(SignedIn { login, .. }) = found {
+            self.ledger.end_login(&login.id).await?;
+        }
+        Ok(())
+    }
+
+    fn tokens(&self, login: &Login, access: Zeroizing<String>, device: Zeroizing<String>) -> Tokens {
+        Tokens {
+            access_token: access,
+            token_type: "Bearer",
+            expires_in: ACCESS,
+            refresh_token: device,
+            refresh_token_expires_in: login.used_at.duration_until(login.ends_at).as_secs(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The whole way: from an address that is typed into a page to a signed document.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use ::http::Method;
+use fantoccini::{Client, Locator, key::Key};
+use serde_json::{Value, json};
+use usher::{cluster::api::SeatState, domain::namespaces::Namespaces};
+use usher_license::{Holder, User};
+
+use super::Scene;
+use crate::{
+    ground::{idp, seat, until},
+    runtime::{
+        Own,
+        program::{Call, Told, drawn},
+    },
+};
+
+const USHER: &str = env!("CARGO_BIN_EXE_usher");
+
+/// Somebody's machine, with what `usher login` keeps there.
+struct Machine<'a> {
+    scene: &'a Scene,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Machine<'a> {
+    fn new(scene: &'a Scene) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.crt"), &scene.listening.ca).unwrap();
+        Self { scene, folder }
+    }
+
+    fn command(&self, name: &str, more: &[&str]) -> Command {
+        // It ends when this thread does, and so when this process does.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", USHER, name]).args(more);
+        command.arg("--ca").arg(self.folder.path().join("ca.crt"));
+        command.arg("--login-dir").arg(self.folder.path().join("state")).stdin(Stdio::null());
+        command
+    }
+
+    /// Begins to sign in: what the browser is to open.
+    fn login(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
+        let more = ["--no-browser", "--device-name", "Lab 3", "--server", &self.scene.listening.url];
+        let mut child =
+            self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut url = String::new();
+        said.read_line(&mut url).unwrap();
+        (child, said, url.trim().to_owned())
+    }
+
+    fn said(&self, name: &str) -> (bool, String) {
+        let output = self.command(name, &[]).output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
+    fn access_token(&self) -> String {
+        let kept = std::fs::read(self.folder.path().join("state/login.json")).unwrap();
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        kept["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn activate(&self, token: &str, device: &str) -> Told {
+        let license = format!("{}/cad", self.scene.place.namespace);
+        let body = json!({"license": license, "device": {"id": device, "name": "Lab 3"}});
+        let key = drawn();
+        let call = Call { token: Some(token), key: Some(&key), body: Some(body), ..Call::default() };
+        self.scene.program.send(Method::POST, "/v1/activations", &call).await
+    }
+}
+
+/// What stands above the page, once that is `wanted`.
+async fn is_titled(browser: &Client, wanted: &str) {
+    until(wanted, async || {
+        let heading = browser.find(Locator::Css("h1")).await.ok()?.text().await.ok()?;
+        (heading == wanted).then_some(())
+    })
+    .await;
+}
+
+/// Whether all of the page is seen without moving it sideways.
+async fn fits(browser: &Client) {
+    let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    assert_eq!(browser.execute(wider, Vec::new()).await.unwrap(), json!(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_and_activates_on_the_seat_that_is_theirs() {
+    let scene = Scene::new().await;
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    scene.place.apply(&seat("ann")).await;
+    scene.place.seat("ann", SeatState::Bound).await;
+    let machine = Machine::new(&scene);
+    assert_eq!(machine.said("whoami"), (false, "Nobody is signed in on this machine: usher login\n".into()));
+
+    // A phone's width, and no mouse but for the last answer.
+    let browser = idp::browser(390, 844).await;
+    let (mut login, mut said, url) = machine.login();
+    browser.goto(&url).await.unwrap();
+    is_titled(&browser, "Sign in").await;
+    fits(&browser).await;
+    let typed = browser.active_element().await.unwrap();
+    typed.send_keys(&format!("ann@other.example{}", char::from(Key::Enter))).await.unwrap();
+    let hint = browser.wait().for_element(Locator::Css("#hint[role=alert]")).await.unwrap();
+    assert!(hint.text().await.unwrap().starts_with("Nobody signs in here with addresses of other.example."));
+    let typed = browser.find(Locator::Id("login")).await.unwrap();
+    typed.clear().await.unwrap();
+    typed.send_keys(&format!("ann@acme.example{}", char::from(Key::Enter))).await.unwrap();
+    idp::sign_in(&browser, "ann").await;
+    is_titled(&browser, "Continue as Ann Example on Lab 3?").await;
+    fits(&browser).await;
+    browser.find(Locator::Css("button[value=yes]")).await.unwrap().click().await.unwrap();
+    is_titled(&browser, "You are signed in. You can close this page.").await;
+    browser.close().await.unwrap();
+    assert!(login.wait().unwrap().success());
+    let mut last = String::new();
+    said.read_line(&mut last).unwrap();
+    assert!(
+        last.starts_with("Ann Example (ann@acme.example), of acme, is signed in on this machine until 20"),
+        "{last}"
+    );
+    assert_eq!(machine.said("whoami"), (true, last));
+    is_private(&machine.folder.path().join("state/login.json"));
+
+    let token = machine.access_token();
+    let told = machine.activate(&token, "9f86d081").await;
+    let mut own = Own::of(&told);
+    let ann = Holder::User(User::Email { email: "ann@acme.example".into() });
+    assert_eq!(told.claims().holder, Some(ann.clone()));
+    assert_eq!(told.claims().device.map(|device| device.id), Some("9f86d081".into()));
+    crate::runtime::path::verified(&scene.place, &told.text("document")).await;
+    let other = machine.activate(&token, "0000aaaa").await;
+    assert_eq!((other.status, other.code().as_str()), (409, "devices-exhausted"));
+    // The same machine again, whose state was lost.
+    let again = Own::of(&machine.activate(&token, "9f86d081").await);
+    let refused = scene.program.refresh(&own).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "activation-superseded"));
+    own = again;
+    let refreshed = scene.program.refresh(&own).await;
+    assert_eq!(refreshed.claims().holder, Some(ann));
+    own.nonce = refreshed.nonce.clone().unwrap();
+
+    // Signed out: at once, and the activation goes on.
+    assert_eq!(machine.said("logout"), (true, "You are signed out on this machine.\n".into()));
+    let out = machine.activate(&token, "9f86d081").await;
+    assert_eq!((out.status, out.code().as_str()), (401, "unauthorized"));
+    assert!(!machine.said("whoami").0);
+    assert_eq!(scene.program.refresh(&own).await.status, 200);
+}
+
+fn is_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
