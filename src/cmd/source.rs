@@ -251,7 +251,8 @@ mod tests {
         assert!(directory.ends_with("is a directory: name a file in it, such as license.jws"), "{directory}");
         let missing = file(&folder.path().join("a")).unwrap_err().to_string();
         assert!(
-            missing.ends_with("a: check the name, or write secret/NAME for a Secret of the cluster"),
+            missing
+                .ends_with("a: check the name (a document in a Secret of the cluster is named secret/NAME)"),
             "{missing}"
         );
         let huge = folder.path().join("huge");
