@@ -35,10 +35,9 @@ pub async fn prune_activations(ledger: &impl Ledger, now: Timestamp) -> Result<u
             // Before the calendar begins there is nothing to prune.
             let Ok(before) = now.checked_sub(kept) else { continue };
             loop {
-                let step = ledger.forget_ended(&facts.license, before, STEP).await?;
-                forgotten += step;
-                if step < usize::try_from(STEP).unwrap_or(usize::MAX) {
-                    break;
+                match ledger.forget_ended(&facts.license, before, STEP).await? {
+                    0 => break,
+                    step => forgotten += step,
                 }
             }
         }

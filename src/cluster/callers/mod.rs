@@ -16,12 +16,11 @@ use k8s_openapi::{
     serde::{Serialize, de::DeserializeOwned},
 };
 use kube::{Api, Client, Resource, api::PostParams};
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     cluster::callers::memory::Memory,
-    domain::{license::Key, text::Issuer},
+    domain::{self, license::Key, text::Issuer},
     service::{
         callers::{Act, Away, Callers, Known},
         edge::Edge,
@@ -144,14 +143,9 @@ impl Callers for Reviews {
     }
 }
 
-/// A question by its hash: no token is kept. Of parts that cannot run into each other.
+/// A question by its hash: no token is kept.
 fn question<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().into()
+    domain::digest(parts)
 }
 
 #[cfg(test)]

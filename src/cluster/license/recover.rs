@@ -23,7 +23,7 @@ use crate::{
         license::{Key, License, Uid},
         reason::Because,
     },
-    keys::{Signer, nonce::NonceKeys},
+    keys::Signer,
     ledger::{Facts, Ledger},
     service::{
         activation_keys::proven,
@@ -96,7 +96,7 @@ async fn bring_back<L: Ledger>(
 ) -> Result<(), Error> {
     let (key, license) = (&gathered.key, &validated.license);
     let found = labelled(context, key).await?;
-    let keys = keys(context, license, context.nonces.get(), facts).await?;
+    let keys = keys(context, license, facts).await?;
     let elsewhere =
         context.ledger.held_elsewhere(&key.namespace, license.product.as_str(), &license.uid).await?;
     let remains = Remains {
@@ -121,10 +121,10 @@ async fn bring_back<L: Ledger>(
 async fn keys<L>(
     context: &Context<L>,
     license: &License,
-    nonces: Option<&NonceKeys>,
     facts: Option<&Facts>,
 ) -> Result<Vec<(String, String)>, Error> {
-    let Some(nonces) = nonces.filter(|_| !license.activation_keys.is_empty()) else { return Ok(Vec::new()) };
+    let nonces = context.nonces.get().filter(|_| !license.activation_keys.is_empty());
+    let Some(nonces) = nonces else { return Ok(Vec::new()) };
     let secret = Key::new(&license.key.namespace, license.keys_secret());
     let found = secrets::entries(&context.client, &secret).await;
     let found = found.map_err(|source| Error::Cluster { doing: "reading the activation keys", source })?;

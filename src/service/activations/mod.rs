@@ -26,10 +26,10 @@ use std::{
 };
 
 use futures::lock::{Mutex, MutexGuard};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     domain::{
+        self,
         chain::{Call, Digest, Operation},
         license::{Key, Uid},
         refusal::{Code, Refusal},
@@ -297,10 +297,5 @@ fn crowded() -> Failure {
 
 /// Of parts that cannot run into each other.
 fn digest(parts: &[&[u8]]) -> Digest {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(part);
-    }
-    Digest(digest.finalize().into())
+    Digest(domain::digest(parts))
 }

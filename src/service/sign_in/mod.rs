@@ -24,12 +24,15 @@ mod tokens;
 use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{edge::Edge, providers::Providers};
-use crate::{domain::hex, identity::Url, ledger::people::Pass};
+use crate::{
+    domain::{self, hex},
+    identity::Url,
+    ledger::people::Pass,
+};
 
 pub use crate::{identity::oidc::Callback, ledger::people::People};
 pub use agree::Consent;
@@ -108,7 +111,7 @@ impl<L: People> SignIn<L> {
     async fn keep(&self, hash: String, content: &impl serde::Serialize, seconds: i64) -> Result<(), Failure> {
         let now = self.edge.now();
         let content = serde_json::to_string(content)?;
-        let pass = Pass { hash, content, until: crate::domain::login::after(now, seconds) };
+        let pass = Pass { hash, content, until: domain::login::after(now, seconds) };
         if self.ledger.keep_pass(&pass, now).await? { Ok(()) } else { Err(Why::Crowded.into()) }
     }
 }
@@ -127,12 +130,7 @@ pub fn is_form_token(browser: &str, token: &str) -> bool {
 
 /// A hash of `parts` for one use, which cannot run into each other.
 fn hashed(what: &str, parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in std::iter::once(&what).chain(parts) {
-        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(part);
-    }
-    hex(&digest.finalize())
+    hex(&domain::digest(std::iter::once(&what).chain(parts)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{EXAMPLE, ok};
+use super::{EXAMPLE, ID, ok};
 use crate::{
     domain::refusal::Code,
     http::{
@@ -34,7 +34,7 @@ enum Seen {
 
 pub(in crate::http::routes) const CHECK: Call = Call {
     path: "/activations/{id}",
-    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    in_path: ID,
     name: "checkActivation",
     about: "Activations",
     summary: "Ask whether a nonce is the one to use next",

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 
+use super::ID;
 use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method},
@@ -17,7 +18,7 @@ use crate::{
 pub(in crate::http::routes) const DEACTIVATE: Call = Call {
     method: Method::Delete,
     path: "/activations/{id}",
-    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    in_path: ID,
     name: "deactivate",
     about: "Activations",
     summary: "Give the place back",

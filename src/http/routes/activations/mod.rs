@@ -22,6 +22,9 @@ pub(super) use resolve::{RESOLVE, resolve};
 use super::reply;
 use crate::{domain::refusal::Code, http::problem::Problem, service::activations::Reply};
 
+/// The activation in a path.
+const ID: &[(&str, &str, &str)] = &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")];
+
 /// An activation of which no document is given.
 const EXAMPLE: &str = r#"{"id": "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10", "state": "active", "license": "design/cad", "product": "cad",
     "lease": {"renew_at": "2026-11-26T22:00:00Z", "until": "2026-11-27T10:00:00Z", "expires_at": "2026-11-30T10:00:00Z"}}"#;

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{ACTIVATED, EXAMPLE, begun, ok};
+use super::{ACTIVATED, EXAMPLE, ID, begun, ok};
 use crate::{
     domain::{chain::Operation, refusal::Code},
     http::{
@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::http::routes) const STATE: Call = Call {
     method: Method::Post,
     path: "/activations/{id}/state",
-    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    in_path: ID,
     name: "activationState",
     about: "Activations",
     summary: "Use the nonce, and be told how the activation stands",
@@ -41,7 +41,7 @@ pub(in crate::http::routes) const STATE: Call = Call {
 pub(in crate::http::routes) const REFRESH: Call = Call {
     method: Method::Post,
     path: "/activations/{id}/refresh",
-    in_path: &[("id", "The activation's `id`.", "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10")],
+    in_path: ID,
     name: "refresh",
     about: "Activations",
     summary: "Use the nonce, and be given a new document",
