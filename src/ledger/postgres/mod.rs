@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sqlx::{
     PgPool,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
@@ -82,7 +82,7 @@ pub enum OpenError {
         /// Host and database.
         place: String,
         /// What is wrong.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
 }
 
@@ -157,12 +157,19 @@ impl Postgres {
 }
 
 impl OpenError {
-    /// Whether it may be there in a moment: the server does not answer, starts, or has too many guests.
+    /// Whether it may be there in a moment: the server does not answer, starts, dies meanwhile, or has too many guests.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        let Self::Open { source, .. } = self else { return false };
+        let source = match self {
+            Self::Open { source, .. } => source,
+            Self::Migrate { source: MigrateError::Execute(source), .. }
+            | Self::Migrate { source: MigrateError::ExecuteMigration(source, _), .. } => source,
+            Self::Address(_) | Self::OtherVersion { .. } | Self::Migrate { .. } => return false,
+        };
         match source {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            // What sits before a server that is away, such as a load balancer, takes connections and closes them: to sqlx that is an
+            // answer that it does not understand.
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
             // Class 57: shutting down or starting up; 53300: too many connections.
             sqlx::Error::Database(error) => {
                 error.code().is_some_and(|code| code.starts_with("57") || code == "53300")

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::io::AsyncReadExt as _;
 
 use super::{server::database, *};
 use crate::{
@@ -188,4 +189,28 @@ async fn both_engines_have_the_same_tables_columns_and_indexes() {
     theirs.1 = sqlx::query_scalar(named).fetch_all(&mut server).await.unwrap();
     assert_eq!(theirs, ours);
     assert!(ours.0.len() > 10 && ours.1.len() > 8, "{ours:?}");
+}
+
+/// Somewhere that takes connections and closes them, having read so many bytes.
+async fn closes_after(bytes: usize) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://usher@{}/usher", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let _ = client.read_exact(&mut vec![0; bytes]).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_way_to_a_server_that_is_away_is_waited_for_and_a_database_that_does_not_exist_is_not() {
+    // Without a word; after the request for encryption; and in the middle of it.
+    for bytes in [0, 8, 1] {
+        let error = Postgres::open(&closes_after(bytes).await).await.err().unwrap();
+        assert!(error.may_pass(), "{bytes}: {error:?}");
+    }
+    let other = database().await.replacen("/ledger", "/no_such_ledger", 1);
+    let error = Postgres::open(&other).await.err().unwrap();
+    assert!(!error.may_pass(), "{error:?}");
 }

@@ -1,10 +1,12 @@
 //! The real program, as a process.
 
 use std::{
+    collections::VecDeque,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use tokio::sync::watch;
@@ -23,7 +25,11 @@ pub fn kubeconfig_beside(ledger: &Path, ground: &Ground) -> PathBuf {
 pub struct Usher {
     child: Child,
     at_work: watch::Receiver<bool>,
+    said: Arc<Mutex<VecDeque<String>>>,
 }
+
+/// How much of what a process said last is told when a test fails.
+const LAST: usize = 20;
 
 impl Usher {
     /// Starts `usher run`, with these options beside.
@@ -41,14 +47,20 @@ impl Usher {
             .unwrap();
         let (told, at_work) = watch::channel(false);
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said: Arc<Mutex<VecDeque<String>>> = Arc::default();
+        let kept = said.clone();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if line.contains("at work") {
                     told.send_replace(true);
                 }
+                let mut kept = kept.lock().unwrap();
+                kept.push_back(line);
+                let more = kept.len().saturating_sub(LAST);
+                kept.drain(..more);
             }
         });
-        Self { child, at_work }
+        Self { child, at_work, said }
     }
 
     /// Waits until it says so.
@@ -66,6 +78,13 @@ impl Usher {
 
 impl Drop for Usher {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         self.kill();
+        if std::thread::panicking() {
+            eprintln!(
+                "usher ({ended:?}) said last:\n{}",
+                self.said.lock().unwrap().make_contiguous().join("\n")
+            );
+        }
     }
 }

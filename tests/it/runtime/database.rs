@@ -1,17 +1,64 @@
-//! The database is away from the one who leads.
+//! The database is away: at the start, and from the one who leads.
 
 use std::path::PathBuf;
 
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
+use ::http::{Request, StatusCode};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::ConfigMap};
+use kube::{Api, Client, Config, client::Body};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::replicas::{free_port, start};
-use crate::ground::{Ground, cable::Cable, postgres::database, process::kubeconfig_beside, until};
+use crate::ground::{
+    Ground,
+    cable::Cable,
+    postgres::database,
+    process::{Usher, kubeconfig_beside},
+    until, wait_for,
+};
+
+/// Asks the operations listener; nothing if it does not listen.
+async fn operations(ground: &Ground, port: u16, path: &str) -> Option<(StatusCode, String)> {
+    let maps: Api<ConfigMap> = Api::namespaced(ground.admin().await, "usher-system");
+    let ca = wait_for(&maps, "usher-ca", "is there", |_| true).await.data.unwrap()["ca.crt"].clone();
+    let mut config = Config::new(format!("https://localhost:{port}").parse().unwrap());
+    config.root_cert = Some(vec![CertificateDer::from_pem_slice(ca.as_bytes()).unwrap().to_vec()]);
+    config.default_retry = false;
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let answer = Client::try_from(config).unwrap().send(request).await.ok()?;
+    let status = answer.status();
+    let body = answer.into_body().collect_bytes().await.ok()?;
+    Some((status, String::from_utf8(body.to_vec()).unwrap()))
+}
 
 fn files(ground: &Ground) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig_beside(&directory.path().join("ledger"), ground);
     (directory, kubeconfig)
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_at_the_start_usher_lives_is_not_ready_and_says_why() {
+    let ground = Ground::own();
+    let (_directory, kubeconfig) = files(&ground);
+    let cable = Cable::to(&database().await, false).await;
+    let (port, listen) = (free_port(), format!("127.0.0.1:{}", free_port()));
+    let operations_at = format!("127.0.0.1:{port}");
+    let options =
+        ["--secrets-cluster-wide", "--name", "one", "--listen", &listen, "--ops-listen", &operations_at];
+    let mut usher = Usher::start(&kubeconfig, std::path::Path::new(&cable.url), &options);
+
+    let healthy = until("it listens", async || operations(&ground, port, "/healthz").await).await;
+    assert_eq!(healthy, (StatusCode::OK, "ok\n".into()));
+    let (status, why) = operations(&ground, port, "/readyz").await.unwrap();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(why.starts_with("the ledger is not open yet: is the database there?"), "{why}");
+
+    cable.plug();
+    usher.is_at_work().await;
+    until("it is ready", async || {
+        operations(&ground, port, "/readyz").await.filter(|(status, _)| *status == StatusCode::OK)
+    })
+    .await;
 }
 
 #[tokio::test]
