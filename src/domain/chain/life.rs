@@ -73,7 +73,8 @@ pub fn recover(
     let counts = former.holds_place();
     let chain = if counts {
         recoveries?;
-        activate(call, &Ground { place: Ok(()), ..ground.clone() })?
+        let chain = activate(call, &Ground { place: Ok(()), ..ground.clone() })?;
+        Chain { expires_at: chain.expires_at.max(former.expires_at), ..chain }
     } else {
         activate(call, ground)?
     };
@@ -100,7 +101,8 @@ pub fn rebuild(
     }
     ground.grants.clone()?;
     ground.place.clone()?;
-    Ok(Some(begun(call, Some(at), ground)))
+    let chain = begun(call, Some(at), ground);
+    Ok(Some(Chain { expires_at: chain.expires_at.max(expires_at), ..chain }))
 }
 
 /// Ends an activation; nothing if it has ended. Needs no nonce.

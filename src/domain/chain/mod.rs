@@ -204,7 +204,7 @@ pub struct Chain {
     pub earlier: Vec<EarlierCall>,
     /// The head when somebody resolved a fork: what lies below it was judged then.
     pub resolved_at: Option<Position>,
-    /// The last instant at which a document of this activation is good.
+    /// The last instant at which any document of this activation, or of one in whose place it came, is good. It never moves back.
     pub expires_at: Timestamp,
 }
 

@@ -152,7 +152,8 @@ fn advanced(chain: &Chain, at: Position, call: &Call, ground: &Ground) -> Chain 
         last: LastCall { used: Some(at), call: *call },
         earlier: if at == chain.head { remembered(chain) } else { Vec::new() },
         resolved_at: chain.resolved_at,
-        expires_at: if renews { ground.times.expires_at } else { chain.expires_at },
+        // The document before it may be good for longer: the clock went back, or leases are shorter now.
+        expires_at: if renews { ground.times.expires_at.max(chain.expires_at) } else { chain.expires_at },
     }
 }
 

@@ -79,6 +79,11 @@ impl Turned {
         self.ahead.fetch_add(by.as_secs(), Ordering::SeqCst);
         self.turned.notify_waiters();
     }
+
+    /// Turns the clock back: somebody had set it wrong.
+    pub fn back(&self, by: SignedDuration) {
+        self.forward(-by);
+    }
 }
 
 impl Edge for Turned {

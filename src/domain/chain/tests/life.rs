@@ -106,3 +106,16 @@ fn an_activation_ends_once_whatever_its_state() {
         assert_eq!(end(&ended, Why::Withdrawn), None);
     }
 }
+
+#[test]
+fn who_came_in_the_place_of_a_document_holds_it_until_that_has_ended_though_the_clock_went_back() {
+    let end = ground(5).times.expires_at;
+    let former = go(&activated(), place(1, 0), &refresh("k"), &ground(5));
+    let made = call(Operation::Activate, "again");
+    let recovery = recover(&former, &made, Ok(()), &ground(4)).unwrap();
+    assert_eq!(recovery.chain.expires_at, end);
+    let rebuilt = rebuild(Presented::Genuine(place(1, 1)), end, &made, &ground(4)).unwrap().unwrap();
+    assert_eq!(rebuilt.expires_at, end);
+    let later = recover(&former, &made, Ok(()), &ground(6)).unwrap();
+    assert_eq!(later.chain.expires_at, ground(6).times.expires_at);
+}

@@ -15,6 +15,15 @@ fn the_head_goes_and_the_next_one_is_its_successor() {
 }
 
 #[test]
+fn a_place_is_held_until_the_last_document_has_ended_though_the_clock_went_back() {
+    let chain = go(&activated(), place(1, 0), &refresh("k"), &ground(5));
+    let after = go(&chain, chain.head, &refresh("l"), &ground(4));
+    assert_eq!(after.expires_at, ground(5).times.expires_at);
+    let later = go(&after, after.head, &refresh("m"), &ground(6));
+    assert_eq!(later.expires_at, ground(6).times.expires_at);
+}
+
+#[test]
 fn asking_for_the_state_advances_and_gives_no_document() {
     let chain = activated();
     let after = go(&chain, chain.head, &call(Operation::State, "k"), &ground(1));
