@@ -25,7 +25,7 @@ use crate::{
     cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
     cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
     domain::{duration::DurationText, hex, witness::OnLoss},
-    http::{self, Operations},
+    http::{self, Bounds, Operations},
     keys::Published,
     ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
     service::{
@@ -280,7 +280,8 @@ async fn operate<L: Ledger>(
         let parts = parts.get_or_init(|| Parts::new(args, client, edge.clone(), kept));
         let Parts { context, runtime, sign_in, published, settings, listed } = parts;
         let operator = cluster::run(context.clone(), settings.clone(), listed.clone(), stopped.clone());
-        let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone());
+        let bounds = Bounds::default();
+        let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone(), bounds);
         let operator = async { operator.await.map_err(Failure::from) };
         tokio::try_join!(operator, listeners.serve(args.listen, programs)).map(|_| ())
     };

@@ -140,12 +140,20 @@ refusals! {
     RequestInvalid = "request-invalid", next "Correct what the detail names.";
     /// The request is larger than any that makes sense.
     RequestTooLarge = "request-too-large", next "Send less.";
+    /// The headers of the request are larger than any that make sense.
+    HeadersTooLarge = "headers-too-large", next "Send fewer or shorter headers.";
+    /// The request did not arrive in time.
+    RequestTimeout = "request-timeout", next "Repeat the request unchanged, with its key, over a connection that carries it.";
+    /// The body is of another kind than this call takes.
+    MediaTypeUnsupported = "media-type-unsupported", next "Send JSON, and say so: `Content-Type: application/json`, as `curl --json` does.";
     /// There is no such call.
     NotFound = "not-found", next "Compare the path with the guide.";
     /// This method does not go with this path.
     MethodNotAllowed = "method-not-allowed", next "Compare the method with the guide.";
     /// This caller asks too often.
     RateLimited = "rate-limited", next "Wait as long as `Retry-After` says.";
+    /// As many requests are under way as may be.
+    Overloaded = "overloaded", next "Repeat the request unchanged, with its key, after `Retry-After`.";
     /// The ledger was lost, or is older than it was, and nobody has decided yet what becomes of it.
     LedgerMissing = "ledger-missing", next "Repeat the request unchanged, with its key, later; whoever looks after Usher restores or rebuilds the ledger.";
     /// Usher was given the ledger of another cluster, and does nothing with it.

@@ -26,7 +26,8 @@ use axum::{
     routing::get,
 };
 use futures::future::BoxFuture;
-pub use routes::document;
+pub use pace::Pace;
+pub use routes::{Bounds, document};
 
 use crate::{
     keys::Published,
@@ -43,9 +44,10 @@ pub fn main<L: Activations>(
     edge: Arc<dyn Edge>,
     published: Arc<Published>,
     sign_in: Option<Arc<SignIn<L>>>,
+    bounds: Bounds,
 ) -> Router {
     let people = sign_in.map(|sign_in| signin::router(sign_in, edge.clone())).unwrap_or_default();
-    routes::v1(runtime, edge).merge(people).merge(keys(published))
+    routes::v1(runtime, edge, bounds).merge(people).merge(keys(published))
 }
 
 /// The published keys.

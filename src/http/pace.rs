@@ -12,9 +12,11 @@ const BUCKETS: usize = 4_096;
 
 /// So many at once, and so many a second after that.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    pub(super) at_once: u32,
-    pub(super) a_second: u32,
+pub struct Pace {
+    /// So many at once.
+    pub at_once: u32,
+    /// So many a second.
+    pub a_second: u32,
 }
 
 /// What is left of a bucket, in millionths of a request, and when that was.

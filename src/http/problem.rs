@@ -119,12 +119,17 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::SeatWaiting
         | Code::LicenseNotReady => StatusCode::CONFLICT,
         Code::ActivationEnded | Code::SessionEnded => StatusCode::GONE,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::MediaTypeUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Code::IdempotencyKeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unavailable | Code::ClusterUnreachable | Code::LedgerMissing | Code::LedgerForeign => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::Unavailable
+        | Code::Overloaded
+        | Code::ClusterUnreachable
+        | Code::LedgerMissing
+        | Code::LedgerForeign => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -201,6 +206,7 @@ mod tests {
                 status.is_client_error()
                     || [
                         Code::Unavailable,
+                        Code::Overloaded,
                         Code::ClusterUnreachable,
                         Code::LedgerMissing,
                         Code::LedgerForeign
@@ -240,6 +246,7 @@ mod tests {
     fn who_is_to_come_again_is_told_when() {
         for code in [
             Code::RateLimited,
+            Code::Overloaded,
             Code::Unavailable,
             Code::ClusterUnreachable,
             Code::LedgerMissing,

@@ -19,6 +19,7 @@ Programs ask Usher whether they may run, and are given a signed document that th
 what happened in your very case, `next` what to do.
 - **A changing call** takes an `Idempotency-Key`, drawn for it. Repeat a call unchanged, with its key, when no answer came: it is done once.
 - **429 and 503** say in `Retry-After` after how many seconds to come again. Nothing has changed then.
+- **Bounds**: a body has 72 KiB at most and is to arrive within 5 seconds, all headers have 8 KiB together.
 - **A path that is not here** is refused with `not-found` (404), a method that a path does not have with `method-not-allowed` (405).
 - **Members that you do not know** in an answer are to be left aside: there will be more. In a request they are refused.";
 

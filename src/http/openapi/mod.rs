@@ -158,7 +158,9 @@ impl Call {
     fn codes(&self) -> Vec<Code> {
         let always = [
             Code::RequestInvalid,
+            Code::HeadersTooLarge,
             Code::RateLimited,
+            Code::Overloaded,
             Code::Unavailable,
             Code::LedgerMissing,
             Code::LedgerForeign,
@@ -169,7 +171,11 @@ impl Call {
         } else {
             &[]
         };
-        let with_body = (self.takes.is_some() || self.repeatable).then_some(Code::RequestTooLarge);
+        let with_body: &[Code] = match (&self.takes, self.repeatable) {
+            (Some(_), _) => &[Code::RequestTooLarge, Code::RequestTimeout, Code::MediaTypeUnsupported],
+            (None, true) => &[Code::RequestTooLarge, Code::RequestTimeout],
+            (None, false) => &[],
+        };
         let with_key = self.repeatable.then_some(Code::IdempotencyKeyUsed);
         let with_nonce: &[Code] = match self.nonce {
             Nonce::None | Nonce::Gives => &[],
@@ -177,9 +183,9 @@ impl Call {
                 &[Code::NonceUnknown, Code::NonceUsed, Code::ActivationEnded, Code::ActivationSuperseded]
             }
         };
-        let implied = always.into_iter().chain(with_credential).chain(with_body).chain(with_key);
+        let implied = always.into_iter().chain(with_credential).chain(with_key);
         let mut codes: Vec<Code> = implied
-            .chain(administrators.iter().chain(with_nonce).copied())
+            .chain([with_body, administrators, with_nonce].concat())
             .chain(self.refuses.iter().copied())
             .collect();
         codes.sort_unstable();

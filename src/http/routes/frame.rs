@@ -10,7 +10,10 @@ use axum::{
 };
 use tracing::{Instrument as _, info_span};
 
-use super::{Api, request::bearer};
+use super::{
+    Api,
+    request::{are_bounded, bearer},
+};
 use crate::{
     domain::{hex, refusal::Code},
     http::{openapi::Called, problem::Problem},
@@ -35,14 +38,19 @@ pub(super) async fn frame<L: Activations>(
     let stranger = token.is_none();
     let may = api.strangers.allows(peer, now, stranger)
         && token.is_none_or(|token| api.callers.allows(token, now, true));
-    let mut response = if may {
+    let place = api.under_way.try_acquire();
+    let mut response = if !may {
+        Problem::from(Code::RateLimited).into_response()
+    } else if !are_bounded(request.headers()) {
+        Problem::from(Code::HeadersTooLarge).into_response()
+    } else if place.is_err() {
+        Problem::from(Code::Overloaded).into_response()
+    } else {
         let call =
             next.run(request).instrument(info_span!("call", request = %id.to_str().unwrap_or_default()));
         tokio::time::timeout(LONGEST, call)
             .await
             .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
-    } else {
-        Problem::from(Code::RateLimited).into_response()
     };
     if response.status() == StatusCode::UNAUTHORIZED && !stranger {
         api.strangers.allows(peer, now, true);

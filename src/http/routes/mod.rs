@@ -11,10 +11,11 @@ mod reply;
 mod request;
 mod sessions;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::{
     openapi::{self, Call},
@@ -29,10 +30,30 @@ use crate::{
     },
 };
 
-/// A caller with a credential: a fleet that starts by one activation key is served in seconds, a loop gone wild is held up.
-const CALLER: Pace = Pace { at_once: 400, a_second: 200 };
-/// Whoever comes without a credential that is good, by address.
-const STRANGER: Pace = Pace { at_once: 100, a_second: 20 };
+/// What calls may cost, whoever makes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many are under way at once. Each keeps a body of 72 KiB at most, so all of them some 70 MB at worst.
+    pub under_way: usize,
+    /// How long a body may take to arrive. It is less than a call may take, and enough for 72 KiB on a slow line.
+    pub body: Duration,
+    /// A caller with a credential.
+    pub caller: Pace,
+    /// Whoever comes without a credential that is good, by address.
+    pub stranger: Pace,
+}
+
+impl Default for Bounds {
+    /// A fleet that starts by one activation key is served in seconds, a loop gone wild is held up.
+    fn default() -> Self {
+        Self {
+            under_way: 1_024,
+            body: Duration::from_secs(5),
+            caller: Pace { at_once: 400, a_second: 200 },
+            stranger: Pace { at_once: 100, a_second: 20 },
+        }
+    }
+}
 
 /// What calls share.
 pub(super) struct Api<L> {
@@ -40,6 +61,8 @@ pub(super) struct Api<L> {
     edge: Arc<dyn Edge>,
     callers: Arc<Paced>,
     strangers: Arc<Paced>,
+    bounds: Bounds,
+    under_way: Arc<Semaphore>,
     /// The OpenAPI document.
     document: Bytes,
 }
@@ -51,6 +74,8 @@ impl<L> Clone for Api<L> {
             edge: self.edge.clone(),
             callers: self.callers.clone(),
             strangers: self.strangers.clone(),
+            bounds: self.bounds,
+            under_way: self.under_way.clone(),
             document: self.document.clone(),
         }
     }
@@ -91,12 +116,14 @@ pub fn document() -> String {
 }
 
 /// The calls.
-pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>) -> Router {
+pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>, bounds: Bounds) -> Router {
     let api = Api {
         runtime,
         edge,
-        callers: Arc::new(Paced::new(CALLER)),
-        strangers: Arc::new(Paced::new(STRANGER)),
+        callers: Arc::new(Paced::new(bounds.caller)),
+        strangers: Arc::new(Paced::new(bounds.stranger)),
+        bounds,
+        under_way: Arc::new(Semaphore::new(bounds.under_way)),
         document: document().into(),
     };
     let calls = routes::<L>()

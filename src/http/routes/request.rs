@@ -1,9 +1,13 @@
 //! Taking requests apart: each header and body is bounded, and refused with what it should be.
 
+use std::time::Duration;
+
 use axum::{
-    body::{Body, to_bytes},
-    http::{HeaderMap, header},
+    body::Body,
+    extract::{FromRequestParts, Path},
+    http::{HeaderMap, request::Parts},
 };
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -14,18 +18,40 @@ use crate::{
 
 /// The largest body of a request, in bytes: a device with all that it may say has less than 2 kB, and a document 64 KiB at most.
 const LARGEST: usize = 72 * 1024;
+/// How much of a body that is larger is read and thrown away, so that whoever sends it reads the answer and no broken connection, in bytes.
+const WASTED: usize = 1024 * 1024;
+/// How many headers a request may have, and how large they may be together, in bytes.
+const MOST_HEADERS: usize = 64;
+const LARGEST_HEADERS: usize = 8 * 1024;
 /// How long an `Idempotency-Key` is: from 128 random bits in base64url to whatever clients of habit send.
 const KEY: std::ops::RangeInclusive<usize> = 22..=128;
 
-/// The credential, if there is one.
+/// The longest part of a request that is said back, in characters.
+const QUOTED: usize = 200;
+
+/// The credential, if there is one and no other beside.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    credential(headers).ok()
 }
 
 /// The credential, which must be there.
-pub(super) fn credential(headers: &HeaderMap) -> Result<&str, Code> {
-    bearer(headers).ok_or(Code::Unauthorized)
+pub(super) fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let said = text(headers, "authorization")?.and_then(|said| said.split_once(' '));
+    let bearer = said.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    bearer.map(|(_, token)| token.trim()).ok_or_else(|| Code::Unauthorized.into())
+}
+
+/// What a path names.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = Path::from_request_parts(parts, state).await;
+        let Path(id) = named.map_err(|_| Refusal::new(Code::RequestInvalid, "The path is not UTF-8."))?;
+        Ok(Self(id))
+    }
 }
 
 /// A request, taken apart.
@@ -36,7 +62,22 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    pub(super) async fn apart(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
+    /// A request with a body of JSON, which is to arrive in this time.
+    pub(super) async fn with_json(
+        headers: &HeaderMap,
+        body: Body,
+        patience: Duration,
+    ) -> Result<Self, Problem> {
+        let said = text(headers, "content-type")?;
+        let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
+        if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
+            return Err(Code::MediaTypeUnsupported.into());
+        }
+        Self::apart(headers, body, patience).await
+    }
+
+    /// A request whose body may be anything, if it arrives in this time.
+    pub(super) async fn apart(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Self, Problem> {
         let token = credential(headers)?.to_owned();
         let key = text(headers, "idempotency-key")?.map(str::to_owned);
         if let Some(key) = &key
@@ -48,8 +89,8 @@ impl Taken {
             );
             return Err(Refusal::new(Code::RequestInvalid, detail).into());
         }
-        let body = to_bytes(body, LARGEST).await.map_err(|_| Code::RequestTooLarge)?;
-        Ok(Self { token, key, body: body.to_vec() })
+        let body = tokio::time::timeout(patience, whole(body)).await.unwrap_or(Err(Code::RequestTimeout))?;
+        Ok(Self { token, key, body })
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
@@ -59,9 +100,26 @@ impl Taken {
     /// The body as what this call takes.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Refusal::new(Code::RequestInvalid, format!("The body cannot be read: {error}.")).into()
+            let said: String = error.to_string().chars().take(QUOTED).collect();
+            Refusal::new(Code::RequestInvalid, format!("The body cannot be read: {said}.")).into()
         })
     }
+}
+
+/// All of a body.
+async fn whole(body: Body) -> Result<Vec<u8>, Code> {
+    let (mut chunks, mut whole, mut wasted) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Code::RequestInvalid)?;
+        if wasted == 0 && whole.len().saturating_add(chunk.len()) <= LARGEST {
+            whole.extend_from_slice(&chunk);
+        } else if wasted <= WASTED {
+            wasted = wasted.saturating_add(chunk.len());
+        } else {
+            break;
+        }
+    }
+    if wasted == 0 { Ok(whole) } else { Err(Code::RequestTooLarge) }
 }
 
 /// The `N-Nonce`.
@@ -75,13 +133,19 @@ pub(super) fn nonce(headers: &HeaderMap) -> Result<&str, Problem> {
     text(headers, "n-nonce")?.ok_or_else(|| missing().into())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
     let mut all = headers.get_all(name).iter();
     let Some(first) = all.next() else { return Ok(None) };
     let text = first.to_str().ok().filter(|_| all.next().is_none());
     let refused =
         || Refusal::new(Code::RequestInvalid, format!("The header {name} must be there once, in ASCII."));
     Ok(Some(text.ok_or_else(refused)?))
+}
+
+/// Whether headers are no more than any that make sense: no call needs a tenth of that.
+pub(super) fn are_bounded(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers.len() <= MOST_HEADERS && bytes <= LARGEST_HEADERS
 }
 
 #[cfg(test)]
@@ -106,22 +170,73 @@ mod tests {
         serde_json::to_value(problem).unwrap()["code"].as_str().unwrap().to_owned()
     }
 
+    const PATIENCE: Duration = Duration::from_millis(1);
+
+    async fn refused(pairs: &[(&'static str, &'static str)], body: impl Into<Body>) -> String {
+        code(&Taken::with_json(&headers(pairs), body.into(), PATIENCE).await.err().unwrap())
+    }
+
+    const BEARER: (&str, &str) = ("authorization", "Bearer usher_act_x");
+    const KEY: (&str, &str) = ("idempotency-key", "0123456789012345678901");
+
     #[tokio::test]
     async fn a_request_is_taken_apart_or_refused_with_what_it_lacks() {
-        let bearer = ("authorization", "Bearer usher_act_x");
-        let good = headers(&[bearer, ("idempotency-key", "0123456789012345678901")]);
-        let taken = Taken::apart(&good, Body::from("{}")).await.ok().unwrap();
-        assert_eq!(taken.asked().token, "usher_act_x");
-        assert_eq!(taken.asked().idempotency_key, Some("0123456789012345678901"));
-        let refused = async |pairs: &[(&'static str, &'static str)], body: Vec<u8>| {
-            code(&Taken::apart(&headers(pairs), Body::from(body)).await.err().unwrap())
+        for kind in
+            [&[][..], &[("content-type", "application/json")], &[("content-type", "Application/JSON; a=b")]]
+        {
+            let good = headers(&[&[BEARER, KEY][..], kind].concat());
+            let taken = Taken::with_json(&good, Body::from("{}"), PATIENCE).await.ok().unwrap();
+            assert_eq!(taken.asked().token, "usher_act_x");
+            assert_eq!(taken.asked().idempotency_key, Some(KEY.1));
+        }
+        assert_eq!(refused(&[], "").await, "unauthorized");
+        assert_eq!(refused(&[("authorization", "Basic YQ==")], "").await, "unauthorized");
+        assert_eq!(refused(&[BEARER, BEARER], "").await, "request-invalid");
+        assert_eq!(refused(&[BEARER, ("idempotency-key", "short")], "").await, "request-invalid");
+        assert_eq!(refused(&[BEARER, KEY, KEY], "").await, "request-invalid");
+        for kind in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded", ""] {
+            assert_eq!(refused(&[BEARER, ("content-type", kind)], "{}").await, "media-type-unsupported");
+        }
+        assert_eq!(code(&nonce(&headers(&[BEARER])).unwrap_err()), "request-invalid");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_or_never_ends_is_refused() {
+        assert_eq!(refused(&[BEARER], vec![b' '; LARGEST + 1]).await, "request-too-large");
+        let chunk = || Ok::<_, std::io::Error>(vec![b' '; LARGEST]);
+        let endless = futures::stream::repeat_with(chunk);
+        assert_eq!(refused(&[BEARER], Body::from_stream(endless)).await, "request-too-large");
+        let silent = futures::stream::iter([chunk()]).chain(futures::stream::pending());
+        assert_eq!(refused(&[BEARER], Body::from_stream(silent)).await, "request-timeout");
+        let broken = futures::stream::iter([chunk(), Err(std::io::Error::other("cut off"))]);
+        assert_eq!(refused(&[BEARER], Body::from_stream(broken)).await, "request-invalid");
+        let taken = Taken::apart(&headers(&[BEARER]), Body::from(vec![b' '; LARGEST]), PATIENCE).await;
+        assert_eq!(taken.ok().unwrap().body.len(), LARGEST);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_back_in_part() {
+        let taken = Taken {
+            token: String::new(),
+            key: None,
+            body: format!("{{\"{}\": 1}}", "x".repeat(9_000)).into(),
         };
-        assert_eq!(refused(&[], Vec::new()).await, "unauthorized");
-        assert_eq!(refused(&[("authorization", "Basic YQ==")], Vec::new()).await, "unauthorized");
-        assert_eq!(refused(&[bearer, ("idempotency-key", "short")], Vec::new()).await, "request-invalid");
-        let twice = [bearer, ("idempotency-key", "0123456789012345678901"), ("idempotency-key", "x")];
-        assert_eq!(refused(&twice, Vec::new()).await, "request-invalid");
-        assert_eq!(refused(&[bearer], vec![b' '; LARGEST + 1]).await, "request-too-large");
-        assert_eq!(code(&nonce(&headers(&[bearer])).unwrap_err()), "request-invalid");
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let said = serde_json::to_value(taken.json::<Nothing>().unwrap_err()).unwrap();
+        assert!(said["detail"].as_str().unwrap().len() < 300, "{said}");
+    }
+
+    #[test]
+    fn headers_are_so_many_and_so_large_at_most() {
+        let many = |most| {
+            (0..most).map(|n| (format!("x-{n:03}").parse().unwrap(), HeaderValue::from_static("v"))).collect()
+        };
+        assert!(are_bounded(&many(MOST_HEADERS)) && !are_bounded(&many(MOST_HEADERS + 1)));
+        let of = |bytes: usize| {
+            HeaderMap::from_iter([(HeaderName::from_static("x"), "v".repeat(bytes - 1).parse().unwrap())])
+        };
+        assert!(are_bounded(&of(LARGEST_HEADERS)) && !are_bounded(&of(LARGEST_HEADERS + 1)));
     }
 }

@@ -87,7 +87,7 @@ impl<L: Activations> Runtime<L> {
             );
             Refusal::new(Code::Forbidden, detail)
         };
-        let living = self.ledger.activation(id).await?.ok_or_else(refused)?;
+        let living = self.activation(id).await?.ok_or_else(refused)?;
         if !self.callers.may(&known, act, &living.key).await? {
             return Err(refused().into());
         }

@@ -38,7 +38,7 @@ use crate::{
     keys::{Signer, Signers, nonce::NonceKeys},
     ledger::{
         CommitError, Unavailable,
-        activations::{Recorded, Step},
+        activations::{Living, Recorded, Step},
     },
     service::{
         callers::{Away, Callers},
@@ -231,6 +231,11 @@ impl<L: Activations> Runtime<L> {
         }
     }
 
+    /// The activation `id`, if there is one.
+    async fn activation(&self, id: &str) -> Result<Option<Living>, Failure> {
+        if is_id(id) { Ok(self.ledger.activation(id).await?) } else { Ok(None) }
+    }
+
     fn nonces(&self) -> Result<&NonceKeys, Failure> {
         self.nonces.get().ok_or_else(|| Failure::Unavailable("the key of nonces is not known yet".into()))
     }
@@ -279,6 +284,12 @@ impl<L: Activations> Runtime<L> {
         let key = asked.idempotency_key.map_or(&drawn[..], str::as_bytes);
         digest(&[&caller.0, key])
     }
+}
+
+/// Whether `id` looks like one that Usher gave. Nothing else reaches the ledger: PostgreSQL takes no NUL in a text, and would let down whoever
+/// shares the transaction.
+fn is_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What a step came to, if it is not to be decided anew.

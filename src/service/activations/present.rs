@@ -66,7 +66,7 @@ impl<L: Activations> Runtime<L> {
     /// The activation `id`, if `token` is its own. Whether there is such an activation is told to nobody else.
     pub(super) async fn own(&self, id: &str, token: &str) -> Result<Living, Failure> {
         self.may_answer()?;
-        let living = self.ledger.activation(id).await?;
+        let living = self.activation(id).await?;
         let own = living.filter(|living| token::matches(token, &living.seen.activation.token));
         own.ok_or_else(|| Code::Unauthorized.into())
     }

@@ -39,6 +39,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
+use usher::http::{Bounds, Pace};
 
 pub use chart::helm;
 pub use operator::{Listening, Machine, Operator};
@@ -277,12 +278,20 @@ pub fn shared() -> &'static Ground {
 
 /// Where the shared operator serves programs.
 pub fn served() -> &'static Listening {
-    &shared_with_programs().1
+    &shared_with_programs().1[0]
 }
 
-fn shared_with_programs() -> &'static (Ground, Listening) {
+/// The same operator, where few are under way at once, nobody waits long for a body, and everybody may ask as often as they like.
+pub fn hurried() -> &'static Listening {
+    &shared_with_programs().1[1]
+}
+
+/// How many are under way at once there.
+pub const FEW: usize = 8;
+
+fn shared_with_programs() -> &'static (Ground, [Listening; 2]) {
     // Never dropped: the supervisor sees its input end when this process does.
-    static SHARED: LazyLock<(Ground, Listening)> = LazyLock::new(|| {
+    static SHARED: LazyLock<(Ground, [Listening; 2])> = LazyLock::new(|| {
         let ground = lent().map_or_else(Ground::own, Ground::borrowed);
         let (told, started) = std::sync::mpsc::channel();
         let kubeconfig = ground.kubeconfig_of_usher();
@@ -304,7 +313,10 @@ fn shared_with_programs() -> &'static (Ground, Listening) {
                 let directory = tempfile::tempdir().unwrap();
                 let ledger = directory.path().join("ledger.db");
                 let operator = Operator::start(client, &ledger, std::sync::Arc::new(Machine)).await;
-                told.send(operator.listen().await).unwrap();
+                let often = Pace { at_once: 1_000_000, a_second: 1_000_000 };
+                let hurried =
+                    Bounds { under_way: FEW, body: Duration::from_secs(3), caller: often, stranger: often };
+                told.send([operator.listen().await, operator.serve_within(hurried).await]).unwrap();
                 operator.run_on().await;
             });
         });

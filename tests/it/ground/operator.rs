@@ -21,7 +21,7 @@ use tokio::{
 };
 use usher::{
     cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
-    http,
+    http::{self, Bounds},
     keys::{
         Published,
         tls::{make_ca, make_certificate},
@@ -219,6 +219,11 @@ impl Operator {
 
     /// The same, whether they can be answered or not.
     pub async fn serve(&self) -> Listening {
+        self.serve_within(Bounds::default()).await
+    }
+
+    /// The same, where calls may cost no more than this.
+    pub async fn serve_within(&self, bounds: Bounds) -> Listening {
         let ca = make_ca(self.edge.now()).unwrap();
         let certificate = make_certificate(&ca, &["localhost".into()], self.edge.now()).unwrap();
         let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
@@ -231,6 +236,7 @@ impl Operator {
             self.edge.clone(),
             self.published.clone(),
             Some(Arc::new(sign_in)),
+            bounds,
         );
         let handle = Handle::new();
         tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));

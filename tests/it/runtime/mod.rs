@@ -2,17 +2,20 @@
 
 pub mod administrators;
 mod agent;
+mod broken;
 mod clones;
 mod contract;
 mod database;
 mod ended;
 mod history;
+mod hostile;
 mod keys;
 mod killed;
 mod limits;
 mod lost_replies;
 pub mod path;
 pub mod program;
+mod raw;
 mod replicas;
 mod restored;
 mod sessions;

@@ -103,7 +103,7 @@ pub(in crate::http::routes) async fn activate<L: Activations>(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::apart(&headers, body).await?;
+    let taken = Taken::with_json(&headers, body, api.bounds.body).await?;
     let Request { license, device, lost } = taken.json()?;
     let lost = lost.map(|Left { nonce, document }| Remains { nonce, document });
     let reply = api.runtime.activate(&taken.asked(), &Wish { license, device, lost }).await?;

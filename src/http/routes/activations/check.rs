@@ -2,7 +2,7 @@
 //! the activation stands.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -17,7 +17,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api, reply,
-            request::{credential, nonce},
+            request::{Id, credential, nonce},
         },
     },
     service::activations::{Activations, Answer, SeenAnswer},
@@ -48,7 +48,7 @@ pub(in crate::http::routes) const CHECK: Call = Call {
 
 pub(in crate::http::routes) async fn check<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let token = credential(&headers)?;

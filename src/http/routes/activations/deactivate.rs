@@ -1,7 +1,7 @@
 //! `DELETE /v1/activations/{id}`: the place is free again. No nonce is needed.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 
@@ -10,7 +10,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method},
         problem::Problem,
-        routes::{Api, request::credential},
+        routes::{
+            Api,
+            request::{Id, credential},
+        },
     },
     service::activations::Activations,
 };
@@ -31,7 +34,7 @@ pub(in crate::http::routes) const DEACTIVATE: Call = Call {
 
 pub(in crate::http::routes) async fn deactivate<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let token = credential(&headers)?;

@@ -1,11 +1,6 @@
 //! `POST /v1/activations/{id}/state` and `…/refresh`: what takes the last nonce, and gives the next one.
 
-use axum::{
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 
 use super::{ACTIVATED, EXAMPLE, ID, begun, ok};
 use crate::{
@@ -15,7 +10,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Taken, nonce},
+            request::{Id, Taken, nonce},
         },
     },
     service::activations::{Activations, Answer},
@@ -83,7 +78,7 @@ const PRESENT: &[Code] = &[
 /// How the activation stands.
 pub(in crate::http::routes) async fn state<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -93,7 +88,7 @@ pub(in crate::http::routes) async fn state<L: Activations>(
 /// A new document.
 pub(in crate::http::routes) async fn refresh<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -107,7 +102,7 @@ async fn present<L: Activations>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::apart(headers, body).await?;
+    let taken = Taken::apart(headers, body, api.bounds.body).await?;
     let reply = api.runtime.present(id, nonce(headers)?, operation, &taken.asked()).await?;
     // A copy was given an activation of its own.
     if reply.token.is_some() { begun(&reply) } else { ok(reply) }

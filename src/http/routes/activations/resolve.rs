@@ -1,7 +1,7 @@
 //! `POST /v1/activations/{id}/resolve`: an administrator has looked into its copies.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 
@@ -10,7 +10,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method},
         problem::Problem,
-        routes::{Api, request::credential},
+        routes::{
+            Api,
+            request::{Id, credential},
+        },
     },
     service::activations::Activations,
 };
@@ -31,7 +34,7 @@ warning. Older copies are refused as ever; one that speaks again is a new warnin
 
 pub(in crate::http::routes) async fn resolve<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let token = credential(&headers)?;

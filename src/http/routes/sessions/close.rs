@@ -1,7 +1,7 @@
 //! `DELETE /v1/sessions/{id}`: a session is closed.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 
@@ -9,7 +9,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method},
         problem::Problem,
-        routes::{Api, request::credential},
+        routes::{
+            Api,
+            request::{Id, credential},
+        },
     },
     service::activations::Activations,
 };
@@ -33,7 +36,7 @@ pub(in crate::http::routes) const CLOSE: Call = Call {
 
 pub(in crate::http::routes) async fn close<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let token = credential(&headers)?;

@@ -1,7 +1,7 @@
 //! `POST /v1/sessions/{id}/heartbeat`: a session is kept open.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -10,7 +10,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
-        routes::{Api, reply, request::credential},
+        routes::{
+            Api, reply,
+            request::{Id, credential},
+        },
     },
     service::activations::{Activations, SessionAnswer},
 };
@@ -35,7 +38,7 @@ pub(in crate::http::routes) const HEARTBEAT: Call = Call {
 
 pub(in crate::http::routes) async fn heartbeat<L: Activations>(
     State(api): State<Api<L>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let token = credential(&headers)?;

@@ -59,7 +59,7 @@ pub(in crate::http::routes) async fn open<L: Activations>(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::apart(&headers, body).await?;
+    let taken = Taken::with_json(&headers, body, api.bounds.body).await?;
     let Request { activation } = taken.json()?;
     let answer = api.runtime.open_session(&activation, &taken.asked()).await?;
     Ok(reply::json(StatusCode::CREATED, answer))

@@ -10,7 +10,7 @@ mod open;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activations, Failure, Runtime};
+use super::{Activations, Failure, Runtime, is_id};
 use crate::{
     domain::{
         license::License,
@@ -89,7 +89,8 @@ impl<L: Activations> Runtime<L> {
 
 /// The activation of the session `id`.
 fn activation_of(id: &str) -> Result<&str, Code> {
-    id.split_once(DASH).map(|(activation, _)| activation).ok_or(Code::Unauthorized)
+    let parts = id.split_once(DASH).filter(|(_, rest)| is_id(rest));
+    parts.map(|(activation, _)| activation).ok_or(Code::Unauthorized)
 }
 
 /// What its License says.
