@@ -24,6 +24,8 @@ pub enum Answer {
     Exhausted(Kind),
     /// The activation's nonce was used, and that is its next one.
     Went { activation: String, used: String, next: String },
+    /// The activation's nonce was used before, by another request.
+    Forked { activation: String, used: String },
     /// Anything else.
     Other(String),
 }
@@ -104,6 +106,23 @@ fn chains_hold(history: &[Entry]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether whoever was taken for a copy was one: another request with the nonce may have gone before.
+fn forks_are_true(history: &[Entry]) -> Result<(), String> {
+    let mut went: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for entry in history {
+        if let Answer::Went { activation, used, .. } = &entry.answer {
+            went.insert((activation, used), entry.begun);
+        }
+    }
+    for entry in history {
+        let Answer::Forked { activation, used } = &entry.answer else { continue };
+        if went.get(&(activation.as_str(), used.as_str())).is_none_or(|begun| *begun > entry.ended) {
+            return Err(format!("nobody else had used the nonce of {entry:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the history is one of a server that keeps `limits` and loses nothing that it has answered.
 pub fn check(history: &[Entry], limits: &BTreeMap<Kind, usize>) -> Result<(), String> {
     if let Some(entry) = history.iter().find(|entry| matches!(entry.answer, Answer::Other(_))) {
@@ -118,6 +137,7 @@ pub fn check(history: &[Entry], limits: &BTreeMap<Kind, usize>) -> Result<(), St
             }
         }
     }
+    forks_are_true(history)?;
     chains_hold(history)
 }
 
@@ -173,6 +193,17 @@ mod tests {
         check(&[went(1, "n0", "n1"), went(2, "n1", "n2")]).unwrap();
         is_forged(&[went(1, "n0", "n1"), went(2, "n0", "n2")], "n0 went twice");
         is_forged(&[went(1, "n0", "n1"), went(2, "n7", "n8")], "which it had not been given last");
+    }
+
+    #[test]
+    fn a_copy_is_one_if_another_may_have_gone_before() {
+        let forked = |begun, ended| {
+            let answer = Answer::Forked { activation: "a".into(), used: "n0".into() };
+            Entry { begun, ended, answer }
+        };
+        check(&[went(2, "n0", "n1"), forked(1, 3)]).unwrap();
+        is_forged(&[went(2, "n0", "n1"), forked(0, 1)], "nobody else had used the nonce");
+        is_forged(&[went(2, "n1", "n2"), forked(1, 3)], "nobody else had used the nonce");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod limits;
 mod lost_replies;
 pub mod path;
 pub mod program;
+mod races;
 mod raw;
 mod replicas;
 mod restored;

@@ -28,12 +28,12 @@ use crate::{
 use usher::cluster::api::SeatState;
 
 /// Two `usher run` on one database. The first one leads.
-struct Replicas {
-    ground: Ground,
+pub(super) struct Replicas {
+    pub(super) ground: Ground,
     kubeconfig: std::path::PathBuf,
     url: String,
     ushers: [Usher; 2],
-    programs: [Program; 2],
+    pub(super) programs: [Program; 2],
     _directory: tempfile::TempDir,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn start(kubeconfig: &Path, url: &str, name: &str, port: u16) -> Ushe
 }
 
 impl Replicas {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let (ground, directory) = (Ground::own(), tempfile::tempdir().unwrap());
         let kubeconfig = kubeconfig_beside(&directory.path().join("ledger"), &ground);
         let (url, ports) = (database().await, [free_port(), free_port()]);
