@@ -32,11 +32,16 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
 
 /// The URL of a new, empty database.
 pub async fn database() -> String {
+    database_at(&SERVER.url).await
+}
+
+/// The URL of a new, empty database of the server at `url`.
+pub async fn database_at(url: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let name = format!("ledger{}", MADE.fetch_add(1, Ordering::Relaxed));
-    let mut administrator = PgConnection::connect(&SERVER.url).await.unwrap();
+    let mut administrator = PgConnection::connect(url).await.unwrap();
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::query(create).execute(&mut administrator).await.unwrap();
     administrator.close().await.unwrap();
-    SERVER.url.replace("/postgres?", &format!("/{name}?"))
+    url.replace("/postgres?", &format!("/{name}?"))
 }

@@ -170,12 +170,26 @@ async fn without_the_api_server_administrators_are_told_so_and_programs_go_on() 
     account(&ground, &scene.place.namespace, "boss", Some("usher-licensor"));
     let (own, token) =
         (scene.active("9f86d081").await, token(&ground, &scene.place.namespace, "boss", &[ISSUER]));
+    let session = format!("/v1/sessions/{}", open(&scene, &own).await);
     drop(ground);
     // That took a while, and connections that idle are closed.
     scene.program = Program::at(&listening);
     let path = format!("/v1/activations/{}", own.id);
-    let told = ask(&scene, Method::DELETE, &path, &token).await;
-    assert_eq!((told.status, told.code().as_str()), (503, "cluster-unreachable"), "{told:?}");
+    let resolve = format!("{path}/resolve");
+    for (method, path) in
+        [(Method::GET, &path), (Method::DELETE, &path), (Method::POST, &resolve), (Method::DELETE, &session)]
+    {
+        let told = ask(&scene, method, path, &token).await;
+        assert_eq!((told.status, told.code().as_str()), (503, "cluster-unreachable"), "{told:?}");
+    }
+
+    // Whoever has a token or a key of Usher's own goes on: an activation, its sessions, and the next one.
+    let state = scene.program.present(&own, "state", None).await;
+    let own = Own { nonce: state.nonce.unwrap(), ..own };
     assert_eq!(scene.program.refresh(&own).await.status, 200);
+    assert_eq!(ask(&scene, Method::POST, &format!("{session}/heartbeat"), &own.token).await.status, 200);
+    assert_eq!(ask(&scene, Method::DELETE, &session, &own.token).await.status, 204);
+    open(&scene, &own).await;
     assert_eq!(scene.program.deactivate(&own).await.status, 204);
+    scene.active("0000aaaa").await;
 }

@@ -94,6 +94,34 @@ async fn places_go_from_device_to_device_so_often_and_no_more() {
 }
 
 #[tokio::test]
+async fn who_activates_copies_and_deactivates_in_a_loop_is_stopped_by_transfers_and_copies_have_nothing() {
+    const LIMIT: usize = 3;
+    let transfers = json!({"spec": {"deviceTransfers": {"limit": LIMIT, "per": "720h"}}});
+    let scene = Scene::new(&with(for_devices(1), &transfers)).await;
+    let mut copies = Vec::new();
+    let refused = loop {
+        let told = scene.activate(&format!("machine-{}", copies.len())).await;
+        if told.status != 201 {
+            break told;
+        }
+        let own = Own::of(&told);
+        assert_eq!(scene.program.deactivate(&own).await.status, 204);
+        copies.push(own);
+        assert!(copies.len() <= LIMIT, "nobody stops it");
+    };
+    assert_eq!((refused.status, refused.code().as_str()), (409, "transfers-exhausted"));
+    assert_eq!(copies.len(), LIMIT);
+    // What was copied is good to its document's end, and is never renewed.
+    for copy in &copies {
+        let ended = scene.program.refresh(copy).await;
+        assert_eq!((ended.status, ended.code().as_str()), (410, "activation-ended"));
+    }
+    // Nor is the place another's by the last device's own name.
+    let again = scene.activate("machine-0").await;
+    assert_eq!((again.status, again.code().as_str()), (409, "transfers-exhausted"));
+}
+
+#[tokio::test]
 async fn a_reserve_that_is_not_filled_is_kept_from_devices_too() {
     let reserved = json!({"spec": {"groups": [{"name": "interns", "reserved": 1}]}});
     let scene = Scene::new(&with(for_devices(2), &reserved)).await;

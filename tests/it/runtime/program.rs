@@ -102,6 +102,11 @@ impl Program {
         let body = call.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let answer = self.client.send(request.body(Body::from(body)).unwrap()).await?;
         let status: StatusCode = answer.status();
+        let is_later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
+        assert!(
+            !is_later || answer.headers().contains_key("retry-after"),
+            "{method} {path}: when to come again?"
+        );
         let nonce = answer.headers().get("n-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
         let bytes = answer.into_body().collect_bytes().await?;
         let told = Told { status: status.as_u16(), nonce, text: String::from_utf8(bytes.to_vec()).unwrap() };
