@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | main | `<path of the issuer>/jwks.json` | the JWK set of an Authority (RFC 7517) |
 //! | main | `/v1/…` | the runtime API ([`routes`]) |
+//! | main | `/docs` | the runtime API for people to read ([`docs`]) |
 //! | main | `/.well-known/oauth-authorization-server`, `/oauth2/…`, `/signin…` | people sign in ([`signin`]) |
 //! | operations | `/healthz` | 200 while the process lives |
 //! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
 
+mod docs;
 mod openapi;
 mod pace;
 mod problem;
@@ -47,7 +49,8 @@ pub fn main<L: Activations>(
     bounds: Bounds,
 ) -> Router {
     let people = sign_in.map(|sign_in| signin::router(sign_in, edge.clone())).unwrap_or_default();
-    routes::v1(runtime, edge, bounds).merge(people).merge(keys(published))
+    let read = docs::router(&routes::description());
+    routes::v1(runtime, edge, bounds).merge(read).merge(people).merge(keys(published))
 }
 
 /// The published keys.

@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -110,9 +111,14 @@ calls! {
 }
 
 /// The OpenAPI document.
+pub(super) fn description() -> Value {
+    openapi::document(&calls())
+}
+
+/// The same, as it is committed and served.
 #[must_use]
 pub fn document() -> String {
-    openapi::text(&openapi::document(&calls()))
+    openapi::text(&description())
 }
 
 /// The calls.
