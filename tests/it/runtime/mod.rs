@@ -22,6 +22,7 @@ mod raw;
 mod replicas;
 mod restored;
 mod sessions;
+mod transcript;
 
 use serde_json::{Value, json};
 
