@@ -48,12 +48,12 @@ struct Shown<'a> {
 }
 
 fn page(contract: &Value) -> Markup {
-    let calls: Vec<Shown<'_>> = members(&contract["paths"])
+    let calls: Vec<Shown<'_>> = members(at(contract, "/paths"))
         .flat_map(|(path, item)| members(item).map(move |(method, call)| Shown { method, path, call }))
         .collect();
     let under =
-        |tag: &str| calls.iter().filter(move |shown| shown.call["tags"][0] == tag).collect::<Vec<_>>();
-    let tags: Vec<&str> = items(&contract["tags"]).filter_map(|tag| tag["name"].as_str()).collect();
+        |tag: &str| calls.iter().filter(move |shown| at(shown.call, "/tags/0") == tag).collect::<Vec<_>>();
+    let tags: Vec<&str> = items(at(contract, "/tags")).filter_map(|tag| at(tag, "/name").as_str()).collect();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -70,15 +70,15 @@ fn page(contract: &Value) -> Markup {
                         h2 { (tag) }
                         ul {
                             @for shown in under(tag) {
-                                li { a href={ "#" (text(&shown.call["operationId"])) } { (text(&shown.call["summary"])) } }
+                                li { a href={ "#" (text(at(shown.call, "/operationId"))) } { (text(at(shown.call, "/summary"))) } }
                             }
                         }
                     }
                     h2 { a href="#refusals" { "Refusals" } }
                 }
                 main {
-                    h1 { "The API of Usher " small { (text(&contract["info"]["version"])) } }
-                    (prose(text(&contract["info"]["description"])))
+                    h1 { "The API of Usher " small { (text(at(contract, "/info/version"))) } }
+                    (prose(text(at(contract, "/info/description"))))
                     p { "For generators of clients: " a href="/v1/openapi.json" { "the same as OpenAPI 3.1" } "." }
                     @for tag in &tags {
                         h2 { (tag) }
@@ -86,8 +86,8 @@ fn page(contract: &Value) -> Markup {
                     }
                     h2 id="refusals" { "Refusals" }
                     dl { @for (code, problem) in refusals(&calls) {
-                        dt { code { (code) } " " small { (problem["status"]) } }
-                        dd { (text(&problem["title"])) " " (marked(text(&problem["next"]))) }
+                        dt { code { (code) } " " small { (at(problem, "/status")) } }
+                        dd { (text(at(problem, "/title"))) " " (marked(text(at(problem, "/next")))) }
                     } }
                 }
             }
@@ -96,33 +96,35 @@ fn page(contract: &Value) -> Markup {
 }
 
 fn article(contract: &Value, Shown { method, path, call }: &Shown<'_>) -> Markup {
-    let schemes = items(&call["security"]).flat_map(members).map(|(name, _)| name);
+    let schemes = items(at(call, "/security")).flat_map(members).map(|(name, _)| name);
     let by: Vec<(&str, &str)> = schemes
-        .map(|name| (name, text(&contract["components"]["securitySchemes"][name]["description"])))
+        .map(|name| {
+            (name, text(at(at(contract, "/components/securitySchemes"), &format!("/{name}/description"))))
+        })
         .collect();
-    let parameters = items(&call["parameters"]).map(|parameter| resolved(contract, parameter));
+    let parameters = items(at(call, "/parameters")).map(|parameter| resolved(contract, parameter));
     let (good, refused): (Vec<_>, Vec<_>) =
-        members(&call["responses"]).partition(|(status, _)| status.starts_with('2'));
+        members(at(call, "/responses")).partition(|(status, _)| status.starts_with('2'));
     html! {
-        article id=(text(&call["operationId"])) {
-            h3 { (text(&call["summary"])) }
+        article id=(text(at(call, "/operationId"))) {
+            h3 { (text(at(call, "/summary"))) }
             p class="call" { strong { (method.to_ascii_uppercase()) } " " code { (path) } }
-            (prose(text(&call["description"])))
+            (prose(text(at(call, "/description"))))
             details {
                 summary { "Credential, headers" }
                 dl {
                     @if by.is_empty() { dt { "no credential" } dd { "It is for everybody." } }
                     @for (name, about) in by { dt { (name) } dd { (marked(about)) } }
                     @for parameter in parameters {
-                        dt { code { (text(&parameter["name"])) }
-                            @if parameter["required"] == true { " " small { "required" } } }
-                        dd { (marked(text(&parameter["description"]))) }
+                        dt { code { (text(at(parameter, "/name"))) }
+                            @if at(parameter, "/required") == true { " " small { "required" } } }
+                        dd { (marked(text(at(parameter, "/description")))) }
                     }
                 }
             }
-            @if let Some(example) = example(&call["requestBody"]) { h4 { "Request" } pre tabindex="0" { (example) } }
+            @if let Some(example) = example(at(call, "/requestBody")) { h4 { "Request" } pre tabindex="0" { (example) } }
             @for (status, answer) in good {
-                h4 { (status) " " (marked(text(&answer["description"]))) }
+                h4 { (status) " " (marked(text(at(answer, "/description")))) }
                 @if let Some(example) = example(answer) { pre tabindex="0" { (example) } }
             }
             details {
@@ -137,23 +139,29 @@ fn article(contract: &Value, Shown { method, path, call }: &Shown<'_>) -> Markup
 
 /// Every problem that a call may be refused with, by its code.
 fn refusals<'a>(calls: &[Shown<'a>]) -> std::collections::BTreeMap<&'a str, &'a Value> {
-    let answers = calls.iter().flat_map(|shown| members(&shown.call["responses"]));
+    let answers = calls.iter().flat_map(|shown| members(at(shown.call, "/responses")));
     answers.flat_map(|(_, answer)| problems(answer)).collect()
 }
 
 fn problems(answer: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    members(&answer["content"]["application/problem+json"]["examples"])
-        .map(|(code, example)| (code, &example["value"]))
+    members(at(answer, "/content/application~1problem+json/examples"))
+        .map(|(code, example)| (code, at(example, "/value")))
 }
 
 fn example(of: &Value) -> Option<String> {
-    let example = of["content"]["application/json"].get("example")?;
+    let example = of.pointer("/content/application~1json/example")?;
     Some(format!("{example:#}"))
 }
 
 fn resolved<'a>(contract: &'a Value, value: &'a Value) -> &'a Value {
-    let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    let pointer = at(value, "/$ref").as_str().and_then(|reference| reference.strip_prefix('#'));
     pointer.and_then(|pointer| contract.pointer(pointer)).unwrap_or(value)
+}
+
+/// What is there, if anything is.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    static NOTHING: Value = Value::Null;
+    value.pointer(pointer).unwrap_or(&NOTHING)
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

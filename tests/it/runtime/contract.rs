@@ -23,7 +23,10 @@ pub fn operation(method: &Method, path: &str) -> Option<&'static Value> {
 fn is_one_of(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
-        && template.iter().zip(path).all(|(part, own)| part.starts_with('{') || *part == own)
+        && template
+            .iter()
+            .zip(path)
+            .all(|(part, own)| (part.starts_with('{') && !own.is_empty()) || *part == own)
 }
 
 /// Every answer that any test is given must be one that the contract promises: its status, and of a refusal its code.

@@ -166,7 +166,7 @@ async fn of_sixty_four_who_race_over_two_processes_on_postgres_one_has_it_each_r
 #[tokio::test]
 async fn of_sixty_four_who_race_over_one_process_on_sqlite_one_has_it_each_round() {
     let place = Place::new(shared()).await;
-    Field::new(&[Program::at(served())], &place).await.run(25).await;
+    Field::new(&[Program::at(served())], &place).await.run(10).await;
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn what_no_id_looks_like_is_nobodys_on_postgres_too() {
         (Method::POST, format!("{sessions}/heartbeat")),
         (Method::DELETE, sessions),
     ] {
-        let call = Call { token: Some(&own.token), ..Call::default() };
+        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), ..Call::default() };
         let told = programs[0].send(method, &path, &call).await;
         assert_eq!((told.status, told.code().as_str()), (401, "unauthorized"), "{path}");
     }
