@@ -16,7 +16,7 @@ use crate::domain::{
     reason::Because,
     refusal::{Code, Refusal},
     terms::{Admission, Afterwards, Enforcement, Offline, Provisioning, Terms},
-    text::{Customer, FeatureName, Label, Product},
+    text::{Customer, FeatureName, Label, Product, ServiceAccount},
 };
 pub use holder::Holder;
 
@@ -157,6 +157,9 @@ pub struct License {
     pub admission: Admission,
     /// By which devices may activate.
     pub activation_keys: Vec<ActivationKey>,
+    /// Service accounts of its namespace whose pods may activate.
+    #[serde(default)]
+    pub workloads: Vec<ServiceAccount>,
     /// The Secret for the License's own document.
     pub secret: Label,
 }
@@ -272,6 +275,7 @@ pub(crate) mod tests {
             suspended: false,
             admission: Admission::Open,
             activation_keys: Vec::new(),
+            workloads: Vec::new(),
             secret: "cad-license".parse().unwrap(),
         }
     }

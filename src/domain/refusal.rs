@@ -105,13 +105,25 @@ refusals! {
     /// The session has ended: it was closed, nothing was heard of it in time, or what it stood upon has ended.
     SessionEnded = "session-ended", next "Open another session.";
     /// The credential is missing, unknown, or good for something else.
-    Unauthorized = "unauthorized", next "Send the credential of this call: an activation key, or the access token of somebody who has signed in, to activate; the activation's token for everything else.";
+    Unauthorized = "unauthorized", next "Send the credential of this call: an activation key, a pod's service-account token, or the access token of somebody who has signed in, to activate; the activation's token for everything else.";
     /// The token was made for somebody else than Usher, or not only for Usher.
     AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
     /// Kubernetes does not let whoever shows this token do this.
     Forbidden = "forbidden", next "Ask for a role that has `licenses/activations` of `usher.dev`, such as `usher-licensor`, in the License's namespace.";
     /// Who asks is known to Kubernetes only, and the API server does not answer.
     ClusterUnreachable = "cluster-unreachable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
+    /// The License names no such service account.
+    WorkloadNotNamed = "workload-not-named", next "Name the service account in the License's `workloads`, or run as one that is named there.";
+    /// The service account is of another namespace than the License.
+    WorkloadElsewhere = "workload-elsewhere", next "Run in the License's namespace, or ask for a License in the namespace of the service account.";
+    /// The service account's token is bound to no pod.
+    TokenUnbound = "token-unbound", next "Send the token of a projected volume of the pod, which is bound to it.";
+    /// A workload made this activation, and the token of its pod did not come with the call.
+    WorkloadTokenMissing = "workload-token-missing", next "Send the service account's token of the pod in the header `Workload-Token`, beside the activation's own.";
+    /// This is the installation of another pod, and that pod is there.
+    PodActive = "pod-active", next "Activate this pod by its own token, and keep its state where no other pod has it, such as in an `emptyDir`.";
+    /// Usher may not look for pods in the License's namespace.
+    PodsNotGranted = "pods-not-granted", next "Ask whoever owns the namespace to let Usher in: a RoleBinding to the ClusterRole `usher-documents`, as the License's conditions tell it.";
     /// The activation key has expired.
     KeyExpired = "key-expired", next "Ask for another activation key, or raise the key's `expires` in the License.";
     /// As many devices as may have activated by this key.

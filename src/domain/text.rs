@@ -176,6 +176,11 @@ text! {
     "must be lower-case letters, digits and dashes, at most 63, such as cad-license", example "cad-license"
 }
 text! {
+    /// The name of a service account: a DNS subdomain (RFC 1123).
+    ServiceAccount, "service account", max 253, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+    "must be the name of one in the License's own namespace: lower-case letters, digits, dashes and dots, such as render", example "render"
+}
+text! {
     /// The name of an entry of a Secret.
     EntryName, "key", max 253, "^[A-Za-z0-9._-]+$",
     "must be letters, digits, dots, dashes and underscores, such as client-secret", example "client-secret"
@@ -235,6 +240,7 @@ mod tests {
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
         assert!(ProviderGroup::EXAMPLE.parse::<ProviderGroup>().is_ok());
         assert!(Label::EXAMPLE.parse::<Label>().is_ok());
+        assert!(ServiceAccount::EXAMPLE.parse::<ServiceAccount>().is_ok());
         assert!(EntryName::EXAMPLE.parse::<EntryName>().is_ok());
         assert!(LoopbackUri::EXAMPLE.parse::<LoopbackUri>().is_ok());
         assert!(ClientState::EXAMPLE.parse::<ClientState>().is_ok());
@@ -287,6 +293,7 @@ mod tests {
         );
         none::<DeviceId>("device id", &["a b", "9f:", "9f-", "a@b"]);
         none::<DeviceName>("device name", &["Lab 3-", "<b>", "Lab_", "(a)"]);
+        none::<ServiceAccount>("service account", &["Render", "a..b", "a.", "design/render", "a:b", "a_b"]);
         none::<Label>("name", &["Cad", "cad-", "a.b", "a_b", "a b"]);
         assert_eq!("a b".parse::<Subject>().unwrap_err().what, "subject");
         assert_eq!("ä".parse::<Subject>().unwrap_err().what, "subject");

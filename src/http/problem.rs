@@ -93,8 +93,11 @@ impl From<Exhausted> for Sessions {
 pub(super) fn status(code: Code) -> StatusCode {
     match code {
         Code::NonceUnknown | Code::RequestInvalid => StatusCode::BAD_REQUEST,
-        Code::Unauthorized | Code::AudienceWrong => StatusCode::UNAUTHORIZED,
+        Code::Unauthorized | Code::AudienceWrong | Code::WorkloadTokenMissing => StatusCode::UNAUTHORIZED,
         Code::Forbidden
+        | Code::WorkloadNotNamed
+        | Code::WorkloadElsewhere
+        | Code::TokenUnbound
         | Code::KeyExpired
         | Code::KeyUsedUp
         | Code::DeviceNotAllowed
@@ -116,6 +119,8 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::SessionsExhausted
         | Code::ActivationLapsed
         | Code::DeviceActive
+        | Code::PodActive
+        | Code::PodsNotGranted
         | Code::SeatWaiting
         | Code::LicenseNotReady => StatusCode::CONFLICT,
         Code::ActivationEnded | Code::SessionEnded => StatusCode::GONE,

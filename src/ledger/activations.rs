@@ -17,6 +17,7 @@ use crate::domain::{
     chain::{Chain, Position},
     contract::Contract,
     license::{Key, Uid},
+    workload::Slot,
 };
 
 /// One installation.
@@ -40,6 +41,34 @@ pub struct Activation {
     pub answer: String,
     /// When it began.
     pub since: Timestamp,
+    /// Of a workload: in which slot it is.
+    pub workload: Option<Slotted>,
+}
+
+/// Where a workload's activation is. Those of one slot have one holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slotted {
+    /// Whose slot: [`crate::domain::workload::Owner::identity`].
+    pub owner: String,
+    /// Which one.
+    pub slot: Slot,
+    /// The pod that has it.
+    pub pod: Uid,
+}
+
+/// A License as a workload finds it, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workplace {
+    /// The License.
+    pub license: Uid,
+    /// What it says; nothing while it was not reconciled.
+    pub contract: Option<Contract>,
+    /// The License's turn: it rises whenever a place is taken or given back.
+    pub turn: i64,
+    /// Which life of the ledger this is.
+    pub incarnation: u32,
+    /// The owner's activations that have not ended, in the order in which they began.
+    pub held: Vec<Seen>,
 }
 
 /// An activation as it was read.
@@ -154,6 +183,8 @@ pub struct Advance {
     pub answer: Option<String>,
     /// It was superseded, and that counts as a recovery.
     pub recovery: bool,
+    /// Of a workload: the pod that has it from now on, if that is another one.
+    pub pod: Option<Uid>,
 }
 
 /// A document that an activation is given.
@@ -178,6 +209,8 @@ pub struct Step {
     pub turn: Option<i64>,
     /// A chain that goes on.
     pub advance: Option<Advance>,
+    /// Others that end with it: those of pods that are gone.
+    pub also: Vec<Advance>,
     /// An activation that begins.
     pub begin: Option<Activation>,
     /// The activation key by which it begins, if that counts.
@@ -211,6 +244,7 @@ impl Step {
             key,
             turn: None,
             advance: None,
+            also: Vec::new(),
             begin: None,
             by_key: None,
             pin: None,
@@ -252,6 +286,13 @@ pub trait Activations: People {
         key: &str,
     ) -> impl Future<Output = Result<Option<Seen>, Unavailable>> + Send;
 
+    /// The License of this name, and what workloads of `owner` hold of it.
+    fn workplace(
+        &self,
+        license: &Key,
+        owner: &str,
+    ) -> impl Future<Output = Result<Option<Workplace>, Unavailable>> + Send;
+
     /// What is taken of a License.
     fn taken(&self, question: &Question<'_>) -> impl Future<Output = Result<Taken, Unavailable>> + Send;
 
@@ -263,7 +304,7 @@ pub trait Activations: People {
         now: Timestamp,
     ) -> impl Future<Output = Result<Holding, Unavailable>> + Send;
 
-    /// Those of them that began last, the very last one first.
+    /// Those of so many holders who began last, the very last one first.
     fn last_activated(
         &self,
         license: &Uid,

@@ -16,6 +16,8 @@ mod lead;
 mod people;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod workloads;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -58,6 +60,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     activations::check(&open).await;
+    workloads::check(&open).await;
     sessions::check(&open).await;
     people::check(&open).await;
     authorities::check(&open).await;

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 
-use crate::domain::{license::Key, text::Issuer};
+use crate::domain::{
+    license::Key,
+    text::Issuer,
+    workload::{Account, Owner, Pod, PodName},
+};
 
 /// Somebody whom Kubernetes knows, as it says itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +57,26 @@ impl Act {
 #[error("asking the API server failed: {0}")]
 pub struct Away(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// A pod, and what owns it in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// What owns it.
+    pub owner: Owner,
+    /// The pod.
+    pub pod: Pod,
+}
+
+/// Why nothing is known of pods.
+#[derive(Debug, thiserror::Error)]
+pub enum Blind {
+    /// Kubernetes does not answer.
+    #[error(transparent)]
+    Away(#[from] Away),
+    /// Usher may not look there.
+    #[error("Usher may not see pods there")]
+    NotGranted,
+}
+
 /// Whoever knows callers.
 pub trait Callers: Send + Sync + 'static {
     /// Who shows `token`, if it is good and was made for one of `audiences`.
@@ -64,4 +88,10 @@ pub trait Callers: Send + Sync + 'static {
 
     /// Whether they may do this with the activations of `license`.
     fn may<'a>(&'a self, known: &'a Known, act: Act, license: &'a Key) -> BoxFuture<'a, Result<bool, Away>>;
+
+    /// Where this pod is; nothing if it is gone.
+    fn placed<'a>(&'a self, pod: &'a PodName) -> BoxFuture<'a, Result<Option<Placed>, Blind>>;
+
+    /// The pods of `account` that are there at this moment, and have not ended.
+    fn pods<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Vec<Pod>, Blind>>;
 }

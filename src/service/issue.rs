@@ -309,7 +309,7 @@ fn holder(holder: &Holder) -> wire::Holder {
             issuer: issuer.to_string(),
             subject: subject.to_string(),
         }),
-        Holder::Device { id, name } => wire::Holder::Device(wire::Device {
+        Holder::Device { id, name } | Holder::Workload { id, name } => wire::Holder::Device(wire::Device {
             id: id.to_string(),
             name: name.as_ref().map(ToString::to_string),
         }),

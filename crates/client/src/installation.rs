@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    credential::Credential,
     error::{Error, Problem},
     server::{Answer, Call, Server},
     state::{Activation, Kept, Operation, Pending},
@@ -26,7 +27,7 @@ pub struct Request {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Device {
-    /// The fingerprint.
+    /// The fingerprint. Of a pod it is not used: the server knows which installation a pod is.
     pub id: String,
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ impl Device {
 #[derive(Debug)]
 pub struct Installation {
     server: Server,
+    credential: Credential,
     store: Store,
 }
 
@@ -104,12 +106,12 @@ const UNKNOWN: &str = "unauthorized";
 const SPENT: [&str; 4] = ["nonce-used", "activation-ended", "activation-superseded", "idempotency-key-used"];
 
 impl Installation {
-    /// The installation whose state is in `folder`, which nobody else uses while this lives.
+    /// The installation whose state is in `folder`, which nobody else uses while this lives, and which is activated by `credential`.
     ///
     /// # Errors
     /// When somebody else uses it, or it cannot be read or written.
-    pub fn open(folder: &Path, server: Server) -> Result<Self, StateError> {
-        Ok(Self { server, store: Store::open(folder)? })
+    pub fn open(folder: &Path, server: Server, credential: Credential) -> Result<Self, StateError> {
+        Ok(Self { server, credential, store: Store::open(folder)? })
     }
 
     /// The activation, if there is one.
@@ -126,24 +128,21 @@ impl Installation {
             || pending.as_ref().is_some_and(|pending| pending.operation == Operation::Activate)
     }
 
-    /// Gets a place, with an activation key, a service account's token, or a user's access token. Whoever has an
-    /// activation has a new one afterwards, for the same place: the way out for a state that was restored or lost.
+    /// Gets a place. Whoever has an activation has a new one afterwards, for the same place: the way out for a state that was restored or
+    /// lost.
     ///
     /// # Errors
     /// As [`Error`] says. Unless it is a refusal, call this again with the same request: it takes no second place.
-    pub async fn activate(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+    pub async fn activate(&mut self, request: &Request) -> Result<&Activation, Error> {
         let body = serde_json::to_string(request).map_err(|error| Error::Usage(error.to_string()))?;
         let pending = self.write_down(Operation::Activate, body)?;
-        self.begin(credential, request, &pending).await
+        self.begin(request, &pending).await
     }
 
-    async fn begin(
-        &mut self,
-        credential: &str,
-        request: &Request,
-        pending: &Pending,
-    ) -> Result<&Activation, Error> {
-        let call = Call { bearer: credential, key: Some(&pending.key), nonce: None, body: &pending.body };
+    async fn begin(&mut self, request: &Request, pending: &Pending) -> Result<&Activation, Error> {
+        let credential = self.credential.bearer()?;
+        let call =
+            Call { bearer: &credential, key: Some(&pending.key), body: &pending.body, ..Call::default() };
         let answer = self.send(Method::POST, "/v1/activations", call).await?;
         let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
         let (license, device) = (request.license.clone(), request.device.id.clone());
@@ -159,8 +158,14 @@ impl Installation {
         let former = self.activated()?;
         let pending = self.write_down(Operation::Refresh, String::new())?;
         let path = format!("/v1/activations/{}/refresh", former.id);
-        let call =
-            Call { bearer: &former.token, key: Some(&pending.key), nonce: Some(&former.nonce), body: "" };
+        let beside = self.credential.beside()?;
+        let call = Call {
+            bearer: &former.token,
+            key: Some(&pending.key),
+            nonce: Some(&former.nonce),
+            workload: beside.as_deref(),
+            body: "",
+        };
         let answer = self.send(Method::POST, &path, call).await?;
         let Refreshed { document, keys, id, activation_token } = parsed(&answer)?;
         let (id, token) = id.zip(activation_token).unwrap_or((former.id, former.token));
@@ -168,11 +173,11 @@ impl Installation {
     }
 
     /// Gets a new document. If the server does not know the activation any more, for its ledger was lost or restored, has it rebuilt
-    /// with `credential`, as [`Self::activate`] takes it: then it may be another one afterwards.
+    /// by the credential: then it may be another one afterwards.
     ///
     /// # Errors
     /// As [`Error`] says. Call this again: until the server has rebuilt what it has lost, it may refuse the credential as well.
-    pub async fn renew(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+    pub async fn renew(&mut self, request: &Request) -> Result<&Activation, Error> {
         let rebuilds =
             self.store.kept().pending.as_ref().is_some_and(|pending| pending.operation == Operation::Rebuild);
         if !rebuilds {
@@ -181,11 +186,11 @@ impl Installation {
                 other => return other.and_then(|()| self.granted()),
             }
         }
-        self.rebuild(credential, request).await
+        self.rebuild(request).await
     }
 
     /// The nonce goes with the key that it was sent with: so a late copy of the refresh is known as such.
-    async fn rebuild(&mut self, credential: &str, request: &Request) -> Result<&Activation, Error> {
+    async fn rebuild(&mut self, request: &Request) -> Result<&Activation, Error> {
         let Activation { nonce: last, document, .. } = self.activated()?;
         let body = Rebuild { request, lost: Lost { nonce: &last, document: &document } };
         let body = serde_json::to_string(&body).map_err(|error| Error::Usage(error.to_string()))?;
@@ -193,7 +198,7 @@ impl Installation {
         let pending =
             Pending { operation: Operation::Rebuild, key: former.map_or_else(fresh_key, Ok)?, body };
         self.store.keep(Kept { pending: Some(pending.clone()), ..self.store.kept().clone() })?;
-        self.begin(credential, request, &pending).await
+        self.begin(request, &pending).await
     }
 
     /// Gives the place back. An activation that is over already is given back.
@@ -202,7 +207,8 @@ impl Installation {
     /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
     pub async fn deactivate(&mut self) -> Result<(), Error> {
         let Activation { id, token, .. } = self.activated()?;
-        let call = Call { bearer: &token, ..Call::default() };
+        let beside = self.credential.beside()?;
+        let call = Call { bearer: &token, workload: beside.as_deref(), ..Call::default() };
         match self.send(Method::DELETE, &format!("/v1/activations/{id}"), call).await {
             Ok(_) => {}
             Err(Error::Refused(Problem { code, .. })) if OVER.contains(&code.as_str()) => {}

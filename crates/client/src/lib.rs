@@ -24,6 +24,7 @@
 //! [`standing()`] is a pure function of a verified document and the time: good, good with a warning since the server has not been
 //! reached for a lease, or over. [`next_attempt`] says when to ask the server again. This crate reads no clock.
 
+mod credential;
 mod document;
 mod error;
 pub mod fingerprint;
@@ -33,6 +34,7 @@ mod server;
 mod state;
 mod store;
 
+pub use credential::Credential;
 pub use document::{Standing, Trusted, next_attempt, standing};
 pub use error::{Error, Problem};
 pub use installation::{Device, Installation, Request};

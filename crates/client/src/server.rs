@@ -43,6 +43,8 @@ pub(crate) struct Call<'a> {
     pub(crate) bearer: &'a str,
     pub(crate) key: Option<&'a str>,
     pub(crate) nonce: Option<&'a str>,
+    /// The service account's token of the pod that asks.
+    pub(crate) workload: Option<&'a str>,
     /// JSON.
     pub(crate) body: &'a str,
 }
@@ -102,6 +104,9 @@ impl Server {
         }
         if let Some(nonce) = call.nonce {
             request = request.header("N-Nonce", nonce);
+        }
+        if let Some(token) = call.workload {
+            request = request.header("Workload-Token", token);
         }
         if !call.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json").body(call.body.to_owned());

@@ -8,7 +8,7 @@ use crate::{
     cluster::api::{Condition, Count, ReassignText, Reference, SharedSpec},
     domain::{
         terms::{Admission, Afterwards, Enforcement, Offline, SignIn},
-        text::{Customer, FeatureName, Label, Product, ProviderGroup},
+        text::{Customer, FeatureName, Label, Product, ProviderGroup, ServiceAccount},
     },
 };
 
@@ -89,6 +89,11 @@ pub struct LicenseSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub activation_keys: Vec<ActivationKeySpec>,
+    /// Which workloads may activate: pods that run as one of these service accounts of the License's namespace; at most 16. A pod shows the token of a projected
+    /// volume whose `audience` is the Authority's issuer. Pods of one that is taken out get no new documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["serviceAccount"]))]
+    pub workloads: Vec<WorkloadSpec>,
     /// `Forbidden`: documents are accepted for their lease and no longer, whatever `offlineGrace` says. Allowed if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<Offline>,
@@ -151,6 +156,15 @@ pub struct ActivationKeySpec {
     /// How many devices may activate by it, each counted once. Any number if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<Count<1>>,
+}
+
+/// A workload that may activate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct WorkloadSpec {
+    /// The service account that its pods run as, in the License's own namespace.
+    pub service_account: ServiceAccount,
 }
 
 /// More than the seats, said as such.

@@ -138,7 +138,7 @@ impl HolderSpec {
                 let identity = IdentitySpec { issuer: issuer.clone(), subject: subject.clone() };
                 UserSpec { email: None, identity: Some(identity) }
             }
-            Holder::Device { .. } => return None,
+            Holder::Device { .. } | Holder::Workload { .. } => return None,
         };
         Some(Self { user: Some(user), device: None })
     }

@@ -1,9 +1,10 @@
 //! Who shows a token, and what they may: asked of the API server, and remembered for some seconds.
 //!
-//! A `TokenReview` with our audiences says who it is, and a `SubjectAccessReview` what they may. What is remembered is bounded, and so are
+//! A `TokenReview` with our audiences says who it is, and a `SubjectAccessReview` what they may; of a pod, [`pods`] says whose it is. What is remembered is bounded, and so are
 //! the questions that are asked at once: whoever sends tokens that nobody knows costs the API server no more than that.
 
 mod memory;
+mod pods;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +21,14 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     cluster::callers::memory::Memory,
-    domain::{self, license::Key, text::Issuer},
+    domain::{
+        self,
+        license::Key,
+        text::Issuer,
+        workload::{Account, Pod, PodName},
+    },
     service::{
-        callers::{Act, Away, Callers, Known},
+        callers::{Act, Away, Blind, Callers, Known, Placed},
         edge::Edge,
     },
 };
@@ -57,10 +63,15 @@ impl Reviews {
             + Serialize
             + DeserializeOwned,
     {
+        let api: Api<K> = Api::all(self.client.clone());
+        self.asked(api.create(&PostParams::default(), review)).await
+    }
+
+    /// Asks in turn, and not for ever.
+    async fn asked<T>(&self, question: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Away> {
         let asked = async {
             let _turn = self.asking.acquire().await.map_err(|closed| Away(closed.into()))?;
-            let api: Api<K> = Api::all(self.client.clone());
-            api.create(&PostParams::default(), review).await.map_err(|error| Away(error.into()))
+            question.await.map_err(|error| Away(error.into()))
         };
         timeout(LONGEST, asked).await.unwrap_or_else(|late| Err(Away(late.into())))
     }
@@ -140,6 +151,14 @@ impl Callers for Reviews {
             self.may.keep(question, may, self.edge.elapsed());
             Ok(may)
         })
+    }
+
+    fn placed<'a>(&'a self, pod: &'a PodName) -> BoxFuture<'a, Result<Option<Placed>, Blind>> {
+        Box::pin(self.find_pod(pod))
+    }
+
+    fn pods<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Vec<Pod>, Blind>> {
+        Box::pin(self.list_pods(account))
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) enum End {
 
 pub(super) struct Keeper {
     installation: Installation,
-    /// By which it is activated, and for what.
-    by: (String, Request),
+    /// What it is activated for.
+    request: Request,
     documents: Documents,
     trusted: Option<Trusted>,
     edge: Arc<dyn Edge>,
@@ -56,14 +56,14 @@ const FIRST: (u64, u64) = (1, 30);
 impl Keeper {
     pub(super) fn new(
         installation: Installation,
-        by: (String, Request),
+        request: Request,
         documents: Documents,
         trusted: Option<Trusted>,
         edge: Arc<dyn Edge>,
         stopped: watch::Receiver<bool>,
         asked: Signal,
     ) -> Self {
-        Self { installation, by, documents, trusted, edge, stopped, asked, last: 0, trouble: None }
+        Self { installation, request, documents, trusted, edge, stopped, asked, last: 0, trouble: None }
     }
 
     /// Sees that there is an activation. One that was there is refreshed at once: if it is a copy, that shows now. Ends if there can be none.
@@ -77,8 +77,7 @@ impl Keeper {
         let mut wait = FIRST.0;
         loop {
             self.last = self.now();
-            let (credential, request) = &self.by;
-            match self.installation.activate(credential, request).await {
+            match self.installation.activate(&self.request).await {
                 Ok(_) => break,
                 Err(Error::Refused(problem)) => return Ok(Some(End::Over(problem.to_string()))),
                 Err(error @ Error::Unreachable { .. }) => anstream::eprintln!("usher: {error}; trying again"),
@@ -157,8 +156,7 @@ impl Keeper {
     async fn refresh(&mut self) -> Result<(), Failure> {
         self.last = self.now();
         let former = self.activation()?.id.clone();
-        let (credential, request) = &self.by;
-        let why = match self.installation.renew(credential, request).await {
+        let why = match self.installation.renew(&self.request).await {
             Ok(activation) => {
                 if activation.id != former {
                     anstream::eprintln!(
@@ -191,9 +189,8 @@ impl Keeper {
     }
 
     fn is_of(&self) -> Result<(), Failure> {
-        let (_, request) = &self.by;
         let Activation { license, device, .. } = self.activation()?;
-        if (license, device) == (&request.license, &request.device.id) {
+        if (license, device) == (&self.request.license, &self.request.device.id) {
             return Ok(());
         }
         Err(format!(

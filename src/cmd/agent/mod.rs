@@ -15,7 +15,7 @@ mod keep;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
-use usher_client::{Device, Installation, Options, Request, Server, Trusted, fingerprint};
+use usher_client::{Credential, Device, Installation, Options, Request, Server, Trusted, fingerprint};
 use usher_license::Thumbprint;
 
 use crate::{
@@ -43,8 +43,11 @@ pub(super) struct Args {
     #[arg(long, env = "USHER_LICENSE", value_name = "NAMESPACE/NAME")]
     license: String,
     /// A file that holds the activation key.
-    #[arg(long, env = "USHER_KEY_FILE", value_name = "FILE")]
-    key_file: PathBuf,
+    #[arg(long, env = "USHER_KEY_FILE", value_name = "FILE", required_unless_present = "token_file")]
+    key_file: Option<PathBuf>,
+    /// In a pod: the file of a projected volume with its service account's token, whose audience is the Authority's issuer. It is read anew for each call.
+    #[arg(long, env = "USHER_TOKEN_FILE", value_name = "FILE", conflicts_with_all = ["key_file", "device"])]
+    token_file: Option<PathBuf>,
     /// A folder of this installation's own, on a disk that lasts as long as the installation.
     #[arg(long, env = "USHER_STATE", value_name = "DIR")]
     state: PathBuf,
@@ -84,6 +87,8 @@ const EXAMPLES: &str = "\
 Examples:
   usher agent --server https://usher.acme.example --license design/cad \\
       --key-file key --state /var/lib/cad/usher -- /opt/cad/bin/cad
+  usher agent --server https://usher.acme.example --license design/cad \\
+      --token-file /var/run/usher/token --state /var/lib/usher -- /opt/cad/bin/cad     # in a pod
 SIGHUP makes it ask the server at once. The command finds the folder of the documents in USHER_DOCUMENTS. status.json there says in a member `state`:
   good     until when
   grace    the server has not been reached for a whole lease; when it ends
@@ -103,21 +108,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 async fn work(args: Args) -> Result<ExitCode, Failure> {
     let stopped = stop::told()?;
     let request = args.request()?;
-    let credential = source::secret_line(&args.key_file)?;
+    let credential = args.credential()?;
     let server = Server::new(&args.server, args.options()?)?;
-    let installation = Installation::open(&args.state, server)?;
+    let installation = Installation::open(&args.state, server, credential)?;
     let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
     let (folder, strict) = (documents.folder().to_owned(), args.strict);
     let asked = signal(SignalKind::hangup())?;
-    let mut keeper = Keeper::new(
-        installation,
-        (credential, request),
-        documents,
-        args.trusted(),
-        Arc::new(Machine),
-        stopped,
-        asked,
-    );
+    let mut keeper =
+        Keeper::new(installation, request, documents, args.trusted(), Arc::new(Machine), stopped, asked);
     if let Some(end) = keeper.begin(args.recover).await? {
         return ended(&end);
     }
@@ -156,13 +154,23 @@ fn ended(end: &End) -> Result<ExitCode, Failure> {
 
 impl Args {
     fn request(&self) -> Result<Request, Failure> {
-        let id = match &self.device {
-            Some(id) => id.clone(),
-            None => fingerprint::of_this_machine()
+        let id = match (&self.device, &self.token_file) {
+            (Some(id), _) => id.clone(),
+            // Which one it is, the server knows.
+            (None, Some(_)) => "pod".to_owned(),
+            (None, None) => fingerprint::of_this_machine()
                 .map_err(|error| format!("{error}; the option for it is --device"))?,
         };
         let device = Device { id, name: self.device_name.clone(), ..Device::of_this_machine() };
         Ok(Request { license: self.license.clone(), device })
+    }
+
+    fn credential(&self) -> Result<Credential, Failure> {
+        match (&self.token_file, &self.key_file) {
+            (Some(file), _) => Ok(Credential::TokenFile(file.clone())),
+            (None, Some(file)) => Ok(Credential::Key(source::secret_line(file)?)),
+            (None, None) => Err("either --key-file or --token-file is needed".into()),
+        }
     }
 
     fn options(&self) -> Result<Options, Failure> {

@@ -62,7 +62,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{document::Times, refusal::Refusal, terms::ClonePolicy};
 
 pub use life::{Recovery, activate, end, expire, rebuild, recover, repeated, resolve};
-pub use present::{check, present};
+pub use present::{check, copied, present};
 
 /// How many calls back a late copy of a request is still known. HTTP gives a request up after minutes, so a copy that is more
 /// than this many calls late is none; and each costs a row of the ledger about 100 bytes.

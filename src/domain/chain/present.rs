@@ -176,6 +176,17 @@ fn remembered(chain: &Chain) -> Vec<EarlierCall> {
     chain.earlier.iter().copied().chain(last).skip(too_many).collect()
 }
 
+/// What becomes of a nonce that is presented by whoever is known to be a copy, by another proof than the nonce.
+#[must_use]
+pub fn copied(chain: &Chain, presented: Presented, code: Code, policy: ClonePolicy) -> Verdict {
+    let Presented::Genuine(at) = presented else { return Verdict::Refused(Code::NonceUnknown.into()) };
+    match fork(chain, at, code, policy) {
+        // It has a way to an activation of its own.
+        Verdict::Fork { at, after, refusal, .. } => Verdict::Fork { at, after, replace: false, refusal },
+        other => other,
+    }
+}
+
 fn fork(chain: &Chain, at: Position, code: Code, policy: ClonePolicy) -> Verdict {
     let ended = matches!(chain.state, State::Ended(_));
     let is_judged = chain.resolved_at.is_some_and(|head| at < head);

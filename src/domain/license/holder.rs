@@ -24,6 +24,13 @@ pub enum Holder {
         /// What people call it.
         name: Option<DeviceName>,
     },
+    /// A slot of a workload, whichever pod is in it. No Seat is one, and nobody but Usher says which one it is.
+    Workload {
+        /// The fingerprint that Usher gives it ([`crate::domain::workload::fingerprint`]).
+        id: DeviceId,
+        /// What people call it.
+        name: Option<DeviceName>,
+    },
 }
 
 impl Holder {
@@ -34,6 +41,7 @@ impl Holder {
             Self::Email(email) => format!("email:{email}"),
             Self::Identity { issuer, subject } => format!("identity:{issuer} {subject}"),
             Self::Device { id, .. } => format!("device:{id}"),
+            Self::Workload { id, .. } => format!("workload:{id}"),
         }
     }
 
@@ -56,7 +64,7 @@ impl Holder {
     pub const fn client(&self) -> Client {
         match self {
             Self::Email(_) | Self::Identity { .. } => Client::Users,
-            Self::Device { .. } => Client::Devices,
+            Self::Device { .. } | Self::Workload { .. } => Client::Devices,
         }
     }
 }
@@ -75,7 +83,9 @@ mod tests {
         for holder in [ann, bob] {
             assert_eq!(Holder::person(&holder.identity()), Some(holder));
         }
-        for other in ["device:9f86", "copy:1", "email:ann", "identity:https://idp.acme.example", ""] {
+        for other in
+            ["device:9f86", "copy:1", "workload:9f86", "email:ann", "identity:https://idp.acme.example", ""]
+        {
             assert_eq!(Holder::person(other), None, "{other}");
         }
     }

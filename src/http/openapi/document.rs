@@ -66,6 +66,8 @@ pub(in crate::http) fn document(calls: &[Call]) -> Value {
                     "The `activation_token` that came with the activation. It is good for that activation, as long as it lives."},
                 key(Credential::Administrator): {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description":
                     "A token of Kubernetes, made for Usher alone: `kubectl create token NAME --audience ISSUER`. What its bearer may is asked of Kubernetes: `get`, `update` or `delete` on `licenses/activations`."},
+                key(Credential::ServiceAccount): {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description":
+                    "The service account's token of a pod: of a projected volume (`serviceAccountToken`) whose `audience` is the issuer of the License's Authority, and nothing else. It activates that pod."},
             },
         },
     })
@@ -159,7 +161,12 @@ fn asked(call: &Call) -> Vec<Value> {
         Nonce::Checks => Some("NonceToCheck"),
         Nonce::None | Nonce::Gives => None,
     };
-    let named = nonce.into_iter().chain(call.repeatable.then_some("IdempotencyKey")).chain(["RequestId"]);
+    let beside = call.by.contains(&Credential::ActivationToken).then_some("WorkloadToken");
+    let named = nonce
+        .into_iter()
+        .chain(beside)
+        .chain(call.repeatable.then_some("IdempotencyKey"))
+        .chain(["RequestId"]);
     in_path.chain(named.map(|name| json!({"$ref": format!("#/components/parameters/{name}")}))).collect()
 }
 
@@ -224,6 +231,8 @@ fn parameters() -> Value {
             "description": "The last nonce that this activation was given. Each is good once: a second use is how a copy is found."},
         "NonceToCheck": {"name": "N-Nonce", "in": "header", "required": false, "schema": {"type": "string", "maxLength": 256},
             "description": "The nonce in question; an administrator sends none."},
+        "WorkloadToken": {"name": "Workload-Token", "in": "header", "required": false, "schema": {"type": "string"},
+            "description": "Of an activation that a pod has made, and needed there: the service account's token of the pod that asks, as it activates by it."},
         "IdempotencyKey": {"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "minLength": 22, "maxLength": 128},
             "description": "128 random bits or more, drawn for this request by the kernel. With another body, a used key is refused."},
         "RequestId": {"name": "X-Request-Id", "in": "header", "required": false, "schema": {"type": "string", "maxLength": 64, "pattern": "^[A-Za-z0-9._-]+$"},
@@ -257,6 +266,7 @@ const fn key(credential: Credential) -> &'static str {
         Credential::ActivationKey => "activationKey",
         Credential::ActivationToken => "activationToken",
         Credential::Administrator => "administrator",
+        Credential::ServiceAccount => "serviceAccount",
     }
 }
 

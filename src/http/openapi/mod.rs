@@ -85,7 +85,19 @@ pub(super) enum Credential {
     ActivationKey,
     ActivationToken,
     Administrator,
+    ServiceAccount,
 }
+
+/// What a pod can be refused for.
+const PODS: &[Code] = &[
+    Code::AudienceWrong,
+    Code::WorkloadElsewhere,
+    Code::WorkloadNotNamed,
+    Code::TokenUnbound,
+    Code::PodActive,
+    Code::PodsNotGranted,
+    Code::ClusterUnreachable,
+];
 
 /// A success.
 #[derive(Debug, Clone, Copy)]
@@ -154,6 +166,11 @@ impl Call {
         }))
     }
 
+    /// Whether a pod may ask, with its service account's token.
+    fn is_for_pods(&self) -> bool {
+        self.by.contains(&Credential::ServiceAccount) || self.by.contains(&Credential::ActivationToken)
+    }
+
     /// All codes that it can be refused with.
     fn codes(&self) -> Vec<Code> {
         let always = [
@@ -176,6 +193,8 @@ impl Call {
             (None, true) => &[Code::RequestTooLarge, Code::RequestTimeout],
             (None, false) => &[],
         };
+        let of_pods = if self.is_for_pods() { PODS } else { &[] };
+        let beside = self.by.contains(&Credential::ActivationToken).then_some(Code::WorkloadTokenMissing);
         let with_key = self.repeatable.then_some(Code::IdempotencyKeyUsed);
         let with_nonce: &[Code] = match self.nonce {
             Nonce::None | Nonce::Gives => &[],
@@ -183,9 +202,9 @@ impl Call {
                 &[Code::NonceUnknown, Code::NonceUsed, Code::ActivationEnded, Code::ActivationSuperseded]
             }
         };
-        let implied = always.into_iter().chain(with_credential).chain(with_key);
+        let implied = always.into_iter().chain(with_credential).chain(with_key).chain(beside);
         let mut codes: Vec<Code> = implied
-            .chain([with_body, administrators, with_nonce].concat())
+            .chain([with_body, administrators, with_nonce, of_pods].concat())
             .chain(self.refuses.iter().copied())
             .collect();
         codes.sort_unstable();

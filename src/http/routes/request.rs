@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     domain::refusal::{Code, Refusal},
     http::problem::Problem,
-    service::activations::Asked,
+    service::activations::{Asked, Proof},
 };
 
 /// The largest body of a request, in bytes: a device with all that it may say has less than 2 kB, and a document 64 KiB at most.
@@ -54,9 +54,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// Where a pod shows its service account's token, beside the activation's.
+const WORKLOAD: &str = "workload-token";
+
+/// All that is shown. Of a credential there must be one.
+pub(super) fn proof(headers: &HeaderMap) -> Result<Proof<'_>, Problem> {
+    Ok(Proof { token: credential(headers)?, workload: text(headers, WORKLOAD)? })
+}
+
 /// A request, taken apart.
 pub(super) struct Taken {
     token: String,
+    workload: Option<String>,
     key: Option<String>,
     pub(super) body: Vec<u8>,
 }
@@ -79,6 +88,7 @@ impl Taken {
     /// A request whose body may be anything, if it arrives in this time.
     pub(super) async fn apart(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Self, Problem> {
         let token = credential(headers)?.to_owned();
+        let workload = text(headers, WORKLOAD)?.map(str::to_owned);
         let key = text(headers, "idempotency-key")?.map(str::to_owned);
         if let Some(key) = &key
             && !KEY.contains(&key.len())
@@ -90,11 +100,16 @@ impl Taken {
             return Err(Refusal::new(Code::RequestInvalid, detail).into());
         }
         let body = tokio::time::timeout(patience, whole(body)).await.unwrap_or(Err(Code::RequestTimeout))?;
-        Ok(Self { token, key, body })
+        Ok(Self { token, workload, key, body })
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
-        Asked { token: &self.token, idempotency_key: self.key.as_deref(), body: &self.body }
+        Asked {
+            token: &self.token,
+            workload: self.workload.as_deref(),
+            idempotency_key: self.key.as_deref(),
+            body: &self.body,
+        }
     }
 
     /// The body as what this call takes.

@@ -52,6 +52,7 @@ pub(super) fn activation(id: &str, key: u8, until: i64) -> Activation {
         },
         answer: "first".into(),
         since: at(100),
+        workload: None,
     }
 }
 
@@ -70,6 +71,7 @@ pub(super) fn advances(seen: &Seen, chain: Chain) -> Step {
         chain,
         answer: Some("next".into()),
         recovery: false,
+        pod: None,
     };
     Step { advance: Some(advance), ..step() }
 }

@@ -1,4 +1,4 @@
-//! An installation is activated: by an activation key here, by somebody who has signed in in [`super::person`].
+//! An installation is activated: by an activation key here, by somebody who has signed in in [`super::person`], by a pod in [`super::workload`].
 
 use zeroize::Zeroizing;
 
@@ -18,9 +18,9 @@ use crate::{
         refusal::{Code, Refusal},
         terms::{Admission, Client},
     },
-    keys::token::{self, Purpose},
+    keys::token::{self, Credential, Purpose},
     ledger::{
-        activations::{Activation, Advance, Seen, Shown, Step, Taken},
+        activations::{Activation, Advance, Seen, Shown, Slotted, Step, Taken},
         people::Pin,
     },
 };
@@ -30,10 +30,28 @@ use crate::{
 pub struct Wish {
     /// The License: namespace/name. It must be the key's own.
     pub license: String,
-    /// On what.
-    pub device: Device,
+    /// On what. A pod need not say: which installation it is, Kubernetes says.
+    pub device: Option<Device>,
     /// What the client has of an activation that the server does not know.
     pub lost: Option<Remains>,
+}
+
+impl Wish {
+    /// On what.
+    pub(super) fn device(&self) -> Result<&Device, Refusal> {
+        let missing = || Refusal::new(Code::RequestInvalid, "The body has no device: say on what.");
+        self.device.as_ref().ok_or_else(missing)
+    }
+}
+
+/// An activation whose place goes on as another one's.
+pub(super) struct Superseded {
+    /// As it was read.
+    pub(super) seen: Seen,
+    /// Its chain, ended.
+    pub(super) chain: chain::Chain,
+    /// It counts as a recovery.
+    pub(super) counts: bool,
 }
 
 /// A decision to begin.
@@ -41,8 +59,8 @@ pub(super) struct Begun {
     pub(super) chain: chain::Chain,
     /// The activation's id, if it was there before and the ledger has lost it.
     pub(super) id: Option<Uid>,
-    /// The holder's former activation, ended, and whether that counts as a recovery.
-    pub(super) superseded: Option<(Seen, chain::Chain, bool)>,
+    /// The holder's former activations, ended.
+    pub(super) superseded: Vec<Superseded>,
 }
 
 /// What begins.
@@ -67,6 +85,8 @@ pub(super) struct Beginning<'a> {
     pub(super) by_key: Option<String>,
     /// The seat that is pinned with it.
     pub(super) pin: Option<Pin>,
+    /// Of a pod: in which slot it is.
+    pub(super) workload: Option<Slotted>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -75,12 +95,17 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When it is refused, or Usher cannot answer now.
     pub async fn activate(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
-        if Purpose::Access.is_of(asked.token) {
-            return self.activate_as_person(asked, wish).await;
+        match Credential::of(asked.token) {
+            Some(Credential::Own(Purpose::ActivationKey)) => self.activate_by_key(asked, wish).await,
+            Some(Credential::Own(Purpose::Access)) => self.activate_as_person(asked, wish).await,
+            Some(Credential::Kubernetes { unproven_audiences }) => {
+                self.activate_as_workload(asked, wish, &unproven_audiences).await
+            }
+            _ => Err(Code::Unauthorized.into()),
         }
-        if !Purpose::ActivationKey.is_of(asked.token) {
-            return Err(Code::Unauthorized.into());
-        }
+    }
+
+    async fn activate_by_key(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
         self.may_answer()?;
         let hash = token::hash(asked.token);
         let mut turn = None;
@@ -118,10 +143,11 @@ impl<L: Activations> Runtime<L> {
         }
         let now = self.edge.now();
         let (contract, declared) = allowed(wish, shown)?;
-        let holder = Holder::Device { id: wish.device.id.clone(), name: wish.device.name.clone() };
+        let device = wish.device()?;
+        let holder = Holder::Device { id: device.id.clone(), name: device.name.clone() };
         let taken = self.taken(contract, &holder.identity(), None, now).await?;
         let (entropy, new) = self.new_id();
-        let lost = self.lost(contract, wish).await?;
+        let lost = self.lost(contract, wish, device).await?;
         let id = lost.as_ref().map_or(&new, |lost| &lost.id);
         let footing = self.footing(contract, id, shown.incarnation, now);
         let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref())?;
@@ -135,9 +161,10 @@ impl<L: Activations> Runtime<L> {
             entropy,
             holder,
             fingerprint: String::new(),
-            device: &wish.device,
+            device,
             by_key: Some(shown.name.clone()),
             pin: None,
+            workload: None,
         })
         .await
     }
@@ -158,18 +185,22 @@ impl<L: Activations> Runtime<L> {
             chain: begun.chain,
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
             since: now,
+            workload: beginning.workload,
         };
-        let counts = begun.superseded.as_ref().is_none_or(|(.., recovery)| !recovery);
+        let counts = begun.superseded.iter().all(|superseded| !superseded.counts);
+        let mut ends = begun.superseded.into_iter().map(|Superseded { seen, chain, counts }| Advance {
+            id: seen.activation.id,
+            version: seen.version,
+            chain,
+            answer: None,
+            recovery: counts,
+            pod: None,
+        });
         let step = Step {
             turn: Some(turn),
             incarnation: risen(&activation.chain, incarnation),
-            advance: begun.superseded.map(|(seen, chain, recovery)| Advance {
-                id: seen.activation.id,
-                version: seen.version,
-                chain,
-                answer: None,
-                recovery,
-            }),
+            advance: ends.next(),
+            also: ends.collect(),
             by_key: beginning.by_key.filter(|_| counts),
             pin: beginning.pin,
             given: Some(given(&document)),
@@ -238,7 +269,7 @@ fn begin(
     if let (None, Some(lost)) = (&taken.former, lost)
         && let Some(chain) = chain::rebuild(lost.presented, lost.until, call, &ground)?
     {
-        return Ok(Begun { chain, id: Some(lost.id.clone()), superseded: None });
+        return Ok(Begun { chain, id: Some(lost.id.clone()), superseded: Vec::new() });
     }
     if let Some(expires) = key.expires.filter(|expires| now >= *expires) {
         let detail = format!("The activation key {} expired at {expires}.", key.name);
@@ -251,7 +282,7 @@ fn begin(
     });
     let Some(former) = &taken.former else {
         may_use?;
-        return Ok(Begun { chain: chain::activate(call, &ground)?, id: None, superseded: None });
+        return Ok(Begun { chain: chain::activate(call, &ground)?, id: None, superseded: Vec::new() });
     };
     let chain = &former.activation.chain;
     let chain = chain::expire(chain, now).unwrap_or_else(|| chain.clone());
@@ -266,6 +297,10 @@ fn begin(
     Ok(Begun {
         chain: recovery.chain,
         id: None,
-        superseded: Some((former.clone(), recovery.superseded, recovery.counts)),
+        superseded: vec![Superseded {
+            seen: former.clone(),
+            chain: recovery.superseded,
+            counts: recovery.counts,
+        }],
     })
 }

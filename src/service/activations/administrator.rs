@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activations, Device, Failure, Runtime, present::word};
+use super::{Activations, Device, Failure, Proof, Runtime, present::word};
 use crate::{
     domain::{
         chain,
@@ -57,12 +57,12 @@ impl<L: Activations> Runtime<L> {
     pub(super) async fn acted_on(
         &self,
         id: &str,
-        token: &str,
+        proof: &Proof<'_>,
         act: Act,
     ) -> Result<(Living, Option<Known>), Failure> {
-        match self.by_administrator(id, token, act).await? {
+        match self.by_administrator(id, proof.token, act).await? {
             Some((living, known)) => Ok((living, Some(known))),
-            None => Ok((self.own(id, token).await?, None)),
+            None => Ok((self.own(id, proof, false).await?, None)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! An activation is ended by whoever may: its token is enough, or an administrator's, and no nonce is needed, so that no place is ever stuck.
 
-use super::{Activations, Failure, Happened, Runtime, TRIES, crowded, settled};
+use super::{Activations, Failure, Happened, Proof, Runtime, TRIES, crowded, settled};
 use crate::{
     domain::chain::{self, Why},
     ledger::activations::{Advance, Step},
@@ -12,16 +12,23 @@ impl<L: Activations> Runtime<L> {
     ///
     /// # Errors
     /// When it is refused, or Usher cannot answer now.
-    pub async fn deactivate(&self, id: &str, token: &str) -> Result<(), Failure> {
+    pub async fn deactivate(&self, id: &str, proof: &Proof<'_>) -> Result<(), Failure> {
         for _ in 0..TRIES {
-            let (living, administrator) = self.acted_on(id, token, Act::End).await?;
+            let (living, administrator) = self.acted_on(id, proof, Act::End).await?;
             let Some(chain) = chain::end(&living.seen.activation.chain, Why::Deactivated) else {
                 return Ok(());
             };
             let (activation, version) = (living.seen.activation, living.seen.version);
             let step = Step {
                 by: administrator.map(|known| callers::identity(&known.name)),
-                advance: Some(Advance { id: activation.id, version, chain, answer: None, recovery: false }),
+                advance: Some(Advance {
+                    id: activation.id,
+                    version,
+                    chain,
+                    answer: None,
+                    recovery: false,
+                    pod: None,
+                }),
                 ..Step::new(activation.license, living.key.clone(), self.edge.now(), self.edge.entropy())
             };
             if settled(self.ledger.record(step).await)?.is_some() {

@@ -19,6 +19,7 @@ mod rebuild;
 mod replace;
 mod resolve;
 mod sessions;
+mod workload;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -41,7 +42,7 @@ use crate::{
         activations::{Living, Recorded, Step},
     },
     service::{
-        callers::{Away, Callers},
+        callers::{Away, Blind, Callers},
         edge::Edge,
         intent::Intent,
         providers::Providers,
@@ -112,6 +113,8 @@ pub struct Runtime<L> {
     callers: Arc<dyn Callers>,
     people: Grounds,
     lanes: [Mutex<()>; LANES],
+    /// Workloads have lanes of their own: they ask the API server meanwhile, which may be away, and devices are not to wait for that.
+    workload_lanes: [Mutex<()>; LANES],
 }
 
 /// What the rights of people rest upon, beside the ledger.
@@ -149,6 +152,15 @@ impl From<Code> for Failure {
     }
 }
 
+impl From<Blind> for Failure {
+    fn from(blind: Blind) -> Self {
+        match blind {
+            Blind::Away(away) => Self::Unreachable(away),
+            Blind::NotGranted => Code::PodsNotGranted.into(),
+        }
+    }
+}
+
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
         Self::Unavailable(error.into())
@@ -166,10 +178,29 @@ impl From<serde_json::Error> for Failure {
 pub struct Asked<'a> {
     /// The credential.
     pub token: &'a str,
+    /// Beside an activation's token: that of the service account of the pod that asks.
+    pub workload: Option<&'a str>,
     /// The key of this request; without one it cannot be repeated.
     pub idempotency_key: Option<&'a str>,
     /// Its body.
     pub body: &'a [u8],
+}
+
+impl<'a> Asked<'a> {
+    /// What is shown.
+    #[must_use]
+    pub const fn proof(&self) -> Proof<'a> {
+        Proof { token: self.token, workload: self.workload }
+    }
+}
+
+/// What whoever asks shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Proof<'a> {
+    /// The credential.
+    pub token: &'a str,
+    /// Beside an activation's token: that of the service account of the pod that asks.
+    pub workload: Option<&'a str>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -183,8 +214,9 @@ impl<L: Activations> Runtime<L> {
         callers: Arc<dyn Callers>,
         people: Grounds,
     ) -> Self {
-        let lanes = std::array::from_fn(|_| Mutex::new(()));
-        Self { ledger, edge, signers, nonces, news, callers, people, lanes }
+        let lanes = || std::array::from_fn(|_| Mutex::new(()));
+        let (lanes, workload_lanes) = (lanes(), lanes());
+        Self { ledger, edge, signers, nonces, news, callers, people, lanes, workload_lanes }
     }
 
     /// Tells whoever counts that a call of this name was answered.
@@ -242,8 +274,12 @@ impl<L: Activations> Runtime<L> {
 
     /// Those who take places of `license` come one by one: of many at once, all but one would decide in vain.
     async fn turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
-        let lane = license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        Some(self.lanes.get(lane % LANES)?.lock().await)
+        Some(self.lanes.get(lane(license))?.lock().await)
+    }
+
+    /// The same, for workloads.
+    async fn workload_turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
+        Some(self.workload_lanes.get(lane(license))?.lock().await)
     }
 
     /// Records a step that gives a document by `signer`. `None` if it is to be decided anew: somebody else was faster, or another key
@@ -290,6 +326,18 @@ impl<L: Activations> Runtime<L> {
 /// shares the transaction.
 fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn lane(license: &Uid) -> usize {
+    license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % LANES
+}
+
+/// The License that somebody asks for.
+fn license_named(text: &str) -> Result<Key, Refusal> {
+    let key = text.split_once('/').map(|(namespace, name)| Key::new(namespace, name));
+    key.ok_or_else(|| {
+        Refusal::new(Code::RequestInvalid, "license must be namespace/name, such as design/cad.")
+    })
 }
 
 /// What a step came to, if it is not to be decided anew.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activations, Asked, Failure, Reply, Runtime, TRIES, Wish,
-    activate::{Beginning, Begun},
-    crowded, digest, ground,
+    activate::{Beginning, Begun, Superseded},
+    crowded, digest, ground, license_named,
 };
 use crate::{
     domain::{
@@ -82,10 +82,7 @@ impl<L: Activations> Runtime<L> {
     /// Activates an installation on a seat of whoever shows an access token.
     pub(super) async fn activate_as_person(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
         let SignedIn { principal, .. } = self.signed_in(asked.token).await?;
-        let key = wish.license.split_once('/').map(|(namespace, name)| Key::new(namespace, name));
-        let malformed =
-            || Refusal::new(Code::RequestInvalid, "license must be namespace/name, such as design/cad.");
-        let key = key.ok_or_else(malformed)?;
+        let key = license_named(&wish.license)?;
         self.counts_in(&principal, &key)?;
         let person = Person {
             issuer: principal.issuer,
@@ -167,9 +164,9 @@ impl<L: Activations> Runtime<L> {
             };
         }
         let Some(contract) = &met.contract else { return Err(Code::LicenseNotReady.into()) };
-        let device = wish.device.id.as_str();
+        let device = wish.device()?;
         let now = self.edge.now();
-        let taken = self.taken(contract, holder, Some(device), now).await?;
+        let taken = self.taken(contract, holder, Some(device.id.as_str()), now).await?;
         let (entropy, id) = self.new_id();
         let mut footing = self.footing(contract, &id, met.incarnation, now);
         footing.ground.place = ground::device(contract, &taken, now);
@@ -185,10 +182,11 @@ impl<L: Activations> Runtime<L> {
             id,
             entropy,
             holder,
-            fingerprint: device.to_owned(),
-            device: &wish.device,
+            fingerprint: device.id.to_string(),
+            device,
             by_key: None,
             pin,
+            workload: None,
         })
         .await
     }
@@ -202,7 +200,7 @@ fn missing(key: &Key, no_email: Option<&str>) -> Refusal {
 /// Whether a person's device may begin, and how: anew, or in the place of what was active on it.
 fn begin(contract: &Contract, taken: &Taken, call: &Call, ground: &chain::Ground) -> Result<Begun, Refusal> {
     let Some(former) = &taken.former else {
-        return Ok(Begun { chain: chain::activate(call, ground)?, id: None, superseded: None });
+        return Ok(Begun { chain: chain::activate(call, ground)?, id: None, superseded: Vec::new() });
     };
     let former_chain = &former.activation.chain;
     let former_chain = chain::expire(former_chain, ground.now).unwrap_or_else(|| former_chain.clone());
@@ -211,6 +209,10 @@ fn begin(contract: &Contract, taken: &Taken, call: &Call, ground: &chain::Ground
     Ok(Begun {
         chain: recovery.chain,
         id: None,
-        superseded: Some((former.clone(), recovery.superseded, recovery.counts)),
+        superseded: vec![Superseded {
+            seen: former.clone(),
+            chain: recovery.superseded,
+            counts: recovery.counts,
+        }],
     })
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES, answer::given, crowded, digest,
-    ground, rebuild::risen, settled,
+    Activations, Asked, Device, Failure, Happened, Proof, Reply, Runtime, TRIES, answer::given, crowded,
+    digest, ground, rebuild::risen, settled, workload::Voice,
 };
 use crate::{
     domain::{
@@ -23,6 +23,8 @@ pub(super) struct Met<'a> {
     id: Uid,
     pub(super) call: Call,
     pub(super) now: Timestamp,
+    /// Of a workload: the pod that has it from now on, if that is another one.
+    pod: Option<Uid>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -40,8 +42,9 @@ impl<L: Activations> Runtime<L> {
         let caller = digest(&[b"activation", id.as_bytes()]);
         let call = self.call(operation, caller, asked);
         for _ in 0..TRIES {
-            let living = self.own(id, asked.token).await?;
-            if let Some(reply) = self.try_to_present(&living, nonce, call).await? {
+            let living = self.of_token(id, asked.token).await?;
+            let voice = self.voice(&living, &asked.proof(), true).await?;
+            if let Some(reply) = self.try_to_present(&living, voice, nonce, call).await? {
                 return Ok(reply);
             }
         }
@@ -52,8 +55,8 @@ impl<L: Activations> Runtime<L> {
     ///
     /// # Errors
     /// When it is not, or Usher cannot answer now.
-    pub async fn check(&self, id: &str, nonce: &str, token: &str) -> Result<Reply, Failure> {
-        let living = self.own(id, token).await?;
+    pub async fn check(&self, id: &str, nonce: &str, proof: &Proof<'_>) -> Result<Reply, Failure> {
+        let living = self.own(id, proof, true).await?;
         let activation = &living.seen.activation;
         chain::check(&activation.chain, self.nonces()?.read(id, nonce))?;
         let Some(contract) = &living.contract else { return Err(Code::LicenseNotReady.into()) };
@@ -63,8 +66,17 @@ impl<L: Activations> Runtime<L> {
         Ok(Reply { nonce: nonce.to_owned(), body: serde_json::to_string(&answer)?, token: None })
     }
 
+    /// The activation `id`, if `proof` is its own. `goes_on` if the call is of use to whoever runs, and not to end it.
+    pub(super) async fn own(&self, id: &str, proof: &Proof<'_>, goes_on: bool) -> Result<Living, Failure> {
+        let living = self.of_token(id, proof.token).await?;
+        match self.voice(&living, proof, goes_on).await? {
+            Voice::Own | Voice::Successor(_) => Ok(living),
+            Voice::Copy => Err(Code::PodActive.into()),
+        }
+    }
+
     /// The activation `id`, if `token` is its own. Whether there is such an activation is told to nobody else.
-    pub(super) async fn own(&self, id: &str, token: &str) -> Result<Living, Failure> {
+    async fn of_token(&self, id: &str, token: &str) -> Result<Living, Failure> {
         self.may_answer()?;
         let living = self.activation(id).await?;
         let own = living.filter(|living| token::matches(token, &living.seen.activation.token));
@@ -75,6 +87,7 @@ impl<L: Activations> Runtime<L> {
     async fn try_to_present(
         &self,
         living: &Living,
+        voice: Voice,
         nonce: &str,
         call: Call,
     ) -> Result<Option<Reply>, Failure> {
@@ -86,13 +99,20 @@ impl<L: Activations> Runtime<L> {
             id: Uid(activation.id.clone()),
             call,
             now: self.edge.now(),
+            pod: match &voice {
+                Voice::Successor(pod) => Some(pod.clone()),
+                Voice::Own | Voice::Copy => None,
+            },
         };
         let mut footing = self.footing(contract, &met.id, living.incarnation, met.now);
         let (mut chain, mut turn) = (activation.chain.clone(), None);
         if let Some(lapsed) = chain::expire(&chain, met.now) {
             chain = lapsed;
         }
-        if chain.state == chain::State::Lapsed {
+        if let (chain::State::Lapsed, Some(slotted)) = (chain.state, &activation.workload) {
+            let (place, counted) = self.place_in_slot(living, contract, slotted).await?;
+            (footing.ground.place, turn) = (place, Some(counted));
+        } else if chain.state == chain::State::Lapsed {
             let of_person = Some(activation.fingerprint.as_str()).filter(|device| !device.is_empty());
             let taken = self.taken(contract, &activation.holder, of_person, met.now).await?;
             footing.ground.place = match of_person {
@@ -102,7 +122,11 @@ impl<L: Activations> Runtime<L> {
             turn = Some(taken.turn);
         }
         let presented = self.nonces()?.read(&activation.id, nonce);
-        match chain::present(&chain, presented, &met.call, &footing.ground) {
+        let verdict = match voice {
+            Voice::Copy => chain::copied(&chain, presented, Code::PodActive, footing.ground.policy),
+            Voice::Own | Voice::Successor(_) => chain::present(&chain, presented, &met.call, &footing.ground),
+        };
+        match verdict {
             Verdict::Go { after, .. } => self.go(&met, &footing, after, turn).await,
             Verdict::Again => Ok(Some(Reply {
                 nonce: self.nonces()?.nonce(&activation.id, activation.chain.head),
@@ -151,6 +175,7 @@ impl<L: Activations> Runtime<L> {
                 chain: after,
                 answer: Some(body.clone()),
                 recovery: false,
+                pod: met.pod.clone(),
             }),
             given: document.as_ref().map(given),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
@@ -200,6 +225,7 @@ impl Fork {
                 chain,
                 answer: None,
                 recovery: false,
+                pod: None,
             }),
             fork: Some((seen.activation.id.clone(), self.at)),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)

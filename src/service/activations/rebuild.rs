@@ -1,7 +1,7 @@
 //! What the ledger has lost: an activation is rebuilt from what its client has left of it, and a nonce may prove a restore that nobody
 //! has noticed.
 
-use super::{Activations, Failure, Happened, Runtime, Wish};
+use super::{Activations, Device, Failure, Happened, Runtime, Wish};
 use crate::{
     domain::{
         chain::{Chain, Presented},
@@ -35,10 +35,15 @@ pub(super) struct Lost {
 impl<L: Activations> Runtime<L> {
     /// What was lost, if `wish` has its remains and they are genuine. One that is known was not lost: its device is activated like
     /// any other.
-    pub(super) async fn lost(&self, contract: &Contract, wish: &Wish) -> Result<Option<Lost>, Failure> {
+    pub(super) async fn lost(
+        &self,
+        contract: &Contract,
+        wish: &Wish,
+        device: &Device,
+    ) -> Result<Option<Lost>, Failure> {
         let (Some(remains), Some(issuer)) = (&wish.lost, &contract.issuer) else { return Ok(None) };
         let Some(signer) = self.signers.of(issuer) else { return Err(Code::Unavailable.into()) };
-        let Some((id, until)) = activation_of(&contract.license, &wish.device.id, &signer, &remains.document)
+        let Some((id, until)) = activation_of(&contract.license, &device.id, &signer, &remains.document)
         else {
             return Ok(None);
         };

@@ -66,6 +66,7 @@ impl<L: Activations> Runtime<L> {
             chain,
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
             since: met.now,
+            workload: None,
         };
         let step = Step {
             turn: Some(taken.turn),

@@ -26,6 +26,7 @@ impl<L: Activations> Runtime<L> {
                 chain,
                 answer: None,
                 recovery: false,
+                pod: None,
             });
             let step = Step {
                 by: Some(callers::identity(&known.name)),

@@ -184,17 +184,17 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     cooling.retain(|cooling| !back.contains(&cooling.holder));
     let seated = holders.iter().filter(|holder| back.contains(*holder)).count();
     let activated = places.saturating_sub(seated);
-    let last = known.last.iter().filter(|last| !back.contains(&last.holder)).cloned().collect();
-    let (ended, more_end) = activated::beyond(license, allocation.bound.len() + kept.len(), activated, last);
-    more |= more_end;
+    let last = known.last.iter().filter(|last| !back.contains(&last.holder));
+    let beyond = activated::beyond(license, allocation.bound.len() + kept.len(), activated, last);
+    more |= beyond.more;
     Seated {
         kept: kept.len(),
         cooling,
         cool,
         cooled,
-        activated: activated.saturating_sub(ended.len()),
+        activated: activated.saturating_sub(beyond.places),
         first_lapse: *first_end,
-        ended,
+        ended: beyond.ended,
         more,
         allocation,
     }

@@ -293,7 +293,7 @@ fn emptied(
     let claimed = facts.secrets.iter().filter(|claim| !claim.removing);
     let (bindings, documents) = (facts.bindings.len(), facts.documents.len());
     let most = bindings.max(documents).max(claimed.clone().count());
-    let more = most > at_most || activated.len() == at_most;
+    let more = most > at_most || activated.len() >= at_most;
     let change = Change {
         end: activated.into_iter().map(|activated| activated.id).collect(),
         free: facts.bindings.iter().take(at_most).map(|binding| binding.seat.clone()).collect(),

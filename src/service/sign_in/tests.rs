@@ -35,7 +35,7 @@ pub(crate) struct Hand {
 }
 
 impl Hand {
-    fn turn(&self, seconds: i64) {
+    pub(crate) fn turn(&self, seconds: i64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 }

@@ -16,6 +16,14 @@ use crate::{
 
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
+/// The beginning of an agent's command line, for `cad` of this namespace. It ends when this thread does, and so when this process does.
+pub(super) fn agent(namespace: &str, ca: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", USHER, "agent", "--server", &served().url]);
+    command.arg("--license").arg(format!("{namespace}/cad")).arg("--ca").arg(ca);
+    command
+}
+
 /// A folder with the key and the CA, and with the state of each installation.
 struct Machine<'a> {
     scene: &'a Scene,
@@ -36,12 +44,8 @@ impl<'a> Machine<'a> {
 
     /// The command line of the agent whose state is called `state`, on the device `device`.
     fn command(&self, state: &str, device: &str, more: &[&str]) -> Command {
-        // It ends when this thread does, and so when this process does.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", USHER, "agent", "--server", &served().url, "--device", device]);
-        command.arg("--license").arg(format!("{}/cad", self.scene.place.namespace));
-        command.arg("--ca").arg(self.folder.path().join("ca.crt"));
-        command.arg("--key-file").arg(self.folder.path().join("key"));
+        let mut command = agent(&self.scene.place.namespace, &self.folder.path().join("ca.crt"));
+        command.args(["--device", device]).arg("--key-file").arg(self.folder.path().join("key"));
         command.arg("--state").arg(self.state(state)).args(more).stdin(Stdio::null());
         command
     }
@@ -51,8 +55,7 @@ impl<'a> Machine<'a> {
     }
 
     fn start(&self, state: &str, device: &str, more: &[&str]) -> Agent {
-        let child = self.command(state, device, more).stderr(Stdio::null()).spawn().unwrap();
-        Agent { child, status: self.state(state).join("status.json") }
+        Agent::start(self.command(state, device, more), &self.state(state))
     }
 
     /// Copies the state of a running agent, as a snapshot of its disk does. The lock is not copied with it.
@@ -62,19 +65,25 @@ impl<'a> Machine<'a> {
     }
 }
 
-struct Agent {
+pub(super) struct Agent {
     child: Child,
     status: PathBuf,
 }
 
 impl Agent {
-    fn signal(&self, signal: &str) {
+    /// Starts this command, whose state is in `state`.
+    pub(super) fn start(mut command: Command, state: &Path) -> Self {
+        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { child, status: state.join("status.json") }
+    }
+
+    pub(super) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits until it says that it stands like this; all that it says.
-    async fn stands(&self, state: &str) -> Value {
+    pub(super) async fn stands(&self, state: &str) -> Value {
         until(&format!("the agent is {state}"), async || {
             let status: Value = serde_json::from_slice(&std::fs::read(&self.status).ok()?).ok()?;
             (status["state"] == state).then_some(status)
@@ -82,7 +91,7 @@ impl Agent {
         .await
     }
 
-    async fn ends(&mut self) -> Option<i32> {
+    pub(super) async fn ends(&mut self) -> Option<i32> {
         until("the agent ends", async || self.child.try_wait().unwrap()).await.code()
     }
 }

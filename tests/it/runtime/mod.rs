@@ -16,6 +16,7 @@ mod limits;
 mod load;
 mod lost_replies;
 pub mod path;
+pub mod pods;
 pub mod program;
 mod races;
 mod raw;
@@ -23,6 +24,7 @@ mod replicas;
 mod restored;
 mod sessions;
 mod transcript;
+pub mod workloads;
 
 use serde_json::{Value, json};
 

@@ -20,6 +20,8 @@ pub struct Program {
 #[derive(Debug, Clone, Default)]
 pub struct Call<'a> {
     pub token: Option<&'a str>,
+    /// The service account's token of the pod that asks.
+    pub workload: Option<&'a str>,
     pub nonce: Option<&'a str>,
     pub key: Option<&'a str>,
     pub body: Option<Value>,
@@ -61,12 +63,26 @@ pub struct Own {
     pub id: String,
     pub token: String,
     pub nonce: String,
+    /// Of a pod: its service account's token.
+    pub workload: Option<String>,
 }
 
 impl Own {
     pub fn of(told: &Told) -> Self {
         assert_eq!(told.status, 201, "{told:?}");
-        Self { id: told.text("id"), token: told.text("activation_token"), nonce: told.nonce.clone().unwrap() }
+        Self {
+            id: told.text("id"),
+            token: told.text("activation_token"),
+            nonce: told.nonce.clone().unwrap(),
+            workload: None,
+        }
+    }
+}
+
+impl Own {
+    /// What each call shows.
+    pub fn call(&self) -> Call<'_> {
+        Call { token: Some(&self.token), workload: self.workload.as_deref(), ..Call::default() }
     }
 }
 
@@ -90,6 +106,7 @@ impl Program {
         let bearer = call.token.map(|token| format!("Bearer {token}"));
         let headers = [
             ("authorization", bearer.as_deref()),
+            ("workload-token", call.workload),
             ("n-nonce", call.nonce),
             ("idempotency-key", call.key),
             ("content-type", Some("application/json")),
@@ -140,7 +157,7 @@ impl Program {
 
     /// Uses the nonce for `operation`, by `key`.
     pub async fn present(&self, own: &Own, operation: &str, key: Option<&str>) -> Told {
-        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key, body: None };
+        let call = Call { nonce: Some(&own.nonce), key, ..own.call() };
         self.send(Method::POST, &format!("/v1/activations/{}/{operation}", own.id), &call).await
     }
 
@@ -149,12 +166,12 @@ impl Program {
     }
 
     pub async fn check(&self, own: &Own) -> Told {
-        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), ..Call::default() };
+        let call = Call { nonce: Some(&own.nonce), ..own.call() };
         self.send(Method::GET, &format!("/v1/activations/{}", own.id), &call).await
     }
 
     pub async fn deactivate(&self, own: &Own) -> Told {
-        let call = Call { token: Some(&own.token), ..Call::default() };
+        let call = own.call();
         self.send(Method::DELETE, &format!("/v1/activations/{}", own.id), &call).await
     }
 }

@@ -177,7 +177,7 @@ async fn when_a_key_turns_neither_replica_is_at_a_loss_for_the_next_one() {
 /// Refreshes; whoever has just begun signs in a moment.
 async fn answered(program: &Program, own: &mut Own) {
     let path = format!("/v1/activations/{}/refresh", own.id);
-    let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key: None, body: None };
+    let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), ..Call::default() };
     let told = until("it is answered", async || {
         let told = program.try_send(Method::POST, &path, &call).await.ok()?;
         (told.status != 503).then_some(told)

@@ -17,7 +17,9 @@ use crate::{
     runtime::{
         Own,
         administrators::{account, token},
+        pods,
         program::{Program, drawn, key_named},
+        workloads::for_workloads,
     },
 };
 
@@ -193,6 +195,8 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
     let boss = token(ground, &place.namespace, "boss", &["https://usher.acme.example/a/default"]);
     assert_eq!(program.deactivate(&Own { token: boss, ..own }).await.status, 204);
 
+    workloads(ground, place, &program).await;
+
     // It leads on.
     until("the lead is renewed", async || {
         let times = "jsonpath={.spec.acquireTime} {.spec.renewTime}";
@@ -200,6 +204,43 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
         lease.split_once(' ').is_some_and(|(acquired, renewed)| acquired != renewed).then_some(())
     })
     .await;
+}
+
+/// Pods of each kind of owner that Usher asks for activate.
+async fn workloads(ground: &Ground, place: &Place, program: &Program) {
+    let namespace = &*place.namespace;
+    let machines = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "virtualmachineinstances.kubevirt.io"},
+        "spec": {"group": "kubevirt.io", "scope": "Namespaced", "names": {"plural": "virtualmachineinstances", "kind": "VirtualMachineInstance"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+    let machine = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "metadata": {"name": "cad"}});
+    pods::apply(ground, namespace, &machines);
+    until("there may be virtual machines", async || {
+        ground.try_kubectl(&["apply", "-n", namespace, "-f", "-"], &machine.to_string()).0.then_some(())
+    })
+    .await;
+    let uid = ground.kubectl(&[
+        "get",
+        "virtualmachineinstances.kubevirt.io",
+        "cad",
+        "-n",
+        namespace,
+        "-o",
+        "jsonpath={.metadata.uid}",
+    ]);
+    let owner = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "cad", "uid": uid, "controller": true});
+    account(ground, namespace, "render", None);
+    place.apply(&for_workloads(8)).await;
+    place.license_says("cad", "Issued").await;
+    pods::apply(ground, namespace, &pods::pod("launcher", "render", Some(owner)));
+    pods::apply(ground, namespace, &pods::job("night", "render"));
+    pods::apply(ground, namespace, &pods::deployment("render", "render", 2));
+    let mut all = vec!["launcher".to_owned()];
+    all.extend(pods::named(place, "job-name=night", 1).await);
+    all.extend(pods::named(place, "app=render", 2).await);
+    for pod in all {
+        let told = pods::activate(program, namespace, &pods::own_token(ground, namespace, &pod)).await;
+        assert_eq!(told.status, 201, "{pod}: {told:?}");
+    }
 }
 
 #[tokio::test]

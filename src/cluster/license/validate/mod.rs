@@ -129,6 +129,7 @@ fn parse(
         suspended: spec.suspended,
         admission: spec.admission.unwrap_or_default(),
         activation_keys: spec.activation_keys.iter().map(activation_key).collect(),
+        workloads: spec.workloads.iter().map(|workload| workload.service_account.clone()).collect(),
         secret,
     })
 }

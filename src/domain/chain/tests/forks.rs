@@ -103,3 +103,20 @@ fn an_activation_that_was_ended_says_so_and_is_no_fork() {
         }
     }
 }
+
+#[test]
+fn whoever_is_known_to_be_a_copy_by_another_proof_is_one_with_the_last_nonce_too() {
+    let chain = after_calls(2);
+    let said = |presented, policy| copied(&chain, presented, Code::PodActive, policy);
+    let forked = |policy| match said(Presented::Genuine(chain.head), policy) {
+        Verdict::Fork { at, after, replace, refusal } => {
+            assert_eq!((at, replace, refusal.code), (chain.head, false, Code::PodActive));
+            after.state
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(forked(ClonePolicy::Refuse), State::Active);
+    assert_eq!(forked(ClonePolicy::Quarantine), State::Quarantined);
+    assert_eq!(forked(ClonePolicy::Replace), State::Active, "it has a way of its own");
+    assert_eq!(refused(&said(Presented::NotOurs, ClonePolicy::Quarantine)), Code::NonceUnknown);
+}

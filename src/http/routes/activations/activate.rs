@@ -22,8 +22,8 @@ use crate::{
 struct Request {
     /// The License: namespace/name.
     license: String,
-    /// On what.
-    device: Device,
+    /// On what. A pod may leave it out, and its `id` is not used: which installation a pod is, Kubernetes says.
+    device: Option<Device>,
     /// What is left of an activation that the server does not know.
     lost: Option<Left>,
 }
@@ -66,8 +66,10 @@ pub(in crate::http::routes) const ACTIVATE: Call = Call {
     description: "Gives the activation, its token, its first nonce and its first signed document. The same request with the same `Idempotency-Key` \
 is answered with the same activation, its token and its nonce, so write the key down before you send. A device that is active already and activates again \
 (its state was lost, or restored from a snapshot) takes over its own place: its former activation is superseded, which is allowed as often as the License's \
-`clones.recoveries` says. Somebody who has signed in activates on the seat that is theirs, on as many devices as `devicesPerSeat` says.",
-    by: &[Credential::ActivationKey, Credential::AccessToken],
+`clones.recoveries` says. Somebody who has signed in activates on the seat that is theirs, on as many devices as `devicesPerSeat` says. A pod activates by the token of its service account, \
+which the License's `workloads` name: it takes the slot of its owner (a Deployment, a StatefulSet, …) that is its own or whose pod is gone or leaving, and with that its place; `device.id` of the \
+document names the slot. All other calls of that activation need the pod's token in `Workload-Token`, too.",
+    by: &[Credential::ActivationKey, Credential::ServiceAccount, Credential::AccessToken],
     nonce: Nonce::Gives,
     repeatable: true,
     takes: Some(Shape::of::<Request>(

@@ -17,7 +17,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api, reply,
-            request::{Id, credential, nonce},
+            request::{Id, nonce, proof},
         },
     },
     service::activations::{Activations, Answer, SeenAnswer},
@@ -51,10 +51,10 @@ pub(in crate::http::routes) async fn check<L: Activations>(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = credential(&headers)?;
-    if let Some(seen) = api.runtime.seen_by_administrator(&id, token).await? {
+    let proof = proof(&headers)?;
+    if let Some(seen) = api.runtime.seen_by_administrator(&id, proof.token).await? {
         let json = serde_json::to_string(&seen).map_err(|_| Code::Unavailable)?;
         return Ok(reply::json(StatusCode::OK, json));
     }
-    ok(api.runtime.check(&id, nonce(&headers)?, token).await?)
+    ok(api.runtime.check(&id, nonce(&headers)?, &proof).await?)
 }

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, credential},
+            request::{Id, proof},
         },
     },
     service::activations::Activations,
@@ -37,7 +37,7 @@ pub(in crate::http::routes) async fn deactivate<L: Activations>(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let token = credential(&headers)?;
-    api.runtime.deactivate(&id, token).await?;
+    let proof = proof(&headers)?;
+    api.runtime.deactivate(&id, &proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, credential},
+            request::{Id, proof},
         },
     },
     service::activations::Activations,
@@ -39,7 +39,7 @@ pub(in crate::http::routes) async fn close<L: Activations>(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let token = credential(&headers)?;
-    api.runtime.close_session(&id, token).await?;
+    let proof = proof(&headers)?;
+    api.runtime.close_session(&id, &proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api, reply,
-            request::{Id, credential},
+            request::{Id, proof},
         },
     },
     service::activations::{Activations, SessionAnswer},
@@ -41,6 +41,6 @@ pub(in crate::http::routes) async fn heartbeat<L: Activations>(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = credential(&headers)?;
-    Ok(reply::json(StatusCode::OK, api.runtime.keep_session(&id, token).await?))
+    let proof = proof(&headers)?;
+    Ok(reply::json(StatusCode::OK, api.runtime.keep_session(&id, &proof).await?))
 }

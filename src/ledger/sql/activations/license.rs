@@ -32,7 +32,11 @@ pub async fn holding(
     among: &[String],
     now: Timestamp,
 ) -> Result<Holding, sqlx::Error> {
-    let (places, first_end): (i64, Option<i64>) = sqlx::query_as(holding!("COUNT(*), MIN(expires_at)", ""))
+    let (places, first_end): (i64, Option<i64>) = sqlx::query_as(holding!(
+        "COUNT(*) - (SELECT COUNT(*) - COUNT(DISTINCT holder) FROM activations WHERE license = $1 AND owner > ''
+             AND state IN ('active', 'quarantined') AND expires_at >= $2), MIN(expires_at)",
+        ""
+    ))
         .bind(&license.0)
         .bind(now.as_second())
         .fetch_one(&mut *connection)
@@ -51,20 +55,23 @@ pub async fn holding(
     Ok(Holding { places: usize::try_from(places).map_err(damaged)?, first_end, holders })
 }
 
-/// Who began last.
+/// Those of the holders who began last.
 pub async fn last_activated(
     connection: &mut Connection,
     license: &Uid,
     at_most: usize,
     now: Timestamp,
 ) -> Result<Vec<Activated>, sqlx::Error> {
-    sqlx::query(holding!("id, holder", "ORDER BY ordinal DESC LIMIT $3"))
-        .bind(&license.0)
-        .bind(now.as_second())
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .try_map(|row: Row| Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)? }))
-        .fetch_all(connection)
-        .await
+    sqlx::query(concat!(
+        holding!("id, holder", "AND holder IN ("),
+        holding!("holder", "ORDER BY ordinal DESC LIMIT $3) ORDER BY ordinal DESC")
+    ))
+    .bind(&license.0)
+    .bind(now.as_second())
+    .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+    .try_map(|row: Row| Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)? }))
+    .fetch_all(connection)
+    .await
 }
 
 /// Those of which two copies are known.

@@ -6,6 +6,7 @@ pub(super) mod places;
 mod record;
 mod sessions;
 mod state;
+mod workplace;
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -26,7 +27,8 @@ use crate::{
     ledger::{
         CommitError, Unavailable,
         activations::{
-            Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step, Taken,
+            Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step,
+            Taken, Workplace,
         },
         sessions::OpenSessions,
     },
@@ -50,6 +52,7 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
             chain: Chain { state: state::of(row)?, ..chain },
             answer: row.try_get("answer")?,
             since: instant(row.try_get("since")?)?,
+            workload: workplace::slotted(row)?,
         },
         version: row.try_get("version")?,
     })
@@ -115,6 +118,12 @@ impl Activations for Handle {
             .fetch_optional(&self.ask)
             .await
             .map_err(while_doing(READING))
+    }
+
+    async fn workplace(&self, license: &Key, owner: &str) -> Result<Option<Workplace>, Unavailable> {
+        let failed = while_doing(READING);
+        let mut snapshot = self.ask.begin_with(SNAPSHOT).await.map_err(&failed)?;
+        workplace::workplace(&mut snapshot, license, owner).await.map_err(failed)
     }
 
     async fn taken(&self, question: &Question<'_>) -> Result<Taken, Unavailable> {

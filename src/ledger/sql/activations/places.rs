@@ -9,15 +9,19 @@ use crate::{
     ledger::activations::{Question, Taken},
 };
 
-/// Holders of a place, among those whose document has not ended at the second `$2`.
+/// Holders of a place, among those whose document has not ended at the second `$2`. Of activations without a Seat only those of one workload's
+/// slot have one holder: so they alone are counted by it, found by their own
+/// index (`owner > ''`), and the many by themselves.
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1)
      + (SELECT COUNT(*) FROM activations WHERE license = $1 AND state IN ('active', 'quarantined') AND expires_at >= $2
-        AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1))";
+        AND holder NOT IN (SELECT holder FROM bindings WHERE license = $1))
+     - (SELECT COUNT(*) - COUNT(DISTINCT holder) FROM activations WHERE license = $1 AND owner > ''
+        AND state IN ('active', 'quarantined') AND expires_at >= $2)";
 
-/// When places of the License were given back.
+/// When places of the License were given back. A pod that ends does so without being a transfer: who it is, Kubernetes says.
 const TRANSFERS: &str =
     "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2
-     AND $4 <> '' ORDER BY ended_at DESC LIMIT $3";
+     AND $4 <> '' AND owner IS NULL ORDER BY ended_at DESC LIMIT $3";
 /// When the holder gave places back.
 const OWN_TRANSFERS: &str =
     "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2

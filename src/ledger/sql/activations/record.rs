@@ -57,6 +57,10 @@ async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, 
         advance(connection, step, one).await?;
         entries.extend(ended(step, one, by.clone()));
     }
+    for one in &step.also {
+        advance(connection, step, one).await?;
+        entries.extend(ended(step, one, None));
+    }
     if let (Some(activation), Some(by)) = (&step.resolve, by) {
         let forks = sqlx::query("DELETE FROM forks WHERE activation = $1").bind(activation);
         forks.execute(&mut *connection).await.map_err(failed)?;
@@ -116,7 +120,7 @@ async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Res
     let ended = matches!(one.chain.state, State::Ended(_)).then(|| step.at.as_second());
     let advanced = sqlx::query(
         "UPDATE activations SET state = $3, chain = $4, answer = COALESCE($5, answer), expires_at = $6, ended_at = $7,
-                recovery = $8, version = version + 1
+                recovery = $8, pod = COALESCE($9, pod), version = version + 1
          WHERE id = $1 AND version = $2",
     )
     .bind(&one.id)
@@ -127,6 +131,7 @@ async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Res
     .bind(one.chain.expires_at.as_second())
     .bind(ended)
     .bind(one.recovery)
+    .bind(one.pod.as_ref().map(|pod| pod.0.as_str()))
     .execute(connection)
     .await
     .map_err(failed)?;
@@ -161,8 +166,9 @@ async fn begin(
     let json = serde_json::to_string(chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
     sqlx::query(
         "INSERT INTO activations
-         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery, fingerprint)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13)",
+         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery, fingerprint,
+          owner, slot, pod)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13, $14, $15, $16)",
     )
     .bind(&activation.id)
     .bind(&activation.license.0)
@@ -177,6 +183,9 @@ async fn begin(
     .bind(chain.expires_at.as_second())
     .bind(step.turn.unwrap_or(0))
     .bind(&activation.fingerprint)
+    .bind(activation.workload.as_ref().map(|workload| workload.owner.as_str()))
+    .bind(activation.workload.as_ref().map(|workload| workload.slot.to_string()))
+    .bind(activation.workload.as_ref().map(|workload| workload.pod.0.as_str()))
     .execute(&mut *connection)
     .await
     .map_err(conflict_or_failed)?;

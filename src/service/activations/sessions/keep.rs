@@ -4,7 +4,7 @@ use super::{SessionAnswer, license};
 use crate::{
     domain::{refusal::Code, sessions},
     ledger::sessions::{Use, Used},
-    service::activations::{Activations, Failure, Runtime, TRIES, crowded},
+    service::activations::{Activations, Failure, Proof, Runtime, TRIES, crowded},
 };
 
 impl<L: Activations> Runtime<L> {
@@ -12,9 +12,9 @@ impl<L: Activations> Runtime<L> {
     ///
     /// # Errors
     /// When it has ended, its License rests, or Usher cannot answer now.
-    pub async fn keep_session(&self, id: &str, token: &str) -> Result<String, Failure> {
+    pub async fn keep_session(&self, id: &str, proof: &Proof<'_>) -> Result<String, Failure> {
         for _ in 0..TRIES {
-            let living = self.of_session(id, token).await?;
+            let living = self.of_session(id, proof).await?;
             let (license, chain, now) = (license(&living)?, &living.seen.activation.chain, self.edge.now());
             sessions::may_use(license, chain.state, chain.expires_at, now)?;
             let until = sessions::until(&license.terms.sessions, now);

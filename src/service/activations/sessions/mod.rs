@@ -10,7 +10,7 @@ mod open;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activations, Failure, Runtime, is_id};
+use super::{Activations, Failure, Proof, Runtime, is_id};
 use crate::{
     domain::{
         license::License,
@@ -64,9 +64,9 @@ impl SessionAnswer {
 const DASH: char = '-';
 
 impl<L: Activations> Runtime<L> {
-    /// The activation of the session `id`, if `token` is its own. Whether there is such a session is told to nobody else.
-    async fn of_session(&self, id: &str, token: &str) -> Result<Living, Failure> {
-        self.own(activation_of(id)?, token).await
+    /// The activation of the session `id`, if `proof` is its own. Whether there is such a session is told to nobody else.
+    async fn of_session(&self, id: &str, proof: &Proof<'_>) -> Result<Living, Failure> {
+        self.own(activation_of(id)?, proof, true).await
     }
 
     /// Has something done to a session, by an administrator if one is named. `None` if it is to be decided anew.

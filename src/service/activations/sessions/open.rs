@@ -21,7 +21,7 @@ impl<L: Activations> Runtime<L> {
         let Digest(key) = self.request_key(digest(&[b"session", id.as_bytes()]), asked);
         let session = format!("{id}{DASH}{}", hex(key.get(..16).unwrap_or_default()));
         for _ in 0..TRIES {
-            let living = self.own(id, asked.token).await?;
+            let living = self.own(id, &asked.proof(), true).await?;
             let (license, chain) = (license(&living)?, &living.seen.activation.chain);
             sessions::may_open(license, chain.state, chain.expires_at, self.edge.now())?;
             let open = Use::Open {

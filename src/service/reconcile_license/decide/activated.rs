@@ -1,6 +1,6 @@
 //! Places that activations hold by themselves, beside those that Seats hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,18 +14,34 @@ use crate::{
     ledger::activations::Activated,
 };
 
-/// Of the activations that began last, the very last one first, those for whom there is no place beside `bound` holders, and
-/// whether there are more of them.
-pub(super) fn beyond(
+/// Activations for which there is no place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Beyond {
+    /// Those.
+    pub(super) ended: Vec<String>,
+    /// How many places they hold: those of one workload's slot hold one.
+    pub(super) places: usize,
+    /// There are more of them.
+    pub(super) more: bool,
+}
+
+/// Of the activations that began last, the very last one first, those for whom there is no place beside `bound` holders.
+pub(super) fn beyond<'a>(
     license: &License,
     bound: usize,
     activated: usize,
-    last: Vec<Activated>,
-) -> (Vec<String>, bool) {
+    last: impl Iterator<Item = &'a Activated>,
+) -> Beyond {
     let places = usize::try_from(license.places()).unwrap_or(usize::MAX).saturating_sub(bound);
     let beyond = activated.saturating_sub(places);
-    let more = last.len() < beyond;
-    (last.into_iter().take(beyond).map(|activated| activated.id).collect(), more)
+    let (mut holders, mut ended): (HashSet<&str>, Vec<String>) = (HashSet::new(), Vec::new());
+    for Activated { id, holder } in last {
+        if holders.contains(holder.as_str()) || holders.len() < beyond {
+            holders.insert(holder);
+            ended.push(id.clone());
+        }
+    }
+    Beyond { ended, places: holders.len(), more: holders.len() < beyond }
 }
 
 /// How many places no new activation may have: they are kept for groups that do not fill their reserves, or cool.
@@ -63,10 +79,24 @@ mod tests {
 
     #[test]
     fn who_began_last_loses_the_place_that_there_is_not_and_what_was_not_read_is_left_for_later() {
-        let of = |seats, bound, activated, ids: &[&str]| beyond(&license(seats), bound, activated, last(ids));
+        let of = |seats, bound, activated, ids: &[&str]| {
+            let Beyond { ended, more, .. } = beyond(&license(seats), bound, activated, last(ids).iter());
+            (ended, more)
+        };
         assert_eq!(of(4, 1, 3, &["c", "b"]), (Vec::new(), false));
         assert_eq!(of(3, 1, 3, &["c", "b"]), (vec!["c".to_owned()], false));
         assert_eq!(of(1, 1, 3, &["c", "b"]), (vec!["c".to_owned(), "b".to_owned()], true));
         assert_eq!(of(0, 1, 1, &["c"]), (vec!["c".to_owned()], false));
+    }
+
+    #[test]
+    fn a_slot_that_two_pods_share_is_one_place_and_lost_by_both() {
+        let mut last = last(&["d", "c", "b", "a"]);
+        last[2].holder = last[0].holder.clone();
+        let of = |seats, activated| beyond(&license(seats), 0, activated, last.iter());
+        let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        assert_eq!(of(2, 3), Beyond { ended: texts(&["d", "b"]), places: 1, more: false });
+        assert_eq!(of(1, 3), Beyond { ended: texts(&["d", "c", "b"]), places: 2, more: false });
+        assert!(of(0, 4).more, "only three holders are known");
     }
 }

@@ -85,6 +85,7 @@ impl World {
                 suspended: false,
                 admission: Admission::Open,
                 activation_keys: Vec::new(),
+                workloads: Vec::new(),
                 secret: "cad-license".parse().unwrap(),
             },
             seats: BTreeMap::new(),

@@ -24,6 +24,9 @@ async fn a_license_with_a_mistake_in_what_it_names_is_told_what_to_write() {
         (spec(json!({"authorityRef": {"name": "Default"}})), "name must be lower-case letters, digits and dashes, at most 63, such as cad-license", json!({})),
         (spec(json!({"authorityRef": {"name": null}})), "spec.authorityRef.name: Required value", json!({})),
         (spec(json!({"secret": {"name": "Cad_Secret"}})), "name must be lower-case letters, digits and dashes", spec(json!({"secret": {"name": "cad-secret"}}))),
+        (spec(json!({"workloads": [{"serviceAccount": "design/render"}]})), "service account must be the name of one in the License's own namespace", spec(json!({"workloads": [{"serviceAccount": "render.v2"}]}))),
+        (spec(json!({"workloads": [{"serviceAccount": "a"}, {"serviceAccount": "a"}]})), "spec.workloads[1]: Duplicate value", spec(json!({"workloads": [{"serviceAccount": "a"}, {"serviceAccount": "b"}]}))),
+        (spec(json!({"workloads": [{}]})), "spec.workloads[0].serviceAccount: Required value", spec(json!({"workloads": []}))),
         (spec(json!({"secret": {}})), "spec.secret.name: Required value", spec(json!({"secret": {"name": "x"}}))),
     ]))
     .await;

@@ -1,0 +1,1 @@
+../../sqlite/migrations/0015_workloads.sql
