@@ -178,7 +178,9 @@ fn on_paths(good: &Raw, template: &str, on: &mut On<'_>) {
     let to = |path: String| Raw { path, ..good.clone() };
     on("a path that is longer", to(format!("{}/x/x/x", good.path)), 404, &["not-found"]);
     let Some((before, after)) = template.split_once("{id}") else { return };
-    on("no id", to(format!("{before}{after}")), 404, &["not-found"]);
+    // In the middle of a path, nothing is an id that nobody has.
+    let (status, codes) = if after.is_empty() { (404, &["not-found"][..]) } else { (0, NOBODY) };
+    on("no id", to(format!("{before}{after}")), status, codes);
     let dashed = format!("{}-%00", "0".repeat(32));
     let long = "x".repeat(4_000);
     for id in [
