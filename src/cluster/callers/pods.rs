@@ -72,7 +72,15 @@ impl Reviews {
     where
         K: Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let found = self.asked(api.get_metadata_opt(name)).await?.map(|found| found.metadata);
+        let found = self.asked(async {
+            match api.get_metadata(name).await {
+                Ok(found) => Ok(Some(found.metadata)),
+                // Where a kind is not known at all, the answer is a 404 as well, and no more than that.
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let found = found.await?;
         Ok(found.filter(|meta| meta.uid.as_deref() == Some(uid)))
     }
 
