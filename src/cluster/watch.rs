@@ -8,7 +8,7 @@ use std::{
 
 use futures::{
     Stream, StreamExt as _,
-    stream::{AbortHandle, SelectAll, abortable},
+    stream::{self, AbortHandle, SelectAll, abortable},
 };
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace, Secret},
@@ -16,6 +16,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Resource,
+    api::WatchParams,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
@@ -146,8 +147,27 @@ fn of_type(type_: &str) -> watcher::Config {
     ours().fields(&format!("type={type_}")).page_size(PAGE)
 }
 
+/// One after the other if the API server does that (Kubernetes 1.34): a page costs it a walk over all of them. What it tells so may be old at first; nothing
+/// is removed upon it, see [`secrets::remove`].
 fn secrets(api: Api<Secret>) -> impl Stream<Item = Result<Event<Slim<Secret>>, watcher::Error>> + Send {
-    watch(api, of_type(secrets::TYPE)).map(|event| event.map(|event| slimmed(event, secrets::slim)))
+    let streams = stream::once(streams(api.clone()));
+    let events = streams.flat_map(move |streams| {
+        let config = of_type(secrets::TYPE);
+        watch(api.clone(), if streams { config.streaming_lists() } else { config })
+    });
+    events.map(|event| event.map(|event| slimmed(event, secrets::slim)))
+}
+
+/// Whether the API server tells what there is in the course of a watch (KEP-3157). If it cannot be asked, the watch will say why.
+async fn streams(api: Api<Secret>) -> bool {
+    let params = WatchParams {
+        field_selector: Some(format!("type={}", secrets::TYPE)),
+        label_selector: Some(labels::selector()),
+        bookmarks: true,
+        send_initial_events: true,
+        timeout: Some(1),
+    };
+    !matches!(api.watch_metadata(&params, "").await, Err(kube::Error::Api(status)) if status.code == 422)
 }
 
 /// Follows the RoleBindings that let us into namespaces. They have one name, so that we may see these and no others.
