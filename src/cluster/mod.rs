@@ -9,6 +9,7 @@
 //! ```
 
 pub mod api;
+mod arrivals;
 pub mod audit;
 pub mod authority;
 pub mod ca;

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     cluster::{
-        Context, audit, authority, identity_provider,
+        Context, arrivals, audit, authority, identity_provider,
         leader::{
             Campaign, reach,
             take_up::{self, take_up},
@@ -233,10 +233,12 @@ async fn lead_on<L: Ledger>(
     let ended = {
         let mut follow = pin!(keeper.follow());
         let mut audit = pin!(audit::keep(context, settings.audit_retention));
+        let mut arrivals = pin!(arrivals::follow(context));
         let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context, after))));
         tokio::select! {
             never = &mut audit => match never {},
             Some(never) = &mut others => match never {},
+            never = &mut arrivals => match never {},
             ended = work(context, settings.workers, stop) => ended,
             error = &mut follow => match error {
                 witness::Error::Risen => End::Restored,

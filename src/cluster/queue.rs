@@ -83,6 +83,17 @@ pub enum Done {
     Failed,
 }
 
+impl Done {
+    /// The same, and looked at again at `time` at the latest.
+    pub fn by(self, time: Timestamp) -> Self {
+        match self {
+            Self::Rest => Self::At(time),
+            Self::At(sooner) => Self::At(sooner.min(time)),
+            Self::Again | Self::Failed => self,
+        }
+    }
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Queue {

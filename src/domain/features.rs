@@ -69,6 +69,7 @@ mod tests {
             seats: None,
             reserved: 0,
             features: Some(features.iter().map(|f| f.parse().unwrap()).collect()),
+            matches: Vec::new(),
         };
         license.groups = vec![only("interns", &["render", "not-licensed"]), only("guests", &[])];
         let mut seats = ["ann", "bob", "cy"].map(|name| seat(name, name, 0, 0));

@@ -15,8 +15,8 @@ use crate::domain::{
     contract::ActivationKey,
     reason::Because,
     refusal::{Code, Refusal},
-    terms::{Admission, Afterwards, Enforcement, Offline, Provisioning, Terms},
-    text::{Customer, FeatureName, Label, Product, ServiceAccount},
+    terms::{Admission, Afterwards, Enforcement, Offline, Provisioning, SignIn, Terms},
+    text::{Customer, FeatureName, Label, Product, ProviderGroup, ServiceAccount},
 };
 pub use holder::Holder;
 
@@ -85,6 +85,9 @@ pub struct Group {
     pub reserved: u32,
     /// Only these of the License's features.
     pub features: Option<Vec<FeatureName>>,
+    /// Whoever is in one of these groups at their provider belongs to it, if nothing else says to which.
+    #[serde(default)]
+    pub matches: Vec<ProviderGroup>,
 }
 
 /// When a freed seat may be given to somebody else.
@@ -153,6 +156,9 @@ pub struct License {
     pub validity: Validity,
     /// Whether the License rests.
     pub suspended: bool,
+    /// Who takes a seat by signing in.
+    #[serde(default)]
+    pub sign_in: SignIn,
     /// Which devices may activate.
     pub admission: Admission,
     /// By which devices may activate.
@@ -273,6 +279,7 @@ pub(crate) mod tests {
             offline: Offline::Allowed,
             validity: Validity::default(),
             suspended: false,
+            sign_in: SignIn::None,
             admission: Admission::Open,
             activation_keys: Vec::new(),
             workloads: Vec::new(),

@@ -35,6 +35,7 @@ pub mod features;
 pub mod leadership;
 pub mod license;
 pub mod login;
+pub mod membership;
 pub mod namespaces;
 pub mod principal;
 pub mod reach;

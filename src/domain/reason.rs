@@ -105,6 +105,10 @@ reasons! {
     HolderNotAllowed,
     /// `group` names no group of the License.
     GroupNotFound,
+    /// There is no IdentityProvider of the name that `groups` gives.
+    ProviderNotFound,
+    /// People of the IdentityProvider do not count in this namespace.
+    ProviderNotAllowed,
     /// The users of the UserAssignment have their Seats, or their admission.
     Assigned,
     /// Another Authority has the same key.

@@ -3,7 +3,7 @@
 //! What they show is kept as hashes. What is good once is taken in a transaction: of two who show it, one has it, whatever the
 //! replicas. All of it is bounded, and what is over is swept in small steps by whoever adds something.
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use jiff::Timestamp;
 
@@ -11,9 +11,10 @@ use super::{CommitError, Unavailable};
 use crate::domain::{
     contract::Contract,
     license::{Key, Uid},
+    membership::Member,
     principal::Principal,
     standing::{Candidate, Person},
-    text::{ProviderIssuer, Subject},
+    text::{Label, ProviderGroup, ProviderIssuer, Subject},
 };
 
 /// How many passes there are at most: sign-ins of ten minutes of everybody at once.
@@ -22,6 +23,10 @@ pub const PASSES: u32 = 20_000;
 pub const LOGINS: u32 = 50;
 /// So many that are over are removed with each that begins.
 pub const SWEPT: u32 = 32;
+/// Of so many members of one group it is known who they are: those who came first.
+pub const MEMBERS: u32 = 10_000;
+/// So many may ask for one License.
+pub const ASKED: u32 = 10_000;
 /// For so many seconds somebody is remembered who does not sign in.
 pub const REMEMBERED: i64 = 400 * 24 * 3_600;
 
@@ -117,6 +122,46 @@ pub struct Pin {
     pub subject: Subject,
 }
 
+/// A group of people at a provider, or of that name at any.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupAt {
+    /// The provider; any if there is none.
+    pub provider: Option<Label>,
+    /// The group's name there.
+    pub name: ProviderGroup,
+}
+
+/// Who may take a seat of a License by signing in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    /// They, as their providers last proved them.
+    pub people: Vec<Member>,
+    /// Since when it is known who was proven; always, if there is none: the ledger never was lost.
+    pub known_since: Option<Timestamp>,
+}
+
+/// Somebody was proven, or has asked for a License.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// How the person's provider is known.
+    pub issuer: ProviderIssuer,
+    /// How it knows the person.
+    pub subject: Subject,
+    /// When.
+    pub at: Timestamp,
+    /// What is about them.
+    pub news: News,
+}
+
+/// What is about somebody.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// They are in these groups at this provider.
+    Proven(Label, BTreeSet<ProviderGroup>),
+    /// They have asked for this License.
+    Asked(Key),
+}
+
 /// The port to people.
 pub trait People: Send + Sync + 'static {
     /// Keeps a pass. `false` if there are too many.
@@ -172,6 +217,27 @@ pub trait People: Send + Sync + 'static {
         access: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<SignedIn>, Unavailable>> + Send;
+
+    /// Whoever is in one of the groups `of`, and whoever has asked for the License: in the order in which they came, nobody twice.
+    fn members(
+        &self,
+        license: &Uid,
+        of: &[GroupAt],
+    ) -> impl Future<Output = Result<Members, Unavailable>> + Send;
+
+    /// Somebody asks for a License. `false` if too many have, or they are not known.
+    fn ask_for(
+        &self,
+        license: &Uid,
+        person: &Person,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// Who was proven, and who asked for a License, at `since` or later.
+    fn arrivals(
+        &self,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<BTreeSet<Arrival>, Unavailable>> + Send;
 
     /// What `person` meets under the License of this name.
     fn met(

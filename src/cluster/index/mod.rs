@@ -7,6 +7,7 @@
 //!
 //! The index triggers work and spares writes. It never decides a limit: that is the ledger's.
 
+mod arrivals;
 mod census;
 mod members;
 mod providers;

@@ -1,4 +1,5 @@
-//! Everything that a look at a License needs to know of the cluster. From the index: no request is made.
+//! Everything that a look at a License needs to know of the cluster. From the index: no request is made. (Who has signed in is in the
+//! ledger, and is asked there.)
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,6 +10,7 @@ use crate::{
         Context,
         api::{Authority, Edition, License, Seat, UserAssignment},
         context::{Access, Signing},
+        license::members::Members,
     },
     domain::license::{Key, Uid},
 };
@@ -32,6 +34,8 @@ pub(super) struct Gathered {
     pub(super) access: Access,
     /// Usher's own namespace.
     pub(super) usher: String,
+    /// Who takes a seat by signing in; from the ledger.
+    pub(super) members: Members,
 }
 
 impl Gathered {
@@ -72,6 +76,7 @@ pub(super) fn gather<L>(context: &Context<L>, key: &Key) -> Gathered {
         namespace_labels: context.index.namespace_labels(&key.namespace),
         access: context.access(&key.namespace),
         usher: context.namespace.clone(),
+        members: Members::default(),
         license,
     }
 }

@@ -19,6 +19,7 @@ mod apply;
 mod copies;
 mod effective;
 mod gather;
+mod members;
 mod recover;
 mod status;
 mod troubles;
@@ -91,13 +92,21 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 }
 
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
-    let gathered = gather::gather(context, key);
+    let mut gathered = gather::gather(context, key);
+    gathered.members = members::members(context, &gathered).await?;
+    let done = look_at(context, &gathered).await?;
+    // Whoever is not proven again by then gives their seat to the next.
+    Ok(gathered.members.until.map_or(done, |until| done.by(until)))
+}
+
+async fn look_at<L: Ledger>(context: &Context<L>, gathered: &gather::Gathered) -> Result<Done, Error> {
+    let key = &gathered.key;
     let facts = context.ledger.facts(key).await?;
-    let mut namespaces = copies::namespaces(&gathered, &facts);
+    let mut namespaces = copies::namespaces(gathered, &facts);
     // Of a License that went with its ledger there may be something left.
     namespaces.extend(gathered.seats.first().filter(|_| context.was_lost()).map(|_| key.namespace.clone()));
     context.want(key, &namespaces);
-    let validated = match validate::validate(&gathered) {
+    let validated = match validate::validate(gathered) {
         Validated::Wait => return Ok(Done::Rest),
         Validated::Paused => {
             context.note_looked(key);
@@ -105,7 +114,7 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         }
         Validated::Unreadable(because) => {
             context.note_looked(key);
-            apply::stalled(context, &gathered, &because).await?;
+            apply::stalled(context, gathered, &because).await?;
             return Ok(Done::Rest);
         }
         Validated::Gone => {
@@ -116,12 +125,12 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     };
     let (mut troubles, now) = (Troubles::default(), context.edge.now());
     if let Some(validated) = &validated
-        && let Some(done) = recovered(context, &gathered, validated, &facts).await?
+        && let Some(done) = recovered(context, gathered, validated, &facts).await?
     {
         return Ok(done);
     }
     let uid = validated.as_ref().map(|validated| &validated.license.uid);
-    if copies::withdraw(context, &gathered, &facts, uid, &mut troubles, now).await? {
+    if copies::withdraw(context, gathered, &facts, uid, &mut troubles, now).await? {
         return Ok(Done::Again);
     }
     match (gathered.access, &validated) {
@@ -129,10 +138,10 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
         (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
         (Access::Refused, Some(validated)) => {
             let outcome = hold_license(&facts, &validated.license, &validated.seats.seats, now);
-            return show(context, &gathered, validated, &outcome, troubles, now).await;
+            return show(context, gathered, validated, &outcome, troubles, now).await;
         }
         (Access::Unknown | Access::Refused, None) => {
-            apply::orphans(context, &gathered, &mut troubles, now).await;
+            apply::orphans(context, gathered, &mut troubles, now).await;
             return troubles.end(now, None);
         }
     }
@@ -141,25 +150,25 @@ async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error>
     {
         return Ok(done);
     }
-    let outcome = decide(context, &gathered, &facts, validated.as_deref(), now).await?;
-    if remove(context, &gathered, &outcome, &mut troubles).await? {
+    let outcome = decide(context, gathered, &facts, validated.as_deref(), now).await?;
+    if remove(context, gathered, &outcome, &mut troubles).await? {
         // Names have come free, and the last of a former License can be forgotten.
         return Ok(Done::Again);
     }
     let Some(validated) = validated else {
-        return gone(context, &gathered, &outcome, troubles, now).await;
+        return gone(context, gathered, &outcome, troubles, now).await;
     };
     // What was signed before and is missing was removed by hand, or goes with its namespace.
     if outcome.signed == 0 && apply::is_missing(context, &validated, &outcome) && ends(context, key).await? {
         return Ok(Done::Rest);
     }
     if gathered.access == Access::Open {
-        apply::strays(context, &gathered, &outcome, &mut troubles).await;
+        apply::strays(context, gathered, &outcome, &mut troubles).await;
     }
     if apply::remove_seats(context, &key.namespace, &validated.seats.unwanted, &mut troubles).await {
         return Ok(Done::Again);
     }
-    show(context, &gathered, &validated, &outcome, troubles, now).await
+    show(context, gathered, &validated, &outcome, troubles, now).await
 }
 
 /// Sees to it that the facts are true. Returns how the look ends if they were not.

@@ -41,7 +41,7 @@ fn bindings(names: &[&str]) -> Vec<Binding> {
 }
 
 pub(super) fn group(name: &str, seats: Option<u32>, reserved: u32) -> Group {
-    Group { name: name.parse().unwrap(), seats, reserved, features: None }
+    Group { name: name.parse().unwrap(), seats, reserved, features: None, matches: Vec::new() }
 }
 
 fn rules(limit: u32) -> Rules<'static> {

@@ -32,10 +32,10 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
 }
 
-const ISSUER: &str = "https://idp.acme.example";
+pub(super) const ISSUER: &str = "https://idp.acme.example";
 const ANN: &str = "email:ann@acme.example";
 
-fn principal(subject: &str, email: Result<&str, NoAddress>) -> Principal {
+pub(super) fn principal(subject: &str, email: Result<&str, NoAddress>) -> Principal {
     Principal {
         provider: "acme".parse().unwrap(),
         issuer: ISSUER.parse().unwrap(),
@@ -46,11 +46,11 @@ fn principal(subject: &str, email: Result<&str, NoAddress>) -> Principal {
     }
 }
 
-fn ann() -> Principal {
+pub(super) fn ann() -> Principal {
     principal("1", Ok("ann@acme.example"))
 }
 
-fn person(subject: &str) -> Person {
+pub(super) fn person(subject: &str) -> Person {
     let Principal { issuer, email, .. } = ann();
     Person { issuer, subject: subject.parse().unwrap(), email: email.ok() }
 }
@@ -194,7 +194,7 @@ async fn on_one_device_too_many_the_one_that_was_not_used_is_signed_out<L: Ledge
 }
 
 /// The License `l` with three seats, and a seat of Ann's.
-async fn with_seat<L: Ledger>(ledger: &L) -> i64 {
+pub(super) async fn with_seat<L: Ledger>(ledger: &L) -> i64 {
     let mut told = change(None);
     told.seats = Some(3);
     told.bind = vec![bind("s", "ann")];
@@ -206,7 +206,7 @@ async fn with_seat<L: Ledger>(ledger: &L) -> i64 {
     ledger.met(&key(), &person("1")).await.unwrap().unwrap().turn
 }
 
-fn pins(subject: &str, turn: i64) -> Step {
+pub(super) fn pins(subject: &str, turn: i64) -> Step {
     let Person { issuer, subject, .. } = person(subject);
     Step { turn: Some(turn), pin: Some(Pin { holder: ANN.into(), issuer, subject }), ..step() }
 }

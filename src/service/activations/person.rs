@@ -3,13 +3,15 @@
 //! What they may is asked each time: whether they are signed in, whether their provider is still there and counts in the namespace, and
 //! whether a seat is theirs ([`crate::domain::standing`]).
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Activations, Asked, Failure, Reply, Runtime, TRIES, Wish,
     activate::{Beginning, Begun, Superseded},
-    crowded, digest, ground, license_named,
+    crowded, digest, ground, license_named, settled,
 };
 use crate::{
     domain::{
@@ -19,6 +21,7 @@ use crate::{
         principal::Principal,
         refusal::{Code, Refusal},
         standing::{Person, Standing, standing},
+        terms::SignIn,
     },
     keys::token,
     ledger::{
@@ -26,6 +29,10 @@ use crate::{
         people::{Met, Pin, SignedIn},
     },
 };
+
+/// How long somebody who may take a seat by coming waits for it, and how often it is looked for.
+const SEATED: Duration = Duration::from_secs(4);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Who has signed in, and where; instants are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,7 +97,7 @@ impl<L: Activations> Runtime<L> {
             email: principal.email.as_ref().ok().cloned(),
         };
         let no_email = principal.email.err().map(|why| why.to_string());
-        let mut turn = None;
+        let (mut turn, mut comes) = (None, false);
         for _ in 0..TRIES {
             let Some(met) = self.ledger.met(&key, &person).await? else {
                 return Err(missing(&key, no_email.as_deref()).into());
@@ -103,6 +110,13 @@ impl<L: Activations> Runtime<L> {
             let (holder, pins) = match standing(&person, &met.candidates, met.elsewhere) {
                 Standing::Theirs { holder, pins } => (holder, pins),
                 Standing::HolderChanged => return Err(Code::HolderChanged.into()),
+                Standing::Nothing if !comes && self.comes(&met, &person).await? => {
+                    comes = true;
+                    self.seated(&key, &person).await?;
+                    // It is another turn.
+                    turn = None;
+                    continue;
+                }
                 Standing::Nothing => return Err(self.nothing(&key, &person, no_email.as_deref()).into()),
             };
             let pin = pins.then(|| Pin {
@@ -137,10 +151,40 @@ impl<L: Activations> Runtime<L> {
         Err(Refusal::new(Code::NamespaceNotAllowed, detail))
     }
 
+    /// Whether somebody to whom nothing is given yet may take a seat by coming: then it is on record that they have asked.
+    async fn comes(&self, met: &Met, person: &Person) -> Result<bool, Failure> {
+        let (Some(contract), now) = (&met.contract, self.edge.now()) else { return Ok(false) };
+        if self.people.intent.asks(&contract.license.key, &holders(person)) {
+            // They wait for a free seat already.
+            return Ok(false);
+        }
+        Ok(match contract.license.sign_in {
+            SignIn::None => false,
+            SignIn::Members => true,
+            SignIn::Verified => {
+                let asks = person.email.is_some();
+                asks && settled(self.ledger.ask_for(&met.license, person, now).await)?.unwrap_or(false)
+            }
+        })
+    }
+
+    /// Waits for whoever leads to give them a seat, for a moment.
+    async fn seated(&self, license: &Key, person: &Person) -> Result<(), Failure> {
+        let begun = self.edge.elapsed();
+        while self.edge.elapsed().saturating_sub(begun) < SEATED {
+            let met = self.ledger.met(license, person).await?;
+            let is_theirs = |met: Met| standing(person, &met.candidates, met.elsewhere) != Standing::Nothing;
+            if met.is_none_or(is_theirs) {
+                break;
+            }
+            self.edge.wait(AGAIN).await;
+        }
+        Ok(())
+    }
+
     /// Why nothing is theirs.
     fn nothing(&self, key: &Key, person: &Person, no_email: Option<&str>) -> Refusal {
-        let holders: Vec<String> = person.by_email().into_iter().chain([person.identity()]).collect();
-        if self.people.intent.asks(key, &holders) {
+        if self.people.intent.asks(key, &holders(person)) {
             return Code::SeatWaiting.into();
         }
         missing(key, no_email)
@@ -190,6 +234,11 @@ impl<L: Activations> Runtime<L> {
         })
         .await
     }
+}
+
+/// All that a seat of this person can be held by.
+fn holders(person: &Person) -> Vec<String> {
+    person.by_email().into_iter().chain([person.identity()]).collect()
 }
 
 fn missing(key: &Key, no_email: Option<&str>) -> Refusal {

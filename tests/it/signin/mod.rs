@@ -1,14 +1,16 @@
 //! Signing in, at a real identity provider and in a real browser.
 
+mod groups;
 mod oidc;
 mod people;
 mod seats;
 
 use std::sync::Arc;
 
-use kube::Client;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use usher::{
+    cluster::api::IdentityProvider,
     domain::{namespaces::Namespaces, principal::Mailboxes},
     identity::{
         Claims,
@@ -64,6 +66,10 @@ impl Scene {
         place.license_says("cad", "Issued").await;
         let program = Program::at(&listening);
         Self { operator, listening, place, program, _directory: directory, _ground: ground }
+    }
+
+    fn providers(&self) -> Api<IdentityProvider> {
+        Api::all(self.place.client.clone())
     }
 
     /// The IdentityProvider `acme`, whose people count in these namespaces.

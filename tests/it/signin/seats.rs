@@ -27,13 +27,23 @@ use crate::{
 impl Scene {
     /// An access token of whoever has this subject, as their provider would have proven it.
     async fn token(&self, subject: &str, email: Result<&str, NoAddress>) -> String {
+        self.token_in(subject, email, &[]).await
+    }
+
+    /// The same of somebody in these groups.
+    pub(super) async fn token_in(
+        &self,
+        subject: &str,
+        email: Result<&str, NoAddress>,
+        groups: &[&str],
+    ) -> String {
         let now: Timestamp = Machine.now();
         let who = Principal {
             provider: "acme".parse().unwrap(),
             issuer: idp::issuer().parse().unwrap(),
             subject: subject.parse().unwrap(),
             email: email.map(|email| email.parse().unwrap()),
-            groups: Default::default(),
+            groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
             name: subject.into(),
         };
         let access = Purpose::Access.token(&Machine.entropy(), subject);
@@ -60,7 +70,7 @@ impl Scene {
         access.to_string()
     }
 
-    async fn activate(&self, token: &str, license: &str) -> Told {
+    pub(super) async fn activate(&self, token: &str, license: &str) -> Told {
         let body = json!({"license": license, "device": {"id": "9f86d081"}});
         let key = drawn();
         let call = Call { token: Some(token), key: Some(&key), body: Some(body), ..Call::default() };

@@ -55,8 +55,8 @@ fn object(license: &Key, made: &Made) -> Value {
     let owners: Vec<Value> = made
         .owners
         .iter()
-        .map(|(name, uid)| {
-            json!({"apiVersion": API_VERSION, "kind": "UserAssignment", "name": name, "uid": uid, "blockOwnerDeletion": false})
+        .map(|owner| {
+            json!({"apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "blockOwnerDeletion": false})
         })
         .collect();
     json!({

@@ -205,14 +205,14 @@ pub(in crate::cluster::license) async fn assignments<L>(
     now: Timestamp,
 ) {
     let stands = Stands::new(validated, outcome);
+    let of = (&stands, &gathered.members);
     let readable = gathered.readable_assignments();
     let objects: HashMap<&str, &api::UserAssignment> =
         readable.filter_map(|object| Some((object.metadata.uid.as_deref()?, object))).collect();
     for assignment in &validated.assignments {
         let Some(object) = objects.get(assignment.uid.0.as_str()).copied() else { continue };
         let before = before(object);
-        let status =
-            status::of_assignment(validated, assignment, &object.spec, outcome, &stands, &before, now);
+        let status = status::of_assignment(validated, assignment, &object.spec, outcome, of, &before, now);
         if let Err(error) = write(context, object, &status).await {
             troubles.note(WRITING_AN_ASSIGNMENT, error);
         }

@@ -8,14 +8,14 @@ use super::{Before, license_stalled};
 use crate::{
     cluster::{
         api::{Conditions, UserAssignmentSpec, UserAssignmentStatus, UserCounts, WaitingUser},
-        license::validate,
+        license::{members::Members, validate},
     },
     domain::{
         allocation::Standing,
         assignment::Assignment,
         license::Holder,
         reason::{Because, Reason},
-        terms::Provisioning,
+        terms::{Provisioning, SignIn},
     },
     service::reconcile_license::Outcome,
 };
@@ -42,7 +42,7 @@ pub(in crate::cluster::license) fn of_assignment(
     assignment: &Assignment,
     spec: &UserAssignmentSpec,
     outcome: &Outcome,
-    stands: &Stands<'_>,
+    (stands, members): (&Stands<'_>, &Members),
     before: &Before<'_>,
     now: Timestamp,
 ) -> UserAssignmentStatus {
@@ -63,7 +63,7 @@ pub(in crate::cluster::license) fn of_assignment(
     };
     let told = waiting.into_iter().take(TOLD_WAITING);
     let ready = ready(validated, assignment, spec, users);
-    let stalled = stalled(validated, assignment, outcome);
+    let stalled = stalled(validated, assignment, outcome).or_else(|| missing(spec, members));
     UserAssignmentStatus {
         observed_generation: before.generation,
         users,
@@ -101,8 +101,14 @@ fn ready(
             )
         }
     };
-    if !spec.groups.is_empty() {
-        message.push_str("; members of its groups follow as they sign in");
+    match validated.license.sign_in {
+        _ if spec.groups.is_empty() => {}
+        SignIn::None => {
+            message.push_str(&format!("; its groups admit nobody: set signIn of License {name} to Members"));
+        }
+        SignIn::Members | SignIn::Verified => {
+            message.push_str("; members of its groups follow as they sign in");
+        }
     }
     Because::new(Reason::Assigned, message)
 }
@@ -117,6 +123,11 @@ fn stalled(validated: &validate::Valid, assignment: &Assignment, outcome: &Outco
         Reason::GroupNotFound,
         format!("License {name} has no group {group}: add it to its spec.groups, or correct spec.group"),
     ))
+}
+
+/// Why one of its groups admits nobody.
+fn missing(spec: &UserAssignmentSpec, members: &Members) -> Option<Because> {
+    spec.groups.iter().find_map(|group| members.missing.get(&group.provider)).cloned()
 }
 
 /// The status of a UserAssignment whose License is not there.

@@ -5,6 +5,7 @@ use crate::{
     cluster::{
         api::{SeatState, SessionCounts, Type},
         license::{
+            members::Members,
             troubles::Troubles,
             validate::{Seats, Valid},
         },
@@ -16,7 +17,7 @@ use crate::{
             Group, Holder, License, Phase, Seat, Uid,
             tests::{at, license},
         },
-        terms::Enforcement,
+        terms::{Enforcement, SignIn},
     },
     keys::{KeyPair, Signer, key_set::Request},
     ledger::sessions::OpenSessions,
@@ -78,8 +79,13 @@ fn waiting(why: Why) -> Standing {
 #[test]
 fn a_seat_says_in_each_standing_how_it_stands_and_why() {
     let mut one = valid(license(2), vec![seat("ann", "ann", 0, 0)]);
-    one.license.groups =
-        vec![Group { name: "interns".parse().unwrap(), seats: Some(3), reserved: 0, features: None }];
+    one.license.groups = vec![Group {
+        name: "interns".parse().unwrap(),
+        seats: Some(3),
+        reserved: 0,
+        features: None,
+        matches: Vec::new(),
+    }];
     let rests = Because::new(Reason::GroupNotFound, "no group");
     let rows = [
         (Standing::Bound, Phase::Active, "Bound ready=True bound=True stalled=- Bound"),
@@ -230,13 +236,15 @@ fn an_assignment_counts_its_users_once_and_tells_the_first_fifty_who_wait() {
         group: Some("interns".parse().unwrap()),
         suspended: false,
     };
-    let one = valid(license(5), seats);
+    let mut one = valid(license(5), seats);
+    one.license.sign_in = SignIn::Members;
     let outcome = Outcome { standings, ..Outcome::default() };
+    let members = Members::default();
     let stands = Stands::new(&one, &outcome);
     let spec = serde_json::from_value(serde_json::json!({
         "licenseRef": {"name": "cad"}, "groups": [{"provider": "acme", "name": "cad-users"}]}))
     .unwrap();
-    let status = of_assignment(&one, &assignment, &spec, &outcome, &stands, &nothing(), at(0));
+    let status = of_assignment(&one, &assignment, &spec, &outcome, (&stands, &members), &nothing(), at(0));
     assert_eq!((status.users.assigned, status.users.bound, status.users.waiting), (60, 5, 55));
     assert_eq!(status.waiting.len(), 50);
     assert_eq!((status.waiting[0].seat.as_str(), status.waiting[0].position), ("u59", 41));
@@ -246,10 +254,17 @@ fn an_assignment_counts_its_users_once_and_tells_the_first_fifty_who_wait() {
         "License cad has no group interns: add it to its spec.groups, or correct spec.group"
     );
     let grouped = Assignment { group: None, ..assignment };
-    let status = of_assignment(&one, &grouped, &spec, &outcome, &stands, &nothing(), at(0));
+    let status = of_assignment(&one, &grouped, &spec, &outcome, (&stands, &members), &nothing(), at(0));
     assert_eq!(
         status.conditions[0].message,
         "5 of 60 users hold a seat of License cad, 55 wait; members of its groups follow as they sign in"
+    );
+    one.license.sign_in = SignIn::None;
+    let stands = Stands::new(&one, &outcome);
+    let status = of_assignment(&one, &grouped, &spec, &outcome, (&stands, &members), &nothing(), at(0));
+    assert_eq!(
+        status.conditions[0].message,
+        "5 of 60 users hold a seat of License cad, 55 wait; its groups admit nobody: set signIn of License cad to Members"
     );
 }
 

@@ -77,7 +77,11 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     let Some(signer) = signer::signer(gathered, &license) else { return Validated::Wait };
     let keys = gathered.signing.as_ref().and_then(|signing| signing.as_ref().ok()).cloned();
     let living = gathered.readable_assignments().filter(|a| a.metadata.deletion_timestamp.is_none());
-    let assignments: Vec<Assignment> = living.filter_map(seats::assignment).collect();
+    let named = seats::named(gathered);
+    let assignments =
+        living.filter_map(|assignment| seats::assignment(assignment, &gathered.members, &named));
+    let assignments: Vec<Assignment> =
+        assignments.chain(seats::who_asked(&license, &gathered.members, &named)).collect();
     let resolved = edition.is_some() == license.edition.is_some();
     let effective = resolved.then_some(effective);
     let seats = seats::seats(gathered, &license, &assignments, resolved);
@@ -127,6 +131,7 @@ fn parse(
             afterwards: validity.afterwards.unwrap_or_default(),
         },
         suspended: spec.suspended,
+        sign_in: spec.sign_in.unwrap_or_default(),
         admission: spec.admission.unwrap_or_default(),
         activation_keys: spec.activation_keys.iter().map(activation_key).collect(),
         workloads: spec.workloads.iter().map(|workload| workload.service_account.clone()).collect(),
@@ -150,5 +155,6 @@ fn group(spec: &api::GroupSpec) -> Group {
         seats: spec.seats.map(|seats| seats.0),
         reserved: spec.reserved.map_or(0, |reserved| reserved.0),
         features: spec.features.clone(),
+        matches: spec.matches.as_ref().map(|matches| matches.provider_groups.clone()).unwrap_or_default(),
     }
 }

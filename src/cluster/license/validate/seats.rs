@@ -1,7 +1,8 @@
 //! The Seats of a License: those that people made, and those that Usher makes for the users of UserAssignments.
 //!
 //! ```text
-//!   UserAssignments ──► who is assigned ──► a Seat `u-<hash>` each: made if missing, mended if edited, removed if nobody names them
+//!   UserAssignments, ──► who is assigned ──► a Seat `u-<hash>` each: made if missing, mended if edited, removed if nobody names them
+//!   who has signed in
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -13,11 +14,12 @@ use crate::{
     cluster::{
         api::{self, HolderSpec, UserSpec},
         labels,
-        license::gather::Gathered,
+        license::{gather::Gathered, members::Members},
     },
     domain::{
         assignment::{Assigned, Assignment, assigned, seat_name},
-        license::{Holder, License, Seat, Uid},
+        license::{Group, Holder, License, Seat, Uid},
+        membership::Member,
         reason::{Because, Reason},
         terms::Provisioning,
         text::Label,
@@ -29,10 +31,18 @@ use crate::{
 pub(in crate::cluster::license) struct Made {
     pub(in crate::cluster::license) name: String,
     pub(in crate::cluster::license) spec: api::SeatSpec,
-    /// The UserAssignments for which it is: name and UID.
-    pub(in crate::cluster::license) owners: Vec<(String, Uid)>,
+    /// For what it is: UserAssignments, or the License itself.
+    pub(in crate::cluster::license) owners: Vec<Owner>,
     /// The place of its holder among all who are assigned: Seats are made in this order.
     place: usize,
+}
+
+/// For what Usher makes a Seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster::license) struct Owner {
+    pub(in crate::cluster::license) kind: &'static str,
+    pub(in crate::cluster::license) name: String,
+    pub(in crate::cluster::license) uid: Uid,
 }
 
 /// The Seats, for the rules and for the cluster.
@@ -58,13 +68,20 @@ pub(super) fn seats(
         gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()).collect();
     let made = made(license, assignments, &assigned);
     let is_unwanted = |seat: &api::Seat| {
-        let known = resolved && !gathered.unreadable_assignments;
+        let known = resolved && !gathered.unreadable_assignments && !gathered.members.unknown;
         is_made(seat) && known && !made.contains_key(&seat.name_any())
     };
     let by_hand: BTreeSet<String> = there
         .iter()
         .filter(|seat| !is_made(seat))
         .filter_map(|seat| Some(seat.spec.holder.holder()?.identity()))
+        .collect();
+    let named = named(gathered);
+    let members: HashMap<String, &Member> = gathered
+        .members
+        .counting
+        .iter()
+        .map(|member| (member.holder(|holder| named.contains(holder)).identity(), member))
         .collect();
     let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
         let holder = seat.spec.holder.holder()?;
@@ -76,7 +93,9 @@ pub(super) fn seats(
             priority: seat.spec.priority,
             created: seat.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
             place: assigned.filter(|_| is_made(seat)).map_or(0, |assigned| assigned.place),
-            group: assigned.and_then(|assigned| assigned.group.cloned()),
+            group: assigned
+                .and_then(|assigned| assigned.group.cloned())
+                .or_else(|| matched(license, members.get(&holder.identity())?)),
             rests: rests(license, &holder, assigned, by_hand),
             holder,
         })
@@ -132,16 +151,27 @@ fn made(
                 priority: assigned.priority,
             },
             place: assigned.place,
-            owners: owners.map(|assignment| (assignment.name.clone(), assignment.uid.clone())).collect(),
+            owners: owners.map(|assignment| owner(license, assignment)).collect(),
         })
     };
     assigned.values().filter_map(made).map(|made| (made.name.clone(), made)).collect()
 }
 
+fn owner(license: &License, assignment: &Assignment) -> Owner {
+    let kind = if assignment.uid == license.uid { "License" } else { "UserAssignment" };
+    Owner { kind, name: assignment.name.clone(), uid: assignment.uid.clone() }
+}
+
+/// The first group of the License that takes this member.
+fn matched(license: &License, member: &Member) -> Option<Label> {
+    let takes = |group: &&Group| group.matches.iter().any(|name| member.groups.contains(name));
+    license.groups.iter().find(takes).map(|group| group.name.clone())
+}
+
 /// Whether there is nothing to make or to mend. What has the name and is not ours is left alone.
 fn is_as_made(seat: &api::Seat, made: &Made) -> bool {
     let owners: BTreeSet<&str> = seat.owner_references().iter().map(|owner| owner.uid.as_str()).collect();
-    let wanted: BTreeSet<&str> = made.owners.iter().map(|(_, uid)| uid.0.as_str()).collect();
+    let wanted: BTreeSet<&str> = made.owners.iter().map(|owner| owner.uid.0.as_str()).collect();
     !is_made(seat)
         || seat.metadata.deletion_timestamp.is_some()
         || (seat.spec == made.spec && owners == wanted)
@@ -188,14 +218,47 @@ fn rests(
     ))
 }
 
+/// The holders whom something names by issuer and subject, or by their address.
+pub(super) fn named(gathered: &Gathered) -> BTreeSet<String> {
+    let assigned = gathered.readable_assignments().flat_map(|a| &a.spec.users).filter_map(UserSpec::holder);
+    let by_hand = gathered.readable_seats().filter(|seat| !is_made(seat));
+    let by_hand = by_hand.filter_map(|seat| seat.spec.holder.holder());
+    assigned.chain(by_hand).map(|holder| holder.identity()).collect()
+}
+
+/// Whoever has asked for a License that gives seats to everybody with an address that counts: an assignment of its own.
+pub(super) fn who_asked(
+    license: &License,
+    members: &Members,
+    named: &BTreeSet<String>,
+) -> Option<Assignment> {
+    let asked = members.counting.iter().filter(|member| member.asked);
+    let users: Vec<Holder> = asked.map(|member| member.holder(|holder| named.contains(holder))).collect();
+    (!users.is_empty()).then(|| Assignment {
+        uid: license.uid.clone(),
+        name: license.key.name.clone(),
+        created: Timestamp::MAX,
+        priority: 0,
+        users,
+        group: None,
+        suspended: false,
+    })
+}
+
 /// What a UserAssignment says.
-pub(super) fn assignment(object: &api::UserAssignment) -> Option<Assignment> {
+pub(super) fn assignment(
+    object: &api::UserAssignment,
+    members: &Members,
+    named: &BTreeSet<String>,
+) -> Option<Assignment> {
+    let members =
+        members.of(&object.spec.groups).map(|member| member.holder(|holder| named.contains(holder)));
     Some(Assignment {
         uid: Uid(object.uid()?),
         name: object.name_any(),
         created: object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
         priority: object.spec.priority,
-        users: object.spec.users.iter().filter_map(UserSpec::holder).collect(),
+        users: object.spec.users.iter().filter_map(UserSpec::holder).chain(members).collect(),
         group: object.spec.group.clone(),
         suspended: object.spec.suspended,
     })

@@ -2,8 +2,11 @@
 
 mod erase;
 mod logins;
+mod members;
 mod passes;
 mod seats;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -14,10 +17,14 @@ use super::{
     count, damaged, instant, while_doing,
 };
 use crate::{
-    domain::{license::Key, principal::Principal, standing::Person},
+    domain::{
+        license::{Key, Uid},
+        principal::Principal,
+        standing::Person,
+    },
     ledger::{
         CommitError, Unavailable,
-        people::{Begun, Login, Met, Pass, People, REMEMBERED, SWEPT, SignedIn},
+        people::{Arrival, Begun, GroupAt, Login, Members, Met, Pass, People, REMEMBERED, SWEPT, SignedIn},
     },
 };
 
@@ -49,8 +56,8 @@ fn json(value: &impl serde::Serialize) -> Result<String, CommitError> {
 
 async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> Result<(), CommitError> {
     sqlx::query(
-        "INSERT INTO principals (issuer, subject, provider, name, email, no_email, member_of, proven_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO principals (issuer, subject, provider, name, email, no_email, member_of, proven_at, met_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
          ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, name = excluded.name, email = excluded.email,
          no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at",
     )
@@ -65,6 +72,7 @@ async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> R
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
+    members::are(connection, who).await.map_err(failed)?;
     // Whoever is signed in somewhere has proven themselves since.
     sqlx::query(
         "DELETE FROM principals WHERE (issuer, subject) IN
@@ -138,6 +146,21 @@ impl People for Handle {
 
     async fn signed_in(&self, access: &str, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
         logins::by_access(&self.ask, access, now).await.map_err(while_doing(READING))
+    }
+
+    async fn members(&self, license: &Uid, of: &[GroupAt]) -> Result<Members, Unavailable> {
+        members::of(&self.read, license, of).await.map_err(while_doing("reading who belongs to a group"))
+    }
+
+    async fn ask_for(&self, license: &Uid, person: &Person, now: Timestamp) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let asked = members::ask(&mut transaction, license, person, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(asked)
+    }
+
+    async fn arrivals(&self, since: Timestamp) -> Result<BTreeSet<Arrival>, Unavailable> {
+        members::arrivals(&self.read, since).await.map_err(while_doing("reading who came"))
     }
 
     async fn met(&self, license: &Key, person: &Person) -> Result<Option<Met>, Unavailable> {
