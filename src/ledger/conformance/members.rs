@@ -1,7 +1,7 @@
 //! Who belongs to a group, and who has asked for a License, as every engine must keep it.
 
 use super::{
-    people::{ISSUER, ann, person, principal, with_seat},
+    people::{ISSUER, ann, person, pins, principal, with_seat},
     *,
 };
 use crate::{
@@ -60,7 +60,7 @@ async fn whoever_has_a_seat_is_known_by_it<L: Ledger>(ledger: Shared<L>) {
         issuer: ISSUER.parse().unwrap(),
         subject: "1".parse().unwrap(),
     };
-    ledger.record(super::people::pins("1", turn)).await.unwrap();
+    ledger.record(pins("1", turn)).await.unwrap();
     ledger.meet(&principal("1", Ok("ann.b@acme.example")), at(20)).await.unwrap();
     let group = [of(Some("acme"), "cad-users")];
     let holds =

@@ -39,9 +39,8 @@ impl Scene {
             user.is_some_and(|email| email.as_str() == address)
                 && seat.status.as_ref().is_some_and(|status| status.state == Some(state))
         };
-        let seats = || self.place.seats.list(&ListParams::default());
         until(&format!("{person} has a Seat that is {state:?}"), async || {
-            seats().await.unwrap().items.into_iter().find(is)
+            self.place.seats.list(&ListParams::default()).await.unwrap().items.into_iter().find(is)
         })
         .await
     }

@@ -10,7 +10,7 @@ use usher::{
     domain::{
         allocation::Standing,
         license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
-        terms::{Admission, Enforcement, Offline, Terms},
+        terms::{Admission, Enforcement, Offline, SignIn, Terms},
         witness::Loss,
     },
     keys::{KeyPair, Signer, key_set::Request},
@@ -83,6 +83,7 @@ impl World {
                 offline: Offline::Allowed,
                 validity: Validity::default(),
                 suspended: false,
+                sign_in: SignIn::None,
                 admission: Admission::Open,
                 activation_keys: Vec::new(),
                 workloads: Vec::new(),
