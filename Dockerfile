@@ -5,6 +5,10 @@
 #   docker build -t usher:0.1.0 .
 
 FROM rust:1.95-slim-bookworm AS build
+# For SAML: xmlsec, and what makes the bindings of it.
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      clang libclang-dev libssl-dev libxml2-dev libxmlsec1-dev libxmlsec1-openssl pkg-config && \
+    rm -rf /var/lib/apt/lists/*
 WORKDIR /work
 COPY . .
 # The caches outlive the build and are no part of any layer, so the result is copied out of them.

@@ -26,6 +26,7 @@ use crate::{
         reason::Because,
         witness::{Head, Standing},
     },
+    identity::saml::Reader,
     keys::{Published, Signer, Signers, nonce::NonceKeys},
     service::{edge::Edge, providers::Registry},
 };
@@ -85,6 +86,8 @@ pub struct Context<L> {
     pub providers: Arc<Registry>,
     /// What became of each IdentityProvider.
     pub(super) identities: Outcomes,
+    /// What reads XML, in processes of its own.
+    pub saml: Reader,
     /// How the ledger stands, for those who answer programs.
     pub(super) standing: watch::Sender<Standing>,
     /// What makes nonces, once it is found.
@@ -147,6 +150,7 @@ impl<L> Context<L> {
             summaries: Summaries::default(),
             providers: Arc::default(),
             identities: Outcomes::default(),
+            saml: Reader::default(),
             signing: Mutex::default(),
             term: Mutex::default(),
         }

@@ -22,6 +22,7 @@ mod list;
 mod login;
 mod openapi;
 mod place;
+mod read_saml;
 mod refusal;
 mod revoke_key;
 mod run;
@@ -37,6 +38,8 @@ use std::{io::Write as _, process::ExitCode};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::identity::saml::SUBCOMMAND;
 
 /// Manages who may use licensed software: licenses and seats in Kubernetes, signed documents in Secrets.
 #[derive(Debug, Parser)]
@@ -115,6 +118,9 @@ enum Command {
     Uninstall(uninstall::Args),
     /// Print a script that completes the command line.
     Completion(completion::Args),
+    /// What the operator runs itself as, to read what providers of SAML say.
+    #[command(name = SUBCOMMAND, hide = true)]
+    ReadSaml,
 }
 
 /// What a command comes to when it cannot do its work.
@@ -141,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(args) => ledger::run(args),
         Command::Uninstall(args) => uninstall::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
+        Command::ReadSaml => read_saml::run(),
     };
     done.unwrap_or_else(|failure| {
         anstream::eprintln!("usher: {}", with_causes(&*failure));

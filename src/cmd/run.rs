@@ -26,6 +26,7 @@ use crate::{
     cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
     domain::{duration::DurationText, hex, witness::OnLoss},
     http::{self, Bounds, Operations},
+    identity::saml::sandbox::not_dumpable,
     keys::Published,
     ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
     service::{
@@ -120,6 +121,8 @@ fn retention(text: &str) -> Result<SignedDuration, String> {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     log(args.log);
+    // Whoever takes over the process that reads XML runs as the same user.
+    not_dumpable()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stopped = stop::told()?;

@@ -1,4 +1,4 @@
-//! Whose an issuer, and a domain of addresses, is.
+//! Whose an issuer (by SAML: an entity id), and a domain of addresses, is.
 //!
 //! ```text
 //!   who was there first, by creation time, then UID, of those that claim it ──► owns it, even while something else of it is somebody else's

@@ -146,9 +146,19 @@ text! {
     "must be an https URL without :443, query, fragment, trailing slash or a part that is only dots, such as https://usher.acme.example/a/default", example "https://usher.acme.example/a/default"
 }
 text! {
-    /// The issuer of an identity provider: the https URL by which it is known, as it says it. Some end in a slash, which is part of it.
-    ProviderIssuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
+    /// The issuer of an identity provider of OpenID Connect: the https URL by which it is known, as it says it. Some end in a slash, which is part of it.
+    OidcIssuer, "issuer", max 512, "^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|[1-9][0-9]{3,4}))?(/[.]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
     "must be an https URL without :443, query, fragment or a part that is only dots, exactly as the identity provider says it, such as https://idp.acme.example/realms/acme", example "https://idp.acme.example/realms/acme"
+}
+text! {
+    /// How an identity provider is known: its issuer of OpenID Connect, or its entity id of SAML, which may be any URI.
+    ProviderIssuer, "issuer", max 512, "^(https?://|urn:)[!-~]+$",
+    "must be an https URL or another URI without spaces, exactly as the identity provider says it, such as https://idp.acme.example/realms/acme", example "https://idp.acme.example/realms/acme"
+}
+text! {
+    /// Where something of a provider is that Usher goes to, or sends people to.
+    HttpsUrl, "URL", max 1024, "^https://[a-z0-9\\[]([!-~]*)$",
+    "must be an https URL, such as https://idp.acme.example/realms/acme/protocol/saml/descriptor", example "https://idp.acme.example/realms/acme/protocol/saml/descriptor"
 }
 text! {
     /// A subject: how an issuer names somebody (RFC 7519, section 4.1.2).
@@ -211,6 +221,12 @@ text! {
     "must be 32 bytes in base64url, such as 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", example "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 }
 
+impl From<OidcIssuer> for ProviderIssuer {
+    fn from(issuer: OidcIssuer) -> Self {
+        Self(issuer.0)
+    }
+}
+
 impl Email {
     /// What follows the `@`.
     #[must_use]
@@ -234,7 +250,9 @@ mod tests {
         assert!(ClaimPath::EXAMPLE.parse::<ClaimPath>().is_ok());
         assert!(ClientId::EXAMPLE.parse::<ClientId>().is_ok());
         assert!(Scope::EXAMPLE.parse::<Scope>().is_ok());
+        assert!(OidcIssuer::EXAMPLE.parse::<OidcIssuer>().is_ok());
         assert!(ProviderIssuer::EXAMPLE.parse::<ProviderIssuer>().is_ok());
+        assert!(HttpsUrl::EXAMPLE.parse::<HttpsUrl>().is_ok());
         assert!(Subject::EXAMPLE.parse::<Subject>().is_ok());
         assert!(DeviceId::EXAMPLE.parse::<DeviceId>().is_ok());
         assert!(DeviceName::EXAMPLE.parse::<DeviceName>().is_ok());
@@ -325,16 +343,30 @@ mod tests {
 
     #[test]
     fn the_slash_at_the_end_of_a_providers_issuer_is_part_of_it() {
-        let parsed = |text: &str| text.parse::<ProviderIssuer>().unwrap();
+        let parsed = |text: &str| text.parse::<OidcIssuer>().unwrap();
         assert_eq!(parsed("https://acme.example/").as_str(), "https://acme.example/");
         assert_ne!(parsed("https://acme.example/"), parsed("https://acme.example"));
-        assert!("https://acme.example/v2.0/".parse::<ProviderIssuer>().is_ok());
+        assert!("https://acme.example/v2.0/".parse::<OidcIssuer>().is_ok());
         for text in [
             "https://acme.example//",
             "https://acme.example/?x",
             "http://acme.example/",
             "https://acme.example/../",
         ] {
+            assert!(text.parse::<OidcIssuer>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_an_issuer_is_how_a_provider_may_be_known_and_an_entity_id_may_be_any_uri() {
+        let issuer: OidcIssuer = OidcIssuer::EXAMPLE.parse().unwrap();
+        assert_eq!(ProviderIssuer::from(issuer), OidcIssuer::EXAMPLE.parse().unwrap());
+        for text in
+            ["http://idp.acme.example/adfs/trust", "urn:acme.example:idp", "https://sts.acme.example/1/"]
+        {
+            assert!(text.parse::<ProviderIssuer>().is_ok(), "{text}");
+        }
+        for text in ["", "idp", "ftp://idp.acme.example", "https://a b", "javascript:alert(1)"] {
             assert!(text.parse::<ProviderIssuer>().is_err(), "{text}");
         }
     }

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, url::Host};
+use openidconnect::{
+    AsyncHttpClient, HttpRequest, HttpResponse,
+    url::{Host, Url},
+};
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -114,7 +117,7 @@ impl Fetcher {
     }
 
     /// Whether `url` is one to go to, as far as the text tells.
-    pub(super) fn permits(&self, url: &openidconnect::url::Url) -> Result<(), Error> {
+    pub(super) fn permits(&self, url: &Url) -> Result<(), Error> {
         if url.scheme() != "https" {
             return Err(Error::NotHttps(url.to_string()));
         }
@@ -124,6 +127,14 @@ impl Fetcher {
             _ => return Ok(()),
         };
         if self.loopback.permits(literal) { Ok(()) } else { Err(Error::Forbidden(literal)) }
+    }
+
+    /// What is at `url`, and with which status.
+    pub(super) async fn get(&self, url: &Url) -> Result<(u16, Vec<u8>), Error> {
+        let mut request = HttpRequest::new(Vec::new());
+        *request.uri_mut() = url.as_str().parse().map_err(|_| Error::NotHttps(url.to_string()))?;
+        let response = self.fetch(request).await?;
+        Ok((response.status().as_u16(), response.into_body()))
     }
 
     async fn fetch(&self, request: HttpRequest) -> Result<HttpResponse, Error> {

@@ -185,6 +185,14 @@ pub trait People: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<String>, CommitError>> + Send;
 
+    /// Uses the assertion of this hash, which could be shown until then. `false` if it was used.
+    fn use_assertion(
+        &self,
+        hash: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
     /// Keeps who somebody is, as proven just now.
     fn meet(&self, who: &Principal, now: Timestamp) -> impl Future<Output = Result<(), CommitError>> + Send;
 

@@ -19,7 +19,7 @@ use crate::{
         namespaces::Namespaces,
         text::{Domain, Label},
     },
-    identity::oidc::RelyingParty,
+    identity::RelyingParty,
 };
 
 /// A company's identity provider.
@@ -78,12 +78,12 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::principal::Mailboxes,
-        identity::{Claims, fetch::Loopback, oidc::Settings},
+        identity::{Claims, fetch::Loopback, oidc},
     };
 
     pub(crate) fn provider(name: &str, domain: &str) -> Arc<Provider> {
         let domains: Vec<Domain> = vec![domain.parse().unwrap()];
-        let settings = Settings {
+        let settings = oidc::Settings {
             provider: name.parse().unwrap(),
             issuer: format!("https://{domain}/").parse().unwrap(),
             client: "usher".parse().unwrap(),
@@ -96,7 +96,9 @@ pub(crate) mod tests {
         };
         Arc::new(Provider {
             name: name.parse().unwrap(),
-            relying_party: RelyingParty::new(settings, Loopback::Forbidden).unwrap(),
+            relying_party: RelyingParty::Oidc(Box::new(
+                oidc::RelyingParty::new(settings, Loopback::Forbidden).unwrap(),
+            )),
             domains,
             allowed_namespaces: Namespaces::All,
             email_authority: false,

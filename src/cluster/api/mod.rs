@@ -26,8 +26,8 @@ pub(crate) use condition::seconds;
 pub use condition::{Condition, Conditions, Type};
 pub use edition::{Edition, EditionSpec};
 pub use identity_provider::{
-    ClaimsSpec, EntryRef, IdentityProvider, IdentityProviderSpec, IdentityProviderStatus, LeavingBy,
-    LeavingStatus, OidcSpec,
+    CertificateStatus, ClaimsSpec, EntryRef, IdentityProvider, IdentityProviderSpec, IdentityProviderStatus,
+    LeavingBy, LeavingStatus, OidcSpec, SamlSpec,
 };
 pub use license::{
     ActivationKeySpec, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts,

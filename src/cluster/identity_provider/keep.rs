@@ -29,7 +29,10 @@ use crate::{
         license::{Key, Uid},
         reason::Because,
     },
-    identity::oidc::{LOOK, PAUSE, Standing},
+    identity::{
+        Standing,
+        oidc::{LOOK, PAUSE},
+    },
     service::providers::Provider,
 };
 
@@ -96,11 +99,15 @@ async fn turn<L>(context: &Context<L>) -> bool {
 }
 
 fn version<L>(context: &Context<L>, provider: &IdentityProvider) -> Version {
-    let secret = Key::new(&context.namespace, provider.spec.oidc.client_secret_ref.name.as_str());
+    // By SAML there is none: nobody keeps anything secret.
+    let secret = provider.spec.oidc.as_ref().and_then(|oidc| {
+        let key = Key::new(&context.namespace, oidc.client_secret_ref.name.as_str());
+        context.index.client_secret(&key)
+    });
     Version {
         uid: provider.uid().unwrap_or_default(),
         generation: provider.metadata.generation.unwrap_or(0),
-        secret: context.index.client_secret(&secret).map(|seen| seen.version),
+        secret: secret.map(|seen| seen.version),
     }
 }
 
@@ -125,7 +132,12 @@ async fn made<L>(
     provider: &IdentityProvider,
     is_seen: bool,
 ) -> Result<Result<Provider, Because>, kube::Error> {
-    let reference = &provider.spec.oidc.client_secret_ref;
+    let oidc = match (&provider.spec.oidc, &provider.spec.saml) {
+        (Some(oidc), None) => oidc,
+        (None, Some(saml)) => return Ok(read::by_saml(provider, saml, context.saml.clone())),
+        _ => return Ok(Err(read::neither())),
+    };
+    let reference = &oidc.client_secret_ref;
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.namespace);
     let secret = if is_seen { secrets.get_opt(reference.name.as_str()).await? } else { None };
     let entry = secret
@@ -134,7 +146,7 @@ async fn made<L>(
         .map(|bytes| Zeroizing::new(bytes.0));
     let entry = entry.as_ref().map(|entry| entry.as_slice());
     Ok(read::client_secret(entry, reference, &context.namespace)
-        .and_then(|secret| read::provider(provider, secret)))
+        .and_then(|secret| read::by_oidc(provider, oidc, secret)))
 }
 
 /// Whoever is at work is asked how it stands, and nobody else.

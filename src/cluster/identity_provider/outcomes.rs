@@ -8,7 +8,7 @@ use std::{
 use kube::api::ObjectMeta;
 use tokio::sync::Notify;
 
-use crate::{domain::reason::Because, identity::oidc::Standing, service::providers::Provider};
+use crate::{domain::reason::Because, identity::Standing, service::providers::Provider};
 
 /// Which object, with which client secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

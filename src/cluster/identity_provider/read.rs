@@ -6,19 +6,20 @@ use zeroize::Zeroizing;
 
 use super::CLIENT_SECRET;
 use crate::{
-    cluster::api::{AllowedNamespaces, EntryRef, IdentityProvider, OidcSpec, ReauthenticateText},
+    cluster::api::{AllowedNamespaces, EntryRef, IdentityProvider, OidcSpec, ReauthenticateText, SamlSpec},
     domain::{
         belonging::Claim,
         license::Uid,
         namespaces::Namespaces,
         principal::Mailboxes,
         reason::{Because, Reason},
-        text::{InvalidText, Label, Scope},
+        text::{InvalidText, Label, ProviderIssuer, Scope},
     },
     identity::{
-        Claims,
-        fetch::Loopback,
-        oidc::{Algorithm, RelyingParty, Settings},
+        Claims, RelyingParty,
+        fetch::{self, Loopback},
+        oidc::{self, Algorithm},
+        saml::{self, Reader, ServiceProvider, Source},
     },
     service::providers::Provider,
 };
@@ -38,6 +39,15 @@ fn name(provider: &IdentityProvider) -> Result<Label, InvalidText> {
     provider.name_any().parse()
 }
 
+/// How the provider that it declares is known. The API server sees to it that there is exactly one way.
+fn issuer(provider: &IdentityProvider) -> Option<ProviderIssuer> {
+    match (&provider.spec.oidc, &provider.spec.saml) {
+        (Some(oidc), None) => Some(oidc.issuer.clone().into()),
+        (None, Some(saml)) => Some(saml.entity_id.clone()),
+        _ => None,
+    }
+}
+
 /// What it claims for itself. The API server sees to it that each has a name that is one.
 pub(super) fn claim(provider: &IdentityProvider) -> Option<Claim> {
     let since = provider.metadata.creation_timestamp.as_ref();
@@ -45,7 +55,7 @@ pub(super) fn claim(provider: &IdentityProvider) -> Option<Claim> {
         uid: Uid(provider.uid()?),
         name: name(provider).ok()?,
         since: since.map_or(Timestamp::UNIX_EPOCH, |since| since.0),
-        issuer: provider.spec.oidc.issuer.clone(),
+        issuer: issuer(provider)?,
         domains: provider.spec.domains.clone(),
     })
 }
@@ -68,32 +78,94 @@ pub(super) fn client_secret(
     })
 }
 
-/// The provider that it declares.
-pub(super) fn provider(declared: &IdentityProvider, secret: Zeroizing<String>) -> Result<Provider, Because> {
-    let name = name(declared).map_err(|error| invalid(format!("its name cannot be used: {error}")))?;
+/// The provider that it declares, by OpenID Connect.
+pub(super) fn by_oidc(
+    declared: &IdentityProvider,
+    spec: &OidcSpec,
+    secret: Zeroizing<String>,
+) -> Result<Provider, Because> {
+    let name = own_name(declared)?;
+    let relying_party =
+        oidc::RelyingParty::new(settings(&name, declared, spec, secret), loopback(spec.allow_loopback))
+            .map_err(|error| unusable("oidc", &error))?;
+    Ok(provider(name, declared, RelyingParty::Oidc(Box::new(relying_party))))
+}
+
+/// The provider that it declares, by SAML.
+pub(super) fn by_saml(
+    declared: &IdentityProvider,
+    spec: &SamlSpec,
+    reader: Reader,
+) -> Result<Provider, Because> {
+    let name = own_name(declared)?;
+    let source = match (&spec.metadata_url, &spec.sign_on_url) {
+        (Some(url), _) => Source::metadata(url.as_str(), spec.ca.as_deref(), loopback(spec.allow_loopback)),
+        (None, Some(url)) => Source::pinned(url.as_str(), spec.certificates.clone().unwrap_or_default()),
+        (None, None) => return Err(neither()),
+    };
+    let settings = saml::Settings {
+        provider: name.clone(),
+        entity_id: spec.entity_id.clone(),
+        audience: spec.audience.clone(),
+        format: spec.name_id_format,
+        claims: claims(declared),
+        mailboxes: mailboxes(declared),
+    };
+    let source = source.map_err(|error| unusable("saml", &error))?;
+    let service_provider = ServiceProvider::new(settings, source, reader);
+    Ok(provider(name, declared, RelyingParty::Saml(Box::new(service_provider))))
+}
+
+/// It declares neither one nor the other. The API server does not let that in.
+pub(super) fn neither() -> Because {
+    invalid("spec must have oidc or saml, one of the two".to_owned())
+}
+
+fn own_name(declared: &IdentityProvider) -> Result<Label, Because> {
+    name(declared).map_err(|error| invalid(format!("its name cannot be used: {error}")))
+}
+
+fn unusable(which: &str, error: &fetch::Error) -> Because {
+    invalid(format!("spec.{which} cannot be used: {error}; correct it"))
+}
+
+fn loopback(allowed: bool) -> Loopback {
+    if allowed { Loopback::Allowed } else { Loopback::Forbidden }
+}
+
+fn provider(name: Label, declared: &IdentityProvider, relying_party: RelyingParty) -> Provider {
     let spec = &declared.spec;
-    let loopback = if spec.oidc.allow_loopback { Loopback::Allowed } else { Loopback::Forbidden };
-    let relying_party = RelyingParty::new(settings(&name, declared, secret), loopback)
-        .map_err(|error| invalid(format!("spec.oidc cannot be used: {error}; correct it")))?;
     let allowed = spec.allowed_namespaces.as_ref();
     let seconds = spec.reauthenticate_after.as_ref().and_then(ReauthenticateText::seconds);
-    Ok(Provider {
+    Provider {
         name,
         relying_party,
         domains: spec.domains.clone(),
         allowed_namespaces: allowed.map_or(Namespaces::None, AllowedNamespaces::namespaces),
         email_authority: spec.email_authority,
         reauthenticate_after: seconds.map_or(REAUTHENTICATE_AFTER, SignedDuration::from_secs),
-    })
+    }
 }
 
-fn settings(name: &Label, declared: &IdentityProvider, secret: Zeroizing<String>) -> Settings {
-    let spec = &declared.spec;
-    let OidcSpec { issuer, client_id, scopes, algorithms, ca, .. } = &spec.oidc;
-    let claims = spec.claims.clone().unwrap_or_default();
-    Settings {
+fn claims(declared: &IdentityProvider) -> Claims {
+    let claims = declared.spec.claims.clone().unwrap_or_default();
+    Claims { subject: claims.subject, email: claims.email, groups: claims.groups, name: claims.name }
+}
+
+fn mailboxes(declared: &IdentityProvider) -> Mailboxes {
+    Mailboxes { domains: declared.spec.domains.clone(), authority: declared.spec.email_authority }
+}
+
+fn settings(
+    name: &Label,
+    declared: &IdentityProvider,
+    spec: &OidcSpec,
+    secret: Zeroizing<String>,
+) -> oidc::Settings {
+    let OidcSpec { issuer, client_id, scopes, algorithms, ca, .. } = spec;
+    oidc::Settings {
         provider: name.clone(),
-        issuer: issuer.clone(),
+        issuer: issuer.clone().into(),
         client: client_id.clone(),
         secret,
         scopes: match scopes {
@@ -102,13 +174,8 @@ fn settings(name: &Label, declared: &IdentityProvider, secret: Zeroizing<String>
         },
         algorithms: algorithms.clone().unwrap_or_else(|| ALGORITHMS.to_vec()),
         ca: ca.clone(),
-        claims: Claims {
-            subject: claims.subject,
-            email: claims.email,
-            groups: claims.groups,
-            name: claims.name,
-        },
-        mailboxes: Mailboxes { domains: spec.domains.clone(), authority: spec.email_authority },
+        claims: claims(declared),
+        mailboxes: mailboxes(declared),
     }
 }
 
@@ -134,13 +201,18 @@ mod tests {
         .unwrap()
     }
 
-    fn text(secret: &str) -> Zeroizing<String> {
-        secret.to_owned().into()
+    fn read(declared: &IdentityProvider) -> Result<Provider, Because> {
+        by_oidc(declared, declared.spec.oidc.as_ref().unwrap(), "s".to_owned().into())
+    }
+
+    fn settings_of(declared: &IdentityProvider) -> oidc::Settings {
+        let spec = declared.spec.oidc.as_ref().unwrap();
+        settings(&"acme".parse().unwrap(), declared, spec, "s".to_owned().into())
     }
 
     #[test]
     fn who_says_nothing_more_lets_nobody_in_anywhere_and_back_in_after_a_day() {
-        let read = provider(&declared(&json!({})), text("s")).unwrap();
+        let read = read(&declared(&json!({}))).unwrap();
         assert_eq!(read.allowed_namespaces, Namespaces::None);
         assert_eq!(
             (read.reauthenticate_after, read.email_authority),
@@ -148,7 +220,7 @@ mod tests {
         );
         assert_eq!(read.domains, ["acme.example".parse().unwrap()]);
         assert_eq!(read.relying_party.issuer().as_str(), "https://idp.acme.example/");
-        let settings = settings(&"acme".parse().unwrap(), &declared(&json!({})), text("s"));
+        let settings = settings_of(&declared(&json!({})));
         assert_eq!(settings.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
         assert_eq!(settings.scopes.iter().map(Scope::as_str).collect::<Vec<_>>(), ["email", "profile"]);
         assert_eq!(settings.mailboxes, Mailboxes { domains: read.domains, authority: false });
@@ -158,10 +230,10 @@ mod tests {
     fn what_is_declared_is_what_counts() {
         let said = json!({"allowedNamespaces": {"from": "All"}, "reauthenticateAfter": "8h", "emailAuthority": true,
             "claims": {"subject": "oid", "groups": "realm_access.roles"}});
-        let read = provider(&declared(&said), text("s")).unwrap();
+        let read = read(&declared(&said)).unwrap();
         assert_eq!(read.allowed_namespaces, Namespaces::All);
         assert_eq!((read.reauthenticate_after, read.email_authority), (SignedDuration::from_hours(8), true));
-        let settings = settings(&"acme".parse().unwrap(), &declared(&said), text("s"));
+        let settings = settings_of(&declared(&said));
         assert!(settings.mailboxes.authority);
         assert_eq!(settings.claims.subject.unwrap().as_str(), "oid");
         assert_eq!(settings.claims.groups.unwrap().as_str(), "realm_access.roles");
@@ -180,8 +252,8 @@ mod tests {
     fn what_is_no_certificate_is_told_and_trusts_nobody() {
         let pem = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n";
         let mut declared = declared(&json!({}));
-        declared.spec.oidc.ca = Some(pem.into());
-        let because = provider(&declared, text("s")).err().unwrap();
+        declared.spec.oidc.as_mut().unwrap().ca = Some(pem.into());
+        let because = read(&declared).err().unwrap();
         assert_eq!(because.reason, Reason::InvalidSpec);
         assert_eq!(
             because.message,

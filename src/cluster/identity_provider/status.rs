@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use super::outcomes::Outcome;
 use crate::{
     cluster::api::{
-        Conditions, IdentityProvider, IdentityProviderStatus, LeavingBy, LeavingStatus, Type, seconds,
+        CertificateStatus, Conditions, IdentityProvider, IdentityProviderStatus, LeavingBy, LeavingStatus,
+        Type, seconds,
     },
     domain::reason::{Because, Reason},
-    identity::oidc::{Known, Standing},
+    identity::{Known, Standing},
     service::providers::Provider,
 };
 
@@ -53,16 +54,26 @@ fn published(
     known: &Known,
     now: Timestamp,
 ) -> IdentityProviderStatus {
-    let former = (status.issuer.take(), status.authorization_host.take(), status.keys.take());
+    let certificates = |(sha256, until): &(String, Timestamp)| CertificateStatus {
+        sha256: sha256.clone(),
+        until: seconds(*until),
+    };
+    let former = (
+        status.issuer.take(),
+        status.authorization_host.take(),
+        status.keys.take(),
+        std::mem::take(&mut status.certificates),
+    );
     let said = (
         Some(at_work.relying_party.issuer().to_string()),
         Some(known.host.clone()),
         Some(i64::try_from(known.keys).unwrap_or(i64::MAX)),
+        known.certificates.iter().map(certificates).collect(),
     );
     if said != former {
         status.discovered_at = Some(seconds(now));
     }
-    (status.issuer, status.authorization_host, status.keys) = said;
+    (status.issuer, status.authorization_host, status.keys, status.certificates) = said;
     status
 }
 
@@ -116,8 +127,10 @@ mod tests {
     }
 
     fn stands(known: Option<usize>, trouble: Option<&str>) -> Outcome {
-        let provider = read::provider(&declared(), "s".to_owned().into()).map(Arc::new);
-        let known = known.map(|keys| Known { host: "login.acme.example".into(), keys });
+        let declared = declared();
+        let oidc = declared.spec.oidc.as_ref().unwrap();
+        let provider = read::by_oidc(&declared, oidc, "s".to_owned().into()).map(Arc::new);
+        let known = known.map(|keys| Known { host: "login.acme.example".into(), keys, ..Known::default() });
         let trouble = trouble.map(|trouble| (trouble.to_owned(), at(0)));
         let version = Version { uid: "u".into(), generation: 3, secret: None };
         Outcome { of: version, provider, standing: Some(Standing { known, trouble }) }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Desk, Refusal, cookie, own_form, pages, status};
 use crate::{
     domain::authorization::{Refused, Unverified},
-    service::sign_in::{Failure, People, Why, form_token},
+    service::sign_in::{Away, Failure, People, Why, form_token},
 };
 
 pub(super) async fn authorize<L: People>(
@@ -67,9 +67,14 @@ pub(super) async fn depart<L: People>(
         Err(refused) => return Ok(refuse(&desk, refused)),
     };
     match desk.sign_in.depart(&authorization, &browser, &login).await {
-        Ok(url) => {
+        Ok(Away { url, handle }) => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            Ok(pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over.")))
+            let mut page =
+                pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over."));
+            if let Some(cookie) = handle.as_deref().and_then(|handle| cookie::handled(handle)) {
+                page.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            Ok(page)
         }
         // What was typed may be mended on the same page.
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {

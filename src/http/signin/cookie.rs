@@ -2,19 +2,32 @@
 //!
 //! `__Host-` keeps it to this very host and to TLS; `Lax` brings it along when the provider sends the browser back, and with no form of another
 //! site's. It says nothing of anybody, and ends with the sign-in.
+//!
+//! What a provider of SAML says is brought by a form of its page, with which only a `None` cookie comes along. So there is a second one, for that
+//! alone: it holds the handle of one request, and is taken away where the browser lands.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
 const NAME: &str = "__Host-usher-signin";
+const HANDLE: &str = "__Host-usher-saml";
 /// 256 bits in base64url.
 const LENGTH: usize = 43;
 
 /// As what this browser is known, if it is one that we have named.
 pub(super) fn browser(headers: &HeaderMap) -> Option<&str> {
+    value(headers, NAME)
+}
+
+/// The handle of the request from which it comes back, by SAML.
+pub(super) fn handle(headers: &HeaderMap) -> Option<&str> {
+    value(headers, HANDLE)
+}
+
+fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
     let mut named = all
         .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='));
+        .filter_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='));
     let is_ours = |value: &&str| {
         value.len() == LENGTH
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -30,6 +43,16 @@ pub(super) fn named(browser: &str) -> Option<HeaderValue> {
 /// What takes the name away.
 pub(super) fn forgotten() -> HeaderValue {
     HeaderValue::from_static("__Host-usher-signin=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
+/// What gives it this handle.
+pub(super) fn handled(handle: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{HANDLE}={handle}; Path=/; Secure; HttpOnly; SameSite=None")).ok()
+}
+
+/// What takes the handle away.
+pub(super) fn let_go() -> HeaderValue {
+    HeaderValue::from_static("__Host-usher-saml=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0")
 }
 
 #[cfg(test)]
@@ -58,5 +81,19 @@ mod tests {
         for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
             assert!(set.to_str().unwrap().contains(attribute), "{attribute}");
         }
+    }
+
+    #[test]
+    fn the_handle_comes_along_with_another_sites_form_and_the_browsers_name_does_not() {
+        let handle = "B".repeat(LENGTH);
+        let set = handled(&handle).unwrap();
+        for attribute in ["__Host-", "Path=/", "Secure", "HttpOnly", "SameSite=None"] {
+            assert!(set.to_str().unwrap().contains(attribute), "{attribute}");
+        }
+        let headers = HeaderMap::from_iter([(header::COOKIE, set)]);
+        assert_eq!(super::handle(&headers), Some(handle.as_str()));
+        assert_eq!(browser(&headers), None);
+        assert!(let_go().to_str().unwrap().starts_with(HANDLE));
+        assert!(named(&handle).unwrap().to_str().unwrap().contains("SameSite=Lax"));
     }
 }

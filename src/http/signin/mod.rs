@@ -5,7 +5,8 @@
 //! | `/.well-known/oauth-authorization-server` | where the endpoints are (RFC 8414) |
 //! | `/oauth2/authorize` | the page on which somebody types their address or its domain |
 //! | `/signin` | sends them on to their provider |
-//! | `/signin/callback` | takes them in |
+//! | `/signin/callback` | takes them in, by OpenID Connect |
+//! | `/signin/saml` · `/signin/saml/metadata` | the same by SAML; and what Usher is, by SAML |
 //! | `/signin/continue` | "continue as Ann on Lab 3?", and the answer |
 //! | `/oauth2/token` · `/oauth2/revoke` | tokens, and their end (RFC 6749, RFC 7009) |
 //!
@@ -14,6 +15,7 @@
 //! hold such a redirect against `form-action`, which names nobody but us; a page sends them on instead.
 
 mod authorize;
+mod brought;
 mod cookie;
 mod pages;
 mod returned;
@@ -41,7 +43,7 @@ use crate::{
     domain::refusal::Code,
     service::{
         edge::Edge,
-        sign_in::{Failure, People, SignIn, Why, is_form_token},
+        sign_in::{CONSUMER, Failure, METADATA, People, SignIn, Why, is_form_token},
     },
 };
 
@@ -49,6 +51,8 @@ use crate::{
 const PACE: Pace = Pace { at_once: 100, a_second: 20 };
 /// The largest form, in bytes.
 const LARGEST: usize = 16 * 1024;
+/// The largest form with what a provider of SAML says, which is in base64.
+const LARGEST_RESPONSE: usize = 512 * 1024;
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
@@ -79,6 +83,12 @@ pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) ->
         .route("/signin/continue", get(returned::consent::<L>).post(returned::answer::<L>))
         .route("/signin/style.css", get(pages::style))
         .layer(DefaultBodyLimit::max(LARGEST))
+        .route(
+            CONSUMER,
+            get(brought::land::<L>)
+                .merge(post(brought::brought::<L>).layer(DefaultBodyLimit::max(LARGEST_RESPONSE))),
+        )
+        .route(METADATA, get(brought::metadata::<L>))
         .layer(from_fn_with_state(desk.clone(), around::<L>))
         .with_state(desk)
 }
@@ -117,7 +127,7 @@ const fn status(why: &Why) -> StatusCode {
     match why {
         Why::NoAddress | Why::NoProvider(_) | Why::Elsewhere | Why::ProviderGone => StatusCode::BAD_REQUEST,
         Why::Forged => StatusCode::FORBIDDEN,
-        Why::Provider(_) => StatusCode::BAD_GATEWAY,
+        Why::Provider(_) | Why::BySaml(_) => StatusCode::BAD_GATEWAY,
         Why::Crowded => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -22,7 +22,10 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::identity::fetch::{self, Fetcher};
+use crate::identity::{
+    fetch::{self, Fetcher},
+    with_causes,
+};
 
 /// After so long they are asked for again when somebody signs in.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -93,12 +96,6 @@ impl Kept {
             Why::UnknownKey => &mut self.unknown,
         }
     }
-}
-
-/// What went wrong, with its causes, in so many characters at most.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ").chars().take(300).collect()
 }
 
 /// The metadata and keys of one provider.

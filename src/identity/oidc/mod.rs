@@ -11,7 +11,6 @@ pub mod token;
 
 use std::sync::Arc;
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use openidconnect::{
     AuthType, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
@@ -22,13 +21,13 @@ use openidconnect::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, Principal,
+    Claims, Known, Principal, Standing, drawn,
     fetch::{self, Fetcher, Loopback},
+    with_causes,
 };
 use crate::domain::{
     principal::Mailboxes,
@@ -141,24 +140,6 @@ pub enum Refused {
     Subject(String),
 }
 
-/// How a provider stands, as it was last asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// What it last published that was good.
-    pub known: Option<Known>,
-    /// What is wrong since when; nothing if it answers as it should.
-    pub trouble: Option<(String, Timestamp)>,
-}
-
-/// What a provider publishes of itself, as far as people want to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// The host where browsers are sent.
-    pub host: String,
-    /// How many keys it has.
-    pub keys: usize,
-}
-
 /// Usher, as one provider knows it.
 pub struct RelyingParty {
     settings: Settings,
@@ -180,12 +161,6 @@ impl RelyingParty {
         Ok(Self { published: keys::Published::of(issuer, fetcher.clone()), settings, fetcher, algorithms })
     }
 
-    /// The provider's name.
-    #[must_use]
-    pub fn provider(&self) -> &Label {
-        &self.settings.provider
-    }
-
     /// How it is known.
     #[must_use]
     pub fn issuer(&self) -> &ProviderIssuer {
@@ -200,6 +175,7 @@ impl RelyingParty {
         let known = good.map(|metadata| Known {
             host: metadata.authorization_endpoint().url().host_str().unwrap_or_default().to_owned(),
             keys: metadata.jwks().keys().len(),
+            certificates: Vec::new(),
         });
         Standing { known, trouble }
     }
@@ -220,7 +196,7 @@ impl RelyingParty {
             [Some(metadata.authorization_endpoint().url()), metadata.token_endpoint().map(TokenUrl::url)];
         for endpoint in endpoints {
             let endpoint = endpoint.ok_or("it names no token endpoint")?;
-            self.fetcher.permits(endpoint).map_err(|error| keys::with_causes(&error))?;
+            self.fetcher.permits(endpoint).map_err(|error| with_causes(&error))?;
         }
         let signs_by = metadata.id_token_signing_alg_values_supported();
         if signs_by.iter().any(|by| self.algorithms.contains(by)) {
@@ -331,16 +307,11 @@ impl RelyingParty {
     }
 }
 
-/// A value of its own for each use of one sign-in's entropy.
-fn drawn(entropy: &[u8; 32], what: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(Sha256::new().chain_update(what).chain_update(entropy).finalize())
-}
-
 /// What others said, fit for a page and a log: short and plain.
 fn plain(said: &str) -> String {
     said.chars().filter(|char| char.is_ascii_alphanumeric() || " _-.".contains(*char)).take(64).collect()
 }
 
 fn away(error: impl std::error::Error + 'static) -> Refused {
-    Refused::Away(keys::with_causes(&error))
+    Refused::Away(with_causes(&error))
 }

@@ -22,6 +22,7 @@ use crate::{
 pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
     run(open, a_pass_is_good_until_its_last_instant_and_taken_once).await;
     run(open, what_is_over_is_swept_and_there_are_never_too_many).await;
+    run(open, an_assertion_is_used_once_however_many_show_it).await;
     run(open, a_code_begins_one_login_however_many_show_it).await;
     run(open, of_two_who_go_on_with_one_version_exactly_one_does).await;
     run(open, whoever_is_signed_in_is_known_by_their_access_token_until_it_ends).await;
@@ -118,6 +119,17 @@ async fn what_is_over_is_swept_and_there_are_never_too_many<L: Ledger>(ledger: S
     ledger.meet(&ann(), at(REMEMBERED + 1)).await.unwrap();
     assert!(matches!(ledger.erase(&[format!("identity:{ISSUER} old")], at(5)).await, Ok(0)));
     assert!(matches!(ledger.erase(&[format!("identity:{ISSUER} 1")], at(5)).await, Ok(1)));
+}
+
+async fn an_assertion_is_used_once_however_many_show_it<L: Ledger>(ledger: Shared<L>) {
+    let used = futures::future::join_all((0..8).map(|_| ledger.use_assertion("a", at(100), at(50)))).await;
+    assert_eq!(used.iter().filter(|used| matches!(used, Ok(true))).count(), 1);
+    assert_eq!(used.iter().filter(|used| matches!(used, Ok(false))).count(), 7);
+    // Up to the last instant at which it could be shown it is remembered, and no other is held against it.
+    assert!(ledger.use_assertion("b", at(900), at(100)).await.unwrap());
+    assert!(!ledger.use_assertion("a", at(100), at(100)).await.unwrap());
+    assert!(ledger.use_assertion("c", at(900), at(101)).await.unwrap());
+    assert!(ledger.use_assertion("a", at(900), at(101)).await.unwrap(), "it was swept");
 }
 
 async fn a_code_begins_one_login_however_many_show_it<L: Ledger>(ledger: Shared<L>) {

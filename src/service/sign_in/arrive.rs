@@ -7,7 +7,10 @@ use super::{
     agree::{Consent, asked},
     depart::{Departed, away},
 };
-use crate::{domain::login::PATIENCE, identity::oidc::Callback};
+use crate::{
+    domain::{authorization::Authorization, login::PATIENCE},
+    identity::{Principal, RelyingParty, oidc::Callback},
+};
 
 impl<L: People> SignIn<L> {
     /// Takes in who came back to `browser`, and gives the name by which it is known from now on: whoever had a hand in the former
@@ -22,23 +25,29 @@ impl<L: People> SignIn<L> {
             serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?;
         let provider = self.providers.named(provider.as_str()).ok_or(Why::ProviderGone)?;
         let back = self.home.at(CALLBACK);
-        let who = provider.relying_party.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
+        // It is another kind of provider by now.
+        let RelyingParty::Oidc(oidc) = &provider.relying_party else { return Err(Why::ProviderGone.into()) };
+        let who = oidc.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
         self.ledger.meet(&who, now).await?;
-        let email = who.email.as_ref().ok().map(ToString::to_string);
-        let consent = Consent {
-            authorization,
-            called: if who.name.is_empty() {
-                email.clone().unwrap_or_else(|| who.subject.to_string())
-            } else {
-                who.name.clone()
-            },
-            email,
-            why_no_email: who.email.as_ref().err().copied(),
-            issuer: who.issuer,
-            subject: who.subject,
-        };
         let renewed = self.browser();
-        self.keep(asked(&renewed), &consent, PATIENCE).await?;
+        self.keep(asked(&renewed), &question(authorization, who), PATIENCE).await?;
         Ok(renewed)
+    }
+}
+
+/// What `who` is asked.
+pub(super) fn question(authorization: Authorization, who: Principal) -> Consent {
+    let email = who.email.as_ref().ok().map(ToString::to_string);
+    Consent {
+        authorization,
+        called: if who.name.is_empty() {
+            email.clone().unwrap_or_else(|| who.subject.to_string())
+        } else {
+            who.name.clone()
+        },
+        email,
+        why_no_email: who.email.as_ref().err().copied(),
+        issuer: who.issuer,
+        subject: who.subject,
     }
 }

@@ -1,6 +1,7 @@
 //! Somebody goes to their identity provider.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{CALLBACK, Failure, People, SignIn, Url, Why, hashed};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
         login::PATIENCE,
         text::{Domain, Email, Label},
     },
-    identity::oidc::Pending,
+    identity::{RelyingParty, oidc, saml},
 };
 
 /// What is kept of somebody who is there.
@@ -20,12 +21,41 @@ pub(super) struct Departed {
     /// Where they are.
     pub(super) provider: Label,
     /// What is kept of what was asked there.
-    pub(super) pending: Pending,
+    pub(super) pending: oidc::Pending,
+}
+
+/// The same, by SAML.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SentBySaml {
+    pub(super) authorization: Authorization,
+    pub(super) provider: Label,
+    pub(super) pending: saml::Pending,
+    /// Where they come from: [`hashed`], for it is a browser's name.
+    pub(super) browser: String,
+}
+
+/// Where a browser is to go.
+#[derive(Debug)]
+pub struct Away {
+    /// The URL.
+    pub url: Url,
+    /// By SAML, as what it will be known when another site's form brings it back.
+    pub handle: Option<Zeroizing<String>>,
 }
 
 /// The pass of whoever is away from `browser` by this state.
 pub(super) fn away(browser: &str, state: &str) -> String {
     hashed("away", &[browser, state])
+}
+
+/// The same, by SAML.
+pub(super) fn away_by_saml(handle: &str, relay_state: &str) -> String {
+    hashed("away by saml", &[handle, relay_state])
+}
+
+/// A browser's name, to compare it with.
+pub(super) fn known(browser: &str) -> String {
+    hashed("browser", &[browser])
 }
 
 impl<L: People> SignIn<L> {
@@ -38,7 +68,7 @@ impl<L: People> SignIn<L> {
         authorization: &Authorization,
         browser: &str,
         typed: &str,
-    ) -> Result<Url, Failure> {
+    ) -> Result<Away, Failure> {
         let typed = typed.trim();
         let of_address = typed.parse::<Email>().ok().and_then(|email| email.domain().parse().ok());
         let domain: Domain =
@@ -46,13 +76,26 @@ impl<L: People> SignIn<L> {
         let Some(provider) = self.providers.of_domain(&domain) else {
             return Err(Why::NoProvider(domain).into());
         };
-        let back = self.home.at(CALLBACK);
-        let begun = provider.relying_party.begin(&back, &self.edge.entropy(), self.edge.now()).await;
-        let (url, pending) = begun.map_err(Why::from)?;
-        let hash = away(browser, &pending.state);
-        let departed =
-            Departed { authorization: authorization.clone(), provider: provider.name.clone(), pending };
-        self.keep(hash, &departed, PATIENCE).await?;
-        Ok(url)
+        let (entropy, now) = (self.edge.entropy(), self.edge.now());
+        let (authorization, name) = (authorization.clone(), provider.name.clone());
+        match &provider.relying_party {
+            RelyingParty::Oidc(oidc) => {
+                let begun = oidc.begin(&self.home.at(CALLBACK), &entropy, now).await;
+                let (url, pending) = begun.map_err(Why::from)?;
+                let hash = away(browser, &pending.state);
+                self.keep(hash, &Departed { authorization, provider: name, pending }, PATIENCE).await?;
+                Ok(Away { url, handle: None })
+            }
+            RelyingParty::Saml(saml) => {
+                let begun = saml.begin(&self.service_provider(), &entropy, now).await;
+                let (url, pending) = begun.map_err(Why::from)?;
+                let handle = self.browser();
+                let hash = away_by_saml(&handle, &pending.relay_state);
+                let browser = known(browser);
+                self.keep(hash, &SentBySaml { authorization, provider: name, pending, browser }, PATIENCE)
+                    .await?;
+                Ok(Away { url, handle: Some(handle) })
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 //!               (a page)      (pass)                  (pass)                                   (pass)        │
 //!                             of this browser         of this browser, under a new name                      ▼
 //!                                                                                     exchange: verifier ──► tokens
+//!   by SAML      depart ──► provider ──► bring ──► land ──► "continue as …?": the form of another site brings no cookie but one for just that
 //!   device token ──► refresh: is the provider still there, and was the person proven lately? ──► the next one, and an access token
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 mod agree;
 mod arrive;
+mod bring;
 mod depart;
 mod refuse;
 mod tokens;
@@ -30,12 +32,16 @@ use zeroize::Zeroizing;
 use super::{edge::Edge, providers::Providers};
 use crate::{
     domain::{self, hex},
-    identity::Url,
+    identity::{Url, saml},
     ledger::people::Pass,
 };
 
-pub use crate::{identity::oidc::Callback, ledger::people::People};
+pub use crate::{
+    identity::{oidc::Callback, saml::Brought},
+    ledger::people::People,
+};
 pub use agree::Consent;
+pub use depart::Away;
 pub use refuse::{Failure, Why};
 pub use tokens::{Denied, Grant, Tokens};
 
@@ -87,8 +93,12 @@ impl Home {
     }
 }
 
-/// Where providers send browsers back to.
+/// Where providers send browsers back to, by OpenID Connect.
 pub const CALLBACK: &str = "/signin/callback";
+/// Where browsers bring what providers say, by SAML.
+pub const CONSUMER: &str = "/signin/saml";
+/// Where Usher says what it is, by SAML: this is its entity id.
+pub const METADATA: &str = "/signin/saml/metadata";
 
 impl<L: People> SignIn<L> {
     /// Puts the parts together.
@@ -100,6 +110,17 @@ impl<L: People> SignIn<L> {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Usher, as providers know it by SAML.
+    fn service_provider(&self) -> saml::Home {
+        saml::Home { entity_id: self.home.at(METADATA).into(), consumer: self.home.at(CONSUMER) }
+    }
+
+    /// What Usher is, for whoever sets a provider up.
+    #[must_use]
+    pub fn metadata(&self) -> String {
+        saml::description(&self.service_provider())
     }
 
     /// What a browser is to be known by, from now on.

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::text::Domain,
-    identity::oidc::Refused,
+    identity::{oidc::Refused, saml},
     ledger::{CommitError, Unavailable},
 };
 
@@ -27,6 +27,9 @@ pub enum Why {
     /// The provider has let nobody in.
     #[error("You are not signed in: {0}.")]
     Provider(#[from] Refused),
+    /// The same, by SAML.
+    #[error("You are not signed in: {0}.")]
+    BySaml(#[from] saml::Refused),
     /// Too many sign-ins are under way.
     #[error("Too many people are signing in at this moment.")]
     Crowded,
@@ -47,13 +50,15 @@ impl Why {
             Self::ProviderGone => {
                 "Ask your platform team; then begin again in the program that sent you here."
             }
-            Self::Provider(Refused::Away(_)) => {
+            Self::Provider(Refused::Away(_))
+            | Self::BySaml(saml::Refused::Away(_) | saml::Refused::Unread(_)) => {
                 "Try again in a minute. If it stays so, tell your platform team."
             }
-            Self::Provider(Refused::Denied(_)) => {
+            Self::Provider(Refused::Denied(_))
+            | Self::BySaml(saml::Refused::Answer(saml::Refusal::Denied)) => {
                 "Begin again, and let your identity provider tell Usher who you are."
             }
-            Self::Provider(_) => {
+            Self::Provider(_) | Self::BySaml(_) => {
                 "Begin again in the program that sent you here. If it stays so, tell your platform team."
             }
             Self::Crowded => "Try again in a minute.",

@@ -46,6 +46,15 @@ impl Issuer {
 
     /// It is at work again, where it was, with these keys.
     pub async fn serve(&mut self, keys: &[&str]) {
+        self.listen(|issuer| issuer.router(keys)).await;
+    }
+
+    /// It is at work, where it was, and says this of itself at `saml`.
+    pub async fn describe(&mut self, description: String) {
+        self.listen(|_| Router::new().route("/saml", get(|| async move { description }))).await;
+    }
+
+    async fn listen(&mut self, router: impl FnOnce(&Self) -> Router) {
         let listener = std::net::TcpListener::bind(self.address).unwrap();
         listener.set_nonblocking(true).unwrap();
         self.address = listener.local_addr().unwrap();
@@ -53,7 +62,7 @@ impl Issuer {
         let certificate = make_certificate(&self.ca, &["localhost".into()], Machine.now()).unwrap();
         let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
         let server = axum_server::from_tcp_rustls(listener, tls).unwrap().handle(self.handle.clone());
-        tokio::spawn(server.serve(self.router(keys).into_make_service()));
+        tokio::spawn(server.serve(router(self).into_make_service()));
         self.handle.listening().await.expect("it listens");
     }
 

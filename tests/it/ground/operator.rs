@@ -22,6 +22,7 @@ use tokio::{
 use usher::{
     cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
     http::{self, Bounds},
+    identity::saml::{Reader, SUBCOMMAND},
     keys::{
         Published,
         tls::{make_ca, make_certificate},
@@ -184,7 +185,7 @@ impl Operator {
     ) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
         let (facts, people, reviewer) = (ledger.another(), ledger.another(), client.clone());
-        let context = Context::new(
+        let mut context = Context::new(
             client,
             rights,
             ledger,
@@ -193,6 +194,8 @@ impl Operator {
             published.clone(),
             metrics.clone(),
         );
+        // This process is no `usher`.
+        context.saml = Reader::of(env!("CARGO_BIN_EXE_usher"), [SUBCOMMAND]);
         let context = Arc::new(context);
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
         let providers = context.providers.clone();
@@ -212,24 +215,33 @@ impl Operator {
 
     /// Serves programs over TLS, until the operator is told to stop, and waits until they can be answered.
     pub async fn listen(&self) -> Listening {
-        let listening = self.serve().await;
+        self.listen_at("localhost").await
+    }
+
+    /// The same, as another site than everything else on this machine.
+    pub async fn listen_at(&self, host: &str) -> Listening {
+        let listening = self.serve_at(host).await;
         super::until("activations are served", async || self.runtime.is_ready().await.ok()).await;
         listening
     }
 
     /// The same, whether they can be answered or not.
     pub async fn serve(&self) -> Listening {
-        self.serve_within(Bounds::default()).await
+        self.serve_at("localhost", Bounds::default()).await
     }
 
     /// The same, where calls may cost no more than this.
     pub async fn serve_within(&self, bounds: Bounds) -> Listening {
+        self.serve_at("localhost", bounds).await
+    }
+
+    async fn serve_at(&self, host: &str, bounds: Bounds) -> Listening {
         let ca = make_ca(self.edge.now()).unwrap();
-        let certificate = make_certificate(&ca, &["localhost".into()], self.edge.now()).unwrap();
+        let certificate = make_certificate(&ca, &[host.to_owned()], self.edge.now()).unwrap();
         let tls = RustlsConfig::from_config(http::serve::tls(&certificate).unwrap());
         // Browsers are sent back to this very port, so it is chosen before anything is served there.
         let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let home = format!("https://localhost:{}", any.port()).parse().unwrap();
+        let home = format!("https://{host}:{}", any.port()).parse().unwrap();
         let sign_in = SignIn::new(self.people.another(), self.edge.clone(), self.providers.clone(), home);
         let router = http::main(
             self.runtime.clone(),
@@ -241,7 +253,7 @@ impl Operator {
         let handle = Handle::new();
         tokio::spawn(http::serve::serve(any, router, tls, handle.clone(), self.stop.subscribe()));
         let address = handle.listening().await.expect("it listens");
-        Listening { url: format!("https://localhost:{}", address.port()), ca: ca.certificate }
+        Listening { url: format!("https://{host}:{}", address.port()), ca: ca.certificate }
     }
 
     /// Waits until it leads.

@@ -109,7 +109,10 @@ async fn people_can_sign_in_once_the_client_secret_is_there_and_the_provider_was
     assert_eq!((status.issuer, status.authorization_host.as_deref()), (Some(issuer), Some("localhost")));
     let rows = desk.ground.kubectl(&["get", "idp", "keycloak", "-o", "wide"]);
     let heading = rows.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(heading, "NAME ISSUER DOMAINS READY REASON NAMESPACES SIGNS-IN-AT LEAVERS-OUT-IN MESSAGE AGE");
+    assert_eq!(
+        heading,
+        "NAME ISSUER DOMAINS READY REASON ENTITY-ID NAMESPACES SIGNS-IN-AT LEAVERS-OUT-IN MESSAGE AGE"
+    );
     assert!(status.keys.unwrap() >= 1 && status.discovered_at.is_some());
     assert_eq!(status.leaving.unwrap().within, "24h");
 

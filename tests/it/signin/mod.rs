@@ -3,6 +3,7 @@
 mod groups;
 mod oidc;
 mod people;
+mod saml;
 mod seats;
 
 use std::sync::Arc;
@@ -53,6 +54,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::at("localhost").await
+    }
+
+    /// The same, where people and programs reach it at `host`.
+    async fn at(host: &str) -> Self {
         let ground = Ground::own();
         let directory = tempfile::tempdir().unwrap();
         let client = Client::try_from(ground.usher_config().await).unwrap();
@@ -60,7 +66,7 @@ impl Scene {
         let of_type = "--type=usher.dev/client-secret";
         ground.kubectl(&["create", "secret", "generic", "acme", "-n", "usher-system", of_type, secret]);
         let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Machine)).await;
-        let listening = operator.listen().await;
+        let listening = operator.listen_at(host).await;
         let place = Place::new(&ground).await;
         place.apply(&for_people()).await;
         place.license_says("cad", "Issued").await;

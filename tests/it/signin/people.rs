@@ -24,13 +24,13 @@ use crate::{
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
 /// Somebody's machine, with what `usher login` keeps there.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     scene: &'a Scene,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Machine<'a> {
-    fn new(scene: &'a Scene) -> Self {
+    pub(super) fn new(scene: &'a Scene) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.crt"), &scene.listening.ca).unwrap();
         Self { scene, folder }
@@ -46,7 +46,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Begins to sign in: what the browser is to open.
-    fn login(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    pub(super) fn login(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
         let more = ["--no-browser", "--device-name", "Lab 3", "--server", &self.scene.listening.url];
         let mut child =
             self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -56,18 +56,18 @@ impl<'a> Machine<'a> {
         (child, said, url.trim().to_owned())
     }
 
-    fn said(&self, name: &str) -> (bool, String) {
+    pub(super) fn said(&self, name: &str) -> (bool, String) {
         let output = self.command(name, &[]).output().unwrap();
         (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     }
 
-    fn access_token(&self) -> String {
+    pub(super) fn access_token(&self) -> String {
         let kept = std::fs::read(self.folder.path().join("state/login.json")).unwrap();
         let kept: Value = serde_json::from_slice(&kept).unwrap();
         kept["access_token"].as_str().unwrap().to_owned()
     }
 
-    async fn activate(&self, token: &str, device: &str) -> Told {
+    pub(super) async fn activate(&self, token: &str, device: &str) -> Told {
         let license = format!("{}/cad", self.scene.place.namespace);
         let body = json!({"license": license, "device": {"id": device, "name": "Lab 3"}});
         let key = drawn();
@@ -77,12 +77,20 @@ impl<'a> Machine<'a> {
 }
 
 /// What stands above the page, once that is `wanted`.
-async fn is_titled(browser: &Client, wanted: &str) {
+pub(super) async fn is_titled(browser: &Client, wanted: &str) {
     until(wanted, async || {
         let heading = browser.find(Locator::Css("h1")).await.ok()?.text().await.ok()?;
         (heading == wanted).then_some(())
     })
     .await;
+}
+
+/// Somebody opens what their program says, and types their address.
+pub(super) async fn begun(browser: &Client, url: &str, address: &str) {
+    browser.goto(url).await.unwrap();
+    is_titled(browser, "Sign in").await;
+    let typed = browser.active_element().await.unwrap();
+    typed.send_keys(&format!("{address}{}", char::from(Key::Enter))).await.unwrap();
 }
 
 /// Whether all of the page is seen without moving it sideways.

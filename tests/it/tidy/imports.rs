@@ -32,7 +32,7 @@ const MAY_ENTER: [(&str, &[&str]); 8] = [
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
-const HIDDEN_IN: [(&str, &[&str]); 17] = [
+const HIDDEN_IN: [(&str, &[&str]); 22] = [
     ("sqlx", &["ledger"]),
     ("ed25519_dalek", &["keys"]),
     ("hmac", &["keys"]),
@@ -40,6 +40,11 @@ const HIDDEN_IN: [(&str, &[&str]); 17] = [
     ("openidconnect", &["identity"]),
     ("reqwest", &["identity"]),
     ("chrono", &["identity"]),
+    ("samael", &["identity"]),
+    ("openssl", &["identity"]),
+    ("roxmltree", &["identity"]),
+    ("seccompiler", &["identity"]),
+    ("libc", &["identity"]),
     ("kube", &["cluster", "cmd"]),
     ("k8s_openapi", &["cluster", "cmd"]),
     ("axum", &["http"]),

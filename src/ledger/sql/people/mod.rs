@@ -105,6 +105,13 @@ impl People for Handle {
         Ok(taken)
     }
 
+    async fn use_assertion(&self, hash: &str, until: Timestamp, now: Timestamp) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let used = passes::use_assertion(&mut transaction, hash, until, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(used)
+    }
+
     async fn meet(&self, who: &Principal, now: Timestamp) -> Result<(), CommitError> {
         let mut transaction = self.begin_beside().await?;
         meet(&mut transaction, who, now).await?;

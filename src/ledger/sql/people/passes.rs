@@ -58,3 +58,27 @@ pub(super) async fn spent_by(pool: &Pool, hash: &str) -> Result<Option<String>, 
         .await?;
     Ok(spent.flatten())
 }
+
+/// Whoever inserts it first uses it.
+pub(super) async fn use_assertion(
+    connection: &mut Connection,
+    hash: &str,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM assertions WHERE hash IN (SELECT hash FROM assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+    )
+    .bind(now.as_second())
+    .bind(i64::from(SWEPT))
+    .execute(&mut *connection)
+    .await?;
+    let used = sqlx::query(
+        "INSERT INTO assertions (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
+    )
+    .bind(hash)
+    .bind(until.as_second())
+    .execute(connection)
+    .await?;
+    Ok(used.rows_affected() == 1)
+}

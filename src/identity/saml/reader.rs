@@ -1,0 +1,125 @@
+//! The parent of the child processes: see [`super::child`].
+
+use std::{ffi::OsString, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Command,
+    sync::Semaphore,
+    time::timeout,
+};
+
+use super::{
+    Refusal,
+    child::{ANSWER, Answer, QUESTION, Question},
+};
+
+/// So many read at once; whoever comes next waits.
+const AT_ONCE: usize = 4;
+/// How long one may take, waiting for its turn included.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// There is no such program, or no process for it.
+    #[error("no process can be started to read it")]
+    Start(#[source] std::io::Error),
+    /// It was ended, or ended by itself, before it had answered.
+    #[error("the process that read it came to its end: {0}")]
+    Ended(String),
+    /// It took too long.
+    #[error("reading it took too long")]
+    Late,
+    /// What it said is no answer.
+    #[error("the process that read it gave no answer")]
+    Senseless,
+    /// It is too large to ask.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// What is believed, or why not, or why nobody knows.
+pub(super) type Read<T> = Result<Result<T, Refusal>, Unread>;
+
+/// Starts a process for each question, and so many at once at most.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    slots: Arc<Semaphore>,
+}
+
+/// The subcommand that reads.
+pub const SUBCOMMAND: &str = "read-saml";
+
+impl Default for Reader {
+    /// This very program, whatever lies under its name by now.
+    fn default() -> Self {
+        Self::of("/proc/self/exe", [SUBCOMMAND])
+    }
+}
+
+impl Reader {
+    /// One that runs `program`, which does what [`super::child::serve`] does.
+    pub fn of<A: Into<OsString>>(
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// The same slots, for another program.
+    #[must_use]
+    pub fn but(&self, program: impl Into<PathBuf>, arguments: Vec<OsString>) -> Self {
+        Self { program: program.into(), arguments, slots: self.slots.clone() }
+    }
+
+    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unread> {
+        let question = serde_json::to_vec(question).map_err(|_| Unread::Senseless)?;
+        if question.len() > QUESTION {
+            return Err(Unread::TooLarge);
+        }
+        let said = timeout(LONGEST, self.run(&question)).await.map_err(|_| Unread::Late)??;
+        serde_json::from_slice(&said).map_err(|_| Unread::Senseless)
+    }
+
+    /// What a process says to this.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub async fn run(&self, question: &[u8]) -> Result<Vec<u8>, Unread> {
+        let _slot = self.slots.acquire().await.map_err(|_| Unread::Late)?;
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // However this ends: with it ends the process.
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(Unread::Start)?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (Some(mut input), Some(output)) = (input, output) else { return Err(Unread::Senseless) };
+        let ask = async {
+            // Whoever does not listen will say so by their end.
+            drop(input.write_all(question).await);
+            drop(input);
+        };
+        let mut said = Vec::new();
+        let mut output = output.take(ANSWER as u64 + 1);
+        let (_, listened) = tokio::join!(ask, output.read_to_end(&mut said));
+        if said.len() > ANSWER {
+            return Err(Unread::TooLarge);
+        }
+        listened.map_err(|_| Unread::Senseless)?;
+        let status = child.wait().await.map_err(|_| Unread::Senseless)?;
+        if status.success() { Ok(said) } else { Err(Unread::Ended(status.to_string())) }
+    }
+}
