@@ -366,7 +366,9 @@ mod tests {
         {
             assert!(text.parse::<ProviderIssuer>().is_ok(), "{text}");
         }
-        for text in ["", "idp", "ftp://idp.acme.example", "https://a b", "javascript:alert(1)"] {
+        for text in
+            ["", "idp", "ftp://idp.acme.example", "https://idp.acme.example/a b", "javascript:alert(1)"]
+        {
             assert!(text.parse::<ProviderIssuer>().is_err(), "{text}");
         }
     }

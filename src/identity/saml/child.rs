@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Refusal,
     gate::{Expected, Proven, judge},
-    metadata::{Certificate, Description, described, pinned},
+    metadata::{self, Certificate, Description, described, pinned},
     sandbox, signature,
 };
 
@@ -76,6 +76,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// When it cannot be locked down, or nothing was asked.
 pub fn serve(input: impl Read, mut output: impl Write) -> Result<(), Failure> {
     signature::warm_up();
+    metadata::warm_up();
     sandbox::lock_down()?;
     let mut question = Vec::new();
     input.take(QUESTION as u64).read_to_end(&mut question)?;

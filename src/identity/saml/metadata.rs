@@ -110,6 +110,11 @@ fn base64(text: &str) -> Result<Certificate, Refusal> {
     Ok(Certificate { der, sha256, until })
 }
 
+/// Reads the time zone, which C's calendar does when it is first asked.
+pub(super) fn warm_up() {
+    drop(Asn1Time::from_unix(0));
+}
+
 fn until(certificate: &X509Ref) -> Option<Timestamp> {
     let since_epoch = Asn1Time::from_unix(0).ok()?.diff(certificate.not_after()).ok()?;
     Timestamp::from_second(i64::from(since_epoch.days) * 86_400 + i64::from(since_epoch.secs)).ok()

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, env::consts::ARCH, io};
 use libc::{
     PROT_EXEC, SYS_brk, SYS_clock_gettime, SYS_close, SYS_exit, SYS_exit_group, SYS_futex, SYS_getpid,
     SYS_getrandom, SYS_madvise, SYS_mmap, SYS_mprotect, SYS_mremap, SYS_munmap, SYS_read, SYS_rt_sigaction,
-    SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_yield, SYS_sigaltstack, SYS_write,
+    SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_yield, SYS_sigaltstack, SYS_sysinfo, SYS_write,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use seccompiler::{
@@ -87,6 +87,8 @@ fn filter() -> Result<BpfProgram, seccompiler::Error> {
         SYS_rt_sigreturn,
         SYS_sched_yield,
         SYS_sigaltstack,
+        // How much memory there is: the C library's sort asks.
+        SYS_sysinfo,
         SYS_write,
     ];
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =

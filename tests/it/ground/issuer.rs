@@ -55,7 +55,9 @@ impl Issuer {
     }
 
     async fn listen(&mut self, router: impl FnOnce(&Self) -> Router) {
-        let listener = std::net::TcpListener::bind(self.address).unwrap();
+        // It may have been told to stop just now.
+        let bound = async || std::net::TcpListener::bind(self.address).ok();
+        let listener = super::until("its address is free", bound).await;
         listener.set_nonblocking(true).unwrap();
         self.address = listener.local_addr().unwrap();
         self.handle = Handle::new();
