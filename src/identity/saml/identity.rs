@@ -104,7 +104,10 @@ mod tests {
         let ann = who(&proven(NameIdFormat::Persistent, said.clone()), &Claims::default(), true).unwrap();
         assert_eq!((ann.subject.as_str(), ann.name.as_str()), ("persistent:G-1", "Ann Example"));
         assert_eq!(ann.email.unwrap().as_str(), "ann@acme.example");
-        assert_eq!(ann.groups.iter().map(|group| group.as_str()).collect::<Vec<_>>(), ["all", "cad-users"]);
+        assert_eq!(
+            ann.groups.iter().map(crate::domain::text::ProviderGroup::as_str).collect::<Vec<_>>(),
+            ["all", "cad-users"]
+        );
         let ann = who(&proven(NameIdFormat::Persistent, said), &Claims::default(), false).unwrap();
         assert_eq!(ann.email, Err(NoAddress::Unverified), "a text does not verify an address");
     }
