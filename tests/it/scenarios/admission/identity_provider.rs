@@ -64,7 +64,7 @@ async fn an_identity_provider_with_a_mistake_is_told_what_to_write() {
     .await;
 }
 
-fn by_saml(saml: Value) -> Value {
+fn by_saml(saml: &Value) -> Value {
     with(base(), &spec(json!({"oidc": null, "saml": saml})))
 }
 
@@ -72,7 +72,7 @@ fn by_saml(saml: Value) -> Value {
 async fn a_provider_of_saml_with_a_mistake_is_told_what_to_write() {
     let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
     let (entity, metadata) = ("https://idp.acme.example/checked", "https://idp.acme.example/descriptor");
-    let base = by_saml(json!({"entityId": entity, "metadataUrl": metadata}));
+    let base = by_saml(&json!({"entityId": entity, "metadataUrl": metadata}));
     let saml = |saml: Value| spec(only("saml", saml));
     let (written, other) =
         (json!({"metadataUrl": null, "signOnUrl": metadata, "certificates": [pem]}), "urn:acme.example:idp");
@@ -98,7 +98,7 @@ async fn a_provider_of_saml_with_a_mistake_is_told_what_to_write() {
 #[tokio::test]
 async fn how_a_provider_is_known_cannot_be_changed() {
     let entity = "https://idp.acme.example/edited-by-saml";
-    let there = by_saml(json!({"entityId": entity, "metadataUrl": "https://idp.acme.example/descriptor"}));
+    let there = by_saml(&json!({"entityId": entity, "metadataUrl": "https://idp.acme.example/descriptor"}));
     let there = with(there, &json!({"metadata": {"name": "edited-by-saml"}}));
     let other = spec(json!({"saml": {"entityId": "urn:acme.example:idp"}}));
     let by_oidc = spec(json!({"saml": null, "oidc": base()["spec"]["oidc"]}));
