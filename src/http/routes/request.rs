@@ -233,6 +233,7 @@ mod tests {
     fn what_cannot_be_read_is_said_back_in_part() {
         let taken = Taken {
             token: String::new(),
+            workload: None,
             key: None,
             body: format!("{{\"{}\": 1}}", "x".repeat(9_000)).into(),
         };

@@ -220,7 +220,7 @@ impl Operator {
 
     /// The same, as another site than everything else on this machine.
     pub async fn listen_at(&self, host: &str) -> Listening {
-        let listening = self.serve_at(host).await;
+        let listening = self.serve_at(host, Bounds::default()).await;
         super::until("activations are served", async || self.runtime.is_ready().await.ok()).await;
         listening
     }

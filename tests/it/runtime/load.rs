@@ -111,7 +111,8 @@ impl Device<'_> {
 
     async fn refresh(&mut self, own: Own) {
         let (begun, request) = (self.log.tick(), drawn());
-        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key: Some(&request), ..Call::default() };
+        let call =
+            Call { token: Some(&own.token), nonce: Some(&own.nonce), key: Some(&request), ..Call::default() };
         let told = self.ask("POST", &format!("/v1/activations/{}/refresh", own.id), &call).await;
         let answer = match told.nonce.clone() {
             Some(next) => {

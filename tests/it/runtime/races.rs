@@ -103,7 +103,8 @@ impl<'a> Field<'a> {
 
     async fn refresh(&self, own: &Own, caller: usize) -> Told {
         let (path, key) = (format!("/v1/activations/{}/refresh", own.id), drawn());
-        let call = Call { token: Some(&own.token), nonce: Some(&own.nonce), key: Some(&key), ..Call::default() };
+        let call =
+            Call { token: Some(&own.token), nonce: Some(&own.nonce), key: Some(&key), ..Call::default() };
         let (activation, used) = (own.id.clone(), own.nonce.clone());
         self.ask(caller, Method::POST, &path, &call, move |told| match told.nonce.clone() {
             Some(next) => Answer::Went { activation: activation.clone(), used: used.clone(), next },

@@ -69,7 +69,7 @@ pub(super) async fn of(pool: &Pool, license: &Uid, of: &[GroupAt]) -> Result<Mem
         );
     }
     let mut people = rows.iter().map(member).collect::<Result<Vec<_>, _>>()?;
-    people.sort_by(|(a, _), (b, _)| a.cmp(b));
+    people.sort_by_key(|(met_at, _)| *met_at);
     let mut seen = HashSet::new();
     people.retain(|(_, member)| seen.insert((member.person.issuer.clone(), member.person.subject.clone())));
     let known_since: Option<i64> = sqlx::query_scalar("SELECT since FROM ledger_meta WHERE incarnation > 1")
