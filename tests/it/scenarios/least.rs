@@ -268,7 +268,13 @@ async fn every_right_of_usher_is_used_and_every_request_is_covered_by_one() {
     let is_watched = |call: &Call| call.verb == "watch" && call.resource == "licenses";
     until("the watches have ended", async || ground.calls().iter().any(is_watched).then_some(())).await;
     let calls = ground.calls();
-    let unused: Vec<_> = rights.iter().filter(|right| !calls.iter().any(|call| right.allows(call))).collect();
+    // Where the API server tells what there is in the course of a watch (KEP-3157), as this one does, documents are listed only after a loss.
+    let is_for_others = |right: &Right| {
+        right.scope == Scope::Documents
+            && (right.resource.as_str(), right.verb.as_str()) == ("secrets", "list")
+    };
+    let is_used = |right: &Right| is_for_others(right) || calls.iter().any(|call| right.allows(call));
+    let unused: Vec<_> = rights.iter().filter(|right| !is_used(right)).collect();
     assert!(
         unused.is_empty(),
         "no request used these: take them out of the chart, or show here what for: {unused:#?}"
