@@ -40,6 +40,6 @@ pub(super) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
 fn licenses<L>(context: &Context<L>, news: &News) -> Vec<Key> {
     match news {
         News::Asked(license) => vec![license.clone()],
-        News::Proven(provider, groups) => context.index.licenses_for(provider, groups),
+        News::Proven(provider, _) => context.index.licenses_for(provider),
     }
 }

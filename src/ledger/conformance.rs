@@ -13,8 +13,6 @@ mod keys;
 #[cfg(test)]
 mod lead;
 #[cfg(test)]
-mod members;
-#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod sessions;
@@ -65,7 +63,6 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     workloads::check(&open).await;
     sessions::check(&open).await;
     people::check(&open).await;
-    members::check(&open).await;
     authorities::check(&open).await;
     lead::check(&open, another).await;
 }

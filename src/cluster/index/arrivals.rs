@@ -1,15 +1,9 @@
 //! Which Licenses give seats to people who sign in.
 
-use std::collections::BTreeSet;
-
 use super::{Index, Shelves};
 use crate::{
     cluster::api::License,
-    domain::{
-        license::Key,
-        terms::SignIn,
-        text::{Label, ProviderGroup},
-    },
+    domain::{license::Key, terms::SignIn, text::Label},
 };
 
 impl Index {
@@ -18,21 +12,18 @@ impl Index {
         self.read(|s| admitting(s).map(|(key, _)| key.clone()).collect())
     }
 
-    /// The Licenses to which members of these groups come by signing in.
-    pub fn licenses_for(&self, provider: &Label, groups: &BTreeSet<ProviderGroup>) -> Vec<Key> {
+    /// The Licenses to which people of this provider come by signing in. Whoever has left a group concerns those that name it, too.
+    pub fn licenses_for(&self, provider: &Label) -> Vec<Key> {
         self.read(|s| {
             let named = |key: &Key| {
                 let assignments = s.assignments.under(key);
                 let readable = assignments.iter().filter_map(|assignment| assignment.0.as_ref().ok());
                 let mut named = readable.flat_map(|assignment| &assignment.spec.groups);
-                named.any(|group| group.provider == *provider && groups.contains(&group.name))
+                named.any(|group| group.provider == *provider)
             };
-            let matched = |license: &License| {
-                let mut matched = license.spec.groups.iter().filter_map(|group| group.matches.as_ref());
-                matched.any(|matches| matches.provider_groups.iter().any(|name| groups.contains(name)))
-            };
+            let matches = |license: &License| license.spec.groups.iter().any(|group| group.matches.is_some());
             admitting(s)
-                .filter(|(key, license)| named(key) || matched(license))
+                .filter(|(key, license)| named(key) || matches(license))
                 .map(|(key, _)| key.clone())
                 .collect()
         })

@@ -1,5 +1,7 @@
 //! People, as every engine must keep them.
 
+mod members;
+
 use super::{
     activations::{activation, step},
     *,
@@ -31,6 +33,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, a_persons_devices_are_counted_by_themselves).await;
     run(open, whoever_is_erased_is_signed_out_and_unknown).await;
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
+    members::check(open).await;
 }
 
 pub(super) const ISSUER: &str = "https://idp.acme.example";

@@ -12,7 +12,6 @@
 
 pub mod cable;
 mod chart;
-pub mod crashable;
 mod files;
 pub mod idp;
 pub mod issuer;

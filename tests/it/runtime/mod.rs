@@ -5,7 +5,6 @@ mod agent;
 mod broken;
 mod clones;
 mod contract;
-mod crashed;
 mod database;
 mod ended;
 mod history;

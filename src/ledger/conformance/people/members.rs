@@ -1,16 +1,13 @@
 //! Who belongs to a group, and who has asked for a License, as every engine must keep it.
 
-use super::{
-    people::{ISSUER, ann, person, pins, principal, with_seat},
-    *,
-};
+use super::{super::*, ISSUER, ann, person, pins, principal, with_seat};
 use crate::{
     domain::{principal::Principal, witness::Loss},
     ledger::people::{Arrival, GroupAt, News, Pin},
 };
 
 /// Runs this part of the suite.
-pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
+pub(in crate::ledger::conformance) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
     run(open, members_are_those_whom_their_provider_last_put_into_the_group).await;
     run(open, whoever_has_a_seat_is_known_by_it).await;
     run(open, whoever_asks_is_on_record_until_the_license_or_they_are_gone).await;
