@@ -1,5 +1,6 @@
 //! People, as every engine must keep them.
 
+#[cfg(test)]
 mod members;
 
 use super::{
