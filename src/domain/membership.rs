@@ -52,12 +52,12 @@ impl Member {
             _ => by_identity,
         }
     }
+}
 
-    /// Until when it holds what the provider has said, exclusively.
-    #[must_use]
-    pub fn until(&self, reauthenticate_after: SignedDuration) -> Timestamp {
-        self.proven_at.checked_add(reauthenticate_after).unwrap_or(Timestamp::MAX)
-    }
+/// Until when it holds what a provider said at `since`, exclusively.
+#[must_use]
+pub fn holds_until(since: Timestamp, reauthenticate_after: SignedDuration) -> Timestamp {
+    since.checked_add(reauthenticate_after).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_has_said_holds_for_so_long() {
-        assert_eq!(member(None, None).until(SignedDuration::from_secs(60)), at(160));
-        assert_eq!(member(None, None).until(SignedDuration::MAX), Timestamp::MAX);
+        assert_eq!(holds_until(at(100), SignedDuration::from_secs(60)), at(160));
+        assert_eq!(holds_until(at(100), SignedDuration::MAX), Timestamp::MAX);
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -54,45 +54,34 @@ fn page(contract: &Value) -> Markup {
     let under =
         |tag: &str| calls.iter().filter(move |shown| at(shown.call, "/tags/0") == tag).collect::<Vec<_>>();
     let tags: Vec<&str> = items(at(contract, "/tags")).filter_map(|tag| at(tag, "/name").as_str()).collect();
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "The API of Usher" }
-                link rel="stylesheet" href="/docs/style.css";
-            }
-            body {
-                nav aria-label="Calls" {
-                    @for tag in &tags {
-                        h2 { (tag) }
-                        ul {
-                            @for shown in under(tag) {
-                                li { a href={ "#" (text(at(shown.call, "/operationId"))) } { (text(at(shown.call, "/summary"))) } }
-                            }
-                        }
+    let body = html! {
+        nav aria-label="Calls" {
+            @for tag in &tags {
+                h2 { (tag) }
+                ul {
+                    @for shown in under(tag) {
+                        li { a href={ "#" (text(at(shown.call, "/operationId"))) } { (text(at(shown.call, "/summary"))) } }
                     }
-                    h2 { a href="#refusals" { "Refusals" } }
-                }
-                main {
-                    h1 { "The API of Usher " small { (text(at(contract, "/info/version"))) } }
-                    (prose(text(at(contract, "/info/description"))))
-                    p { "For generators of clients: " a href="/v1/openapi.json" { "the same as OpenAPI 3.1" } "." }
-                    @for tag in &tags {
-                        h2 { (tag) }
-                        @for shown in under(tag) { (article(contract, shown)) }
-                    }
-                    h2 id="refusals" { "Refusals" }
-                    dl { @for (code, problem) in refusals(&calls) {
-                        dt { code { (code) } " " small { (at(problem, "/status")) } }
-                        dd { (text(at(problem, "/title"))) " " (marked(text(at(problem, "/next")))) }
-                    } }
                 }
             }
+            h2 { a href="#refusals" { "Refusals" } }
         }
-    }
+        main {
+            h1 { "The API of Usher " small { (text(at(contract, "/info/version"))) } }
+            (prose(text(at(contract, "/info/description"))))
+            p { "For generators of clients: " a href="/v1/openapi.json" { "the same as OpenAPI 3.1" } "." }
+            @for tag in &tags {
+                h2 { (tag) }
+                @for shown in under(tag) { (article(contract, shown)) }
+            }
+            h2 id="refusals" { "Refusals" }
+            dl { @for (code, problem) in refusals(&calls) {
+                dt { code { (code) } " " small { (at(problem, "/status")) } }
+                dd { (text(at(problem, "/title"))) " " (marked(text(at(problem, "/next")))) }
+            } }
+        }
+    };
+    super::page::page("The API of Usher", "/docs/style.css", &body)
 }
 
 fn article(contract: &Value, Shown { method, path, call }: &Shown<'_>) -> Markup {

@@ -13,6 +13,7 @@
 mod docs;
 mod openapi;
 mod pace;
+mod page;
 mod problem;
 mod routes;
 pub mod serve;
@@ -49,8 +50,11 @@ pub fn main<L: Activations>(
     bounds: Bounds,
 ) -> Router {
     let people = sign_in.map(|sign_in| signin::router(sign_in, edge.clone())).unwrap_or_default();
-    let read = docs::router(&routes::description());
-    routes::v1(runtime, edge, bounds).merge(read).merge(people).merge(keys(published))
+    let contract = routes::description();
+    routes::v1(runtime, edge, bounds, &contract)
+        .merge(docs::router(&contract))
+        .merge(people)
+        .merge(keys(published))
 }
 
 /// The published keys.

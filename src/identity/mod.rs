@@ -12,6 +12,7 @@
 
 mod claims;
 pub mod fetch;
+mod kept;
 pub mod oidc;
 mod relying_party;
 pub mod saml;
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::domain::principal::Principal;
 pub use claims::Claims;
+pub use kept::{LOOK, PAUSE};
 pub use openidconnect::url::Url;
 pub use relying_party::{Known, RelyingParty, Standing};
 

@@ -187,6 +187,14 @@ pub struct Advance {
     pub pod: Option<Uid>,
 }
 
+impl Advance {
+    /// Nothing but another chain.
+    #[must_use]
+    pub fn new(id: String, version: i64, chain: Chain) -> Self {
+        Self { id, version, chain, answer: None, recovery: false, pod: None }
+    }
+}
+
 /// A document that an activation is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {

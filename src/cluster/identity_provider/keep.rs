@@ -29,10 +29,7 @@ use crate::{
         license::{Key, Uid},
         reason::Because,
     },
-    identity::{
-        Standing,
-        oidc::{LOOK, PAUSE},
-    },
+    identity::{LOOK, PAUSE, Standing},
     service::providers::Provider,
 };
 

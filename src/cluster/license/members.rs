@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::gather::Gathered;
 use crate::{
-    cluster::{Context, api},
+    cluster::{
+        Context,
+        api::{self, UserSpec},
+        license::validate::is_made,
+    },
     domain::{
-        license::Uid,
-        membership::Member,
+        license::{Holder, Uid},
+        membership::{Member, holds_until},
         reason::{Because, Reason},
         terms::SignIn,
         text::{Label, ProviderGroup},
@@ -25,8 +29,8 @@ use crate::{
 /// Who takes a seat by signing in.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// Those who count now, in the order in which they came.
-    pub(super) counting: Vec<Member>,
+    /// Those who count now, each with the holder as whom they hold a seat, in the order in which they came.
+    pub(super) counting: Vec<(Holder, Member)>,
     /// Whether there may be others: nothing is taken away meanwhile.
     pub(super) unknown: bool,
     /// When this changes by itself.
@@ -37,12 +41,22 @@ pub(super) struct Members {
 
 impl Members {
     /// The members of one of these groups.
-    pub(super) fn of<'a>(&'a self, groups: &'a [api::GroupRef]) -> impl Iterator<Item = &'a Member> {
-        self.counting.iter().filter(|member| {
-            groups
-                .iter()
-                .any(|group| group.provider == member.provider && member.groups.contains(&group.name))
+    pub(super) fn of<'a>(&'a self, groups: &'a [api::GroupRef]) -> impl Iterator<Item = &'a Holder> {
+        self.that(|member| {
+            let is_in = |group: &api::GroupRef| {
+                group.provider == member.provider && member.groups.contains(&group.name)
+            };
+            groups.iter().any(is_in)
         })
+    }
+
+    /// Whoever has asked for the License.
+    pub(super) fn who_asked(&self) -> impl Iterator<Item = &Holder> {
+        self.that(|member| member.asked)
+    }
+
+    fn that<'a>(&'a self, is: impl Fn(&Member) -> bool + 'a) -> impl Iterator<Item = &'a Holder> {
+        self.counting.iter().filter(move |(_, member)| is(member)).map(|(holder, _)| holder)
     }
 
     fn changes_at(&mut self, at: Timestamp) {
@@ -62,7 +76,7 @@ pub(super) async fn members<L: Ledger>(
     if sign_in == SignIn::None {
         return Ok(Members::default());
     }
-    let named: BTreeSet<&Label> =
+    let providers: BTreeSet<&Label> =
         gathered.readable_assignments().flat_map(|a| &a.spec.groups).map(|group| &group.provider).collect();
     let met = context.ledger.members(&Uid(uid), &asked_for(gathered, license)).await?;
     let provider = |name: &Label| -> Found {
@@ -74,7 +88,15 @@ pub(super) async fn members<L: Ledger>(
             None => Err(None),
         }
     };
-    Ok(counted(met, &named, sign_in, provider, context.edge.now()))
+    Ok(counted(met, (&providers, &named(gathered)), sign_in, provider, context.edge.now()))
+}
+
+/// The holders whom something declared names.
+fn named(gathered: &Gathered) -> BTreeSet<String> {
+    let assigned = gathered.readable_assignments().flat_map(|a| &a.spec.users).filter_map(UserSpec::holder);
+    let by_hand = gathered.readable_seats().filter(|seat| !is_made(seat));
+    let by_hand = by_hand.filter_map(|seat| seat.spec.holder.holder());
+    assigned.chain(by_hand).map(|holder| holder.identity()).collect()
 }
 
 /// A provider whose people count; else why they do not, if that is for its users to know.
@@ -94,20 +116,20 @@ fn asked_for(gathered: &Gathered, license: &api::License) -> Vec<GroupAt> {
 
 fn counted(
     met: Met,
-    named: &BTreeSet<&Label>,
+    (providers, named): (&BTreeSet<&Label>, &BTreeSet<String>),
     sign_in: SignIn,
     provider: impl Fn(&Label) -> Found,
     now: Timestamp,
 ) -> Members {
     let mut members = Members::default();
     let all: BTreeSet<&Label> =
-        named.iter().copied().chain(met.people.iter().map(|one| &one.provider)).collect();
+        providers.iter().copied().chain(met.people.iter().map(|one| &one.provider)).collect();
     let found: BTreeMap<Label, Found> = all.into_iter().map(|name| (name.clone(), provider(name))).collect();
     for (name, found) in &found {
         match found {
             Ok(provider) => {
                 // Who was proven before the ledger was lost has yet to be proven again.
-                let known = met.known_since.map(|since| after(since, provider.reauthenticate_after));
+                let known = met.known_since.map(|since| holds_until(since, provider.reauthenticate_after));
                 if let Some(known) = known.filter(|known| *known > now) {
                     members.unknown = true;
                     members.changes_at(known);
@@ -117,7 +139,7 @@ fn counted(
                 let not_allowed =
                     because.as_ref().is_some_and(|because| because.reason == Reason::ProviderNotAllowed);
                 members.unknown |= !not_allowed;
-                if let Some(because) = because.clone().filter(|_| named.contains(name)) {
+                if let Some(because) = because.clone().filter(|_| providers.contains(name)) {
                     members.missing.insert(name.clone(), because);
                 }
             }
@@ -129,18 +151,15 @@ fn counted(
         if *provider.relying_party.issuer() != member.person.issuer {
             continue;
         }
-        let until = member.until(provider.reauthenticate_after);
+        let until = holds_until(member.proven_at, provider.reauthenticate_after);
         if until > now {
             members.changes_at(until);
             let asked = member.asked && sign_in == SignIn::Verified && member.person.email.is_some();
-            members.counting.push(Member { asked, ..member });
+            let holder = member.holder(|holder| named.contains(holder));
+            members.counting.push((holder, Member { asked, ..member }));
         }
     }
     members
-}
-
-fn after(since: Timestamp, pause: SignedDuration) -> Timestamp {
-    since.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 fn not_there(provider: &Label) -> Because {
@@ -186,7 +205,7 @@ mod tests {
     const DAY: i64 = 24 * 3_600;
 
     fn of(members: &Members) -> Vec<(&str, bool)> {
-        members.counting.iter().map(|member| (member.person.subject.as_str(), member.asked)).collect()
+        members.counting.iter().map(|(_, member)| (member.person.subject.as_str(), member.asked)).collect()
     }
 
     fn counted_at(
@@ -197,7 +216,7 @@ mod tests {
     ) -> Members {
         let acme: Label = "acme".parse().unwrap();
         let met = Met { people, known_since: known_since.map(at) };
-        counted(met, &[&acme].into(), SignIn::Members, |_| found(), at(now))
+        counted(met, (&[&acme].into(), &BTreeSet::new()), SignIn::Members, |_| found(), at(now))
     }
 
     fn at_work() -> Found {
@@ -249,8 +268,8 @@ mod tests {
         let people = vec![proven("ann", 0, true), nameless];
         let asked = |sign_in| {
             let met = Met { people: people.clone(), known_since: None };
-            let members = counted(met, &[&acme].into(), sign_in, |_| at_work(), at(9));
-            members.counting.iter().filter(|member| member.asked).count()
+            let members = counted(met, (&[&acme].into(), &BTreeSet::new()), sign_in, |_| at_work(), at(9));
+            members.who_asked().count()
         };
         assert_eq!((asked(SignIn::Verified), asked(SignIn::Members)), (1, 0));
     }

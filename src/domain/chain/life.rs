@@ -120,6 +120,12 @@ pub fn expire(chain: &Chain, now: Timestamp) -> Option<Chain> {
     lapses.then(|| Chain { state: State::Lapsed, ..chain.clone() })
 }
 
+/// The chain as it is by now.
+#[must_use]
+pub fn as_of(chain: &Chain, now: Timestamp) -> Chain {
+    expire(chain, now).unwrap_or_else(|| chain.clone())
+}
+
 /// Ends a quarantine: whoever has the head goes on, and older copies do not stop it again. Nothing if there is none.
 #[must_use]
 pub fn resolve(chain: &Chain) -> Option<Chain> {

@@ -61,7 +61,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{document::Times, refusal::Refusal, terms::ClonePolicy};
 
-pub use life::{Recovery, activate, end, expire, rebuild, recover, repeated, resolve};
+pub use life::{Recovery, activate, as_of, end, expire, rebuild, recover, repeated, resolve};
 pub use present::{check, copied, present};
 
 /// How many calls back a late copy of a request is still known. HTTP gives a request up after minutes, so a copy that is more

@@ -121,8 +121,13 @@ pub fn document() -> String {
     openapi::text(&description())
 }
 
-/// The calls.
-pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>, bounds: Bounds) -> Router {
+/// The calls, and what `contract` says of them.
+pub(super) fn v1<L: Activations>(
+    runtime: Arc<Runtime<L>>,
+    edge: Arc<dyn Edge>,
+    bounds: Bounds,
+    contract: &Value,
+) -> Router {
     let api = Api {
         runtime,
         edge,
@@ -130,7 +135,7 @@ pub fn v1<L: Activations>(runtime: Arc<Runtime<L>>, edge: Arc<dyn Edge>, bounds:
         strangers: Arc::new(Paced::new(bounds.stranger)),
         bounds,
         under_way: Arc::new(Semaphore::new(bounds.under_way)),
-        document: document().into(),
+        document: openapi::text(contract).into(),
     };
     let calls = routes::<L>()
         .fallback(async || Problem::from(Code::NotFound))

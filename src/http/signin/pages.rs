@@ -4,10 +4,11 @@ use axum::{
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use crate::{
     domain::authorization::Unverified,
+    http::page,
     service::sign_in::{Consent, Why},
 };
 
@@ -18,20 +19,8 @@ pub(super) async fn style() -> impl IntoResponse {
 }
 
 fn page(title: &str, content: &Markup) -> Html<String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Usher" }
-                link rel="stylesheet" href="/signin/style.css";
-            }
-            body { main { h1 { (title) } (content) } }
-        }
-    };
-    Html(page.into_string())
+    let body = html! { main { h1 { (title) } (content) } };
+    Html(page::page(&format!("{title} · Usher"), "/signin/style.css", &body).into_string())
 }
 
 /// Who signs in? `token` is the form's.

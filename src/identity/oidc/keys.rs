@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use futures::lock::Mutex;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use openidconnect::{
     AdditionalProviderMetadata, DiscoveryError, IssuerUrl, JsonWebKey as _, ProviderMetadata,
     core::{
@@ -24,16 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{
     fetch::{self, Fetcher},
-    with_causes,
+    kept::{self, FRESH, LOOK, PAUSE},
 };
-
-/// After so long they are asked for again when somebody signs in.
-const FRESH: SignedDuration = SignedDuration::from_hours(1);
-/// A provider is not asked twice within this.
-pub const PAUSE: SignedDuration = SignedDuration::from_secs(30);
-
-/// After so long they are asked for again by whoever watches over the provider.
-pub const LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// What RFC 9207 adds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -75,12 +67,10 @@ enum Why {
 
 #[derive(Default)]
 struct Kept {
-    good: Option<(Arc<Metadata>, Timestamp)>,
+    said: kept::Kept<Metadata>,
     /// When the provider was asked last, for each [`Why`].
     aged: Option<Timestamp>,
     unknown: Option<Timestamp>,
-    /// What is wrong since when, if the provider did not answer when it was asked last.
-    trouble: Option<(String, Timestamp)>,
 }
 
 /// What is known of a provider, and what is wrong with it.
@@ -128,7 +118,7 @@ impl Published {
     /// What is known of the provider, which is asked if that was some minutes ago.
     pub(super) async fn standing(&self, now: Timestamp) -> Standing {
         let asked = self.unless(Why::Age, now, |_, since| now.duration_since(since) < LOOK).await;
-        let trouble = self.kept.lock().await.trouble.clone();
+        let trouble = self.kept.lock().await.said.trouble.clone();
         Standing { good: asked.ok(), trouble }
     }
 
@@ -141,7 +131,7 @@ impl Published {
     ) -> Result<Arc<Metadata>, Error> {
         let mut kept = self.kept.lock().await;
         let too_early = kept.asked(why).is_some_and(|asked| now.duration_since(asked) < PAUSE);
-        if let Some((metadata, since)) = &kept.good
+        if let Some((metadata, since)) = &kept.said.good
             && (too_early || suits(metadata, *since))
         {
             return Ok(metadata.clone());
@@ -150,20 +140,8 @@ impl Published {
             return Err(DiscoveryError::Other("it was asked just now, and did not answer".into()));
         }
         *kept.asked(why) = Some(now);
-        match Metadata::discover_async(self.issuer.clone(), &self.fetcher).await {
-            Ok(metadata) => {
-                let metadata = Arc::new(metadata);
-                kept.good = Some((metadata.clone(), now));
-                kept.trouble = None;
-                Ok(metadata)
-            }
-            // The last good ones are kept.
-            Err(error) => {
-                let since = kept.trouble.as_ref().map_or(now, |(_, since)| *since);
-                kept.trouble = Some((with_causes(&error), since));
-                kept.good.as_ref().map(|(metadata, _)| metadata.clone()).ok_or(error)
-            }
-        }
+        let said = Metadata::discover_async(self.issuer.clone(), &self.fetcher).await;
+        kept.said.told(said, now)
     }
 }
 
@@ -193,7 +171,8 @@ mod tests {
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
         let metadata = metadata.set_jwks(serde_json::from_value(jwks).unwrap());
         let good = Some((Arc::new(metadata), at(0)));
-        let kept = Kept { good, aged: Some(at(0)), unknown: None, trouble: None };
+        let said = kept::Kept { good, trouble: None };
+        let kept = Kept { said, aged: Some(at(0)), unknown: None };
         Published { issuer, fetcher: Fetcher::new(None, Loopback::Allowed).unwrap(), kept: Mutex::new(kept) }
     }
 
@@ -225,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn a_provider_that_never_answered_is_not_asked_again_at_once() {
         let published = gone();
-        published.kept.lock().await.good = None;
+        published.kept.lock().await.said.good = None;
         assert!(matches!(published.now(at(10)).await, Err(DiscoveryError::Other(_))));
         assert!(matches!(published.now(at(30)).await, Err(DiscoveryError::Request(_))));
         assert!(matches!(published.now(at(31)).await, Err(DiscoveryError::Other(_))));

@@ -33,7 +33,7 @@ use crate::domain::{
     principal::Mailboxes,
     text::{ClientId as ClientIdText, Label, ProviderIssuer, Scope},
 };
-pub use keys::{Error as Undiscovered, LOOK, Metadata, PAUSE};
+pub use keys::{Error as Undiscovered, Metadata};
 use token::{Check, Expected};
 
 /// A way to sign ID tokens that may be allowed: of a provider's own key, never of a shared secret.
@@ -167,7 +167,7 @@ impl RelyingParty {
         &self.settings.issuer
     }
 
-    /// How it stands. It is asked if that was some minutes ago, and not twice in [`PAUSE`].
+    /// How it stands. It is asked if that was some minutes ago, and not twice in [`super::PAUSE`].
     pub async fn standing(&self, now: Timestamp) -> Standing {
         let keys::Standing { good, mut trouble } = self.published.standing(now).await;
         let unfit = good.as_deref().and_then(|metadata| self.fit(metadata).err());

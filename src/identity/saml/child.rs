@@ -56,6 +56,20 @@ pub(super) enum Answer {
     Refused(Refusal),
 }
 
+impl Answer {
+    pub(super) fn proven(self) -> Option<Proven> {
+        if let Self::Proven(proven) = self { Some(*proven) } else { None }
+    }
+
+    pub(super) fn described(self) -> Option<Description> {
+        if let Self::Described(description) = self { Some(description) } else { None }
+    }
+
+    pub(super) fn certificates(self) -> Option<Vec<Certificate>> {
+        if let Self::Certificates(certificates) = self { Some(certificates) } else { None }
+    }
+}
+
 fn answered(question: &Question) -> Answer {
     let answer = match question {
         Question::Response { xml, expected } => {

@@ -11,17 +11,11 @@ use std::sync::Arc;
 use futures::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Description, Question, Reader, Refusal, Source, child::Answer, metadata::Certificate, reader::Read,
-};
+use super::{Description, Question, Reader, Refusal, Source, child::Answer};
 use crate::identity::{
     Url, fetch,
-    oidc::{LOOK, PAUSE},
-    with_causes,
+    kept::{self, FRESH, LOOK, PAUSE},
 };
-
-/// After so long it is asked for again when somebody signs in.
-const FRESH: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why nothing is known of a provider.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +39,8 @@ pub enum Unknown {
 
 #[derive(Default)]
 struct Kept {
-    good: Option<(Arc<Description>, Timestamp)>,
+    said: kept::Kept<Description>,
     asked: Option<Timestamp>,
-    trouble: Option<(String, Timestamp)>,
 }
 
 /// What is known of one provider.
@@ -74,13 +67,13 @@ impl Described {
         now: Timestamp,
     ) -> (Option<Arc<Description>>, Option<(String, Timestamp)>) {
         let good = self.unless(now, LOOK).await.ok();
-        (good, self.kept.lock().await.trouble.clone())
+        (good, self.kept.lock().await.said.trouble.clone())
     }
 
     async fn unless(&self, now: Timestamp, young: SignedDuration) -> Result<Arc<Description>, Unknown> {
         let mut kept = self.kept.lock().await;
         let too_early = kept.asked.is_some_and(|asked| now.duration_since(asked) < PAUSE);
-        if let Some((good, since)) = &kept.good
+        if let Some((good, since)) = &kept.said.good
             && (too_early || self.is_pinned() || now.duration_since(*since) < young)
         {
             return Ok(good.clone());
@@ -89,20 +82,8 @@ impl Described {
             return Err(Unknown::JustNow);
         }
         kept.asked = Some(now);
-        match self.ask(now).await {
-            Ok(description) => {
-                let description = Arc::new(description);
-                kept.good = Some((description.clone(), now));
-                kept.trouble = None;
-                Ok(description)
-            }
-            // The last good one is kept.
-            Err(error) => {
-                let since = kept.trouble.as_ref().map_or(now, |(_, since)| *since);
-                kept.trouble = Some((with_causes(&error), since));
-                kept.good.as_ref().map(|(good, _)| good.clone()).ok_or(error)
-            }
-        }
+        let said = self.ask(now).await;
+        kept.said.told(said, now)
     }
 
     /// Whether it is all written down, so that nobody need be asked.
@@ -118,26 +99,15 @@ impl Described {
                     return Err(Unknown::Status(status));
                 }
                 let question = Question::Metadata { xml, entity_id: self.entity_id.clone(), now };
-                let read: Read<Description> =
-                    self.reader.ask(&question).await.and_then(|answer| match answer {
-                        Answer::Described(description) => Ok(Ok(description)),
-                        Answer::Refused(refusal) => Ok(Err(refusal)),
-                        Answer::Proven(_) | Answer::Certificates(_) => Err(super::Unread::Senseless),
-                    });
-                let description = read??;
+                let description = self.reader.ask(&question, Answer::described).await??;
                 let sign_on = description.sign_on.parse::<Url>().map_err(|_| Refusal::SignOn)?;
                 fetcher.permits(&sign_on)?;
                 Ok(description)
             }
             Source::Pinned { sign_on, certificates } => {
                 let question = Question::Certificates { pems: certificates.clone() };
-                let read: Read<Vec<Certificate>> =
-                    self.reader.ask(&question).await.and_then(|answer| match answer {
-                        Answer::Certificates(certificates) => Ok(Ok(certificates)),
-                        Answer::Refused(refusal) => Ok(Err(refusal)),
-                        Answer::Proven(_) | Answer::Described(_) => Err(super::Unread::Senseless),
-                    });
-                Ok(Description { sign_on: sign_on.to_string(), certificates: read?? })
+                let certificates = self.reader.ask(&question, Answer::certificates).await??;
+                Ok(Description { sign_on: sign_on.to_string(), certificates })
             }
         }
     }

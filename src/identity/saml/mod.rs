@@ -245,14 +245,8 @@ impl ServiceProvider {
             format: self.settings.format,
             now,
         };
-        match self.reader.ask(&Question::Response { xml, expected }).await {
-            Ok(Answer::Proven(proven)) => Ok(*proven),
-            Ok(Answer::Refused(refusal)) => Err(refusal.into()),
-            Ok(Answer::Described(_) | Answer::Certificates(_)) => {
-                Err(Refused::Unread(Unread::Senseless.to_string()))
-            }
-            Err(error) => Err(Refused::Unread(with_causes(&error))),
-        }
+        let read = self.reader.ask(&Question::Response { xml, expected }, Answer::proven).await;
+        Ok(read.map_err(|error| Refused::Unread(with_causes(&error)))??)
     }
 }
 

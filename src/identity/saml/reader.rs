@@ -79,13 +79,21 @@ impl Reader {
         Self { program: program.into(), arguments, slots: self.slots.clone() }
     }
 
-    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unread> {
+    /// What is answered, of the kind that `wanted` takes.
+    pub(super) async fn ask<T>(
+        &self,
+        question: &Question,
+        wanted: impl FnOnce(Answer) -> Option<T>,
+    ) -> Read<T> {
         let question = serde_json::to_vec(question).map_err(|_| Unread::Senseless)?;
         if question.len() > QUESTION {
             return Err(Unread::TooLarge);
         }
         let said = timeout(LONGEST, self.run(&question)).await.map_err(|_| Unread::Late)??;
-        serde_json::from_slice(&said).map_err(|_| Unread::Senseless)
+        match serde_json::from_slice(&said).map_err(|_| Unread::Senseless)? {
+            Answer::Refused(refusal) => Ok(Err(refusal)),
+            answer => wanted(answer).map(Ok).ok_or(Unread::Senseless),
+        }
     }
 
     /// What a process says to this.

@@ -63,6 +63,20 @@ pub(super) struct Begun {
     pub(super) superseded: Vec<Superseded>,
 }
 
+impl Begun {
+    /// Something that was not there before.
+    pub(super) fn anew(chain: chain::Chain) -> Self {
+        Self { chain, id: None, superseded: Vec::new() }
+    }
+
+    /// What goes on in the place of `former`.
+    pub(super) fn in_place_of(former: &Seen, recovery: chain::Recovery) -> Self {
+        let superseded =
+            Superseded { seen: former.clone(), chain: recovery.superseded, counts: recovery.counts };
+        Self { superseded: vec![superseded], ..Self::anew(recovery.chain) }
+    }
+}
+
 /// What begins.
 pub(super) struct Beginning<'a> {
     pub(super) begun: Begun,
@@ -114,7 +128,7 @@ impl<L: Activations> Runtime<L> {
                 return Err(Code::Unauthorized.into());
             };
             if turn.is_none() {
-                turn = self.turn_at(&shown.license).await;
+                turn = self.lanes.turn_at(&shown.license).await;
                 // Others have gone before us meanwhile.
                 continue;
             }
@@ -135,11 +149,8 @@ impl<L: Activations> Runtime<L> {
         // By the key's name: whoever has the key that came after it, with the same name, is the same caller.
         let caller = digest(&[b"activation key", shown.license.0.as_bytes(), shown.name.as_bytes()]);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(seen) = self.ledger.begun_by(&shown.license, &String::from(call.key)).await? {
-            return match chain::repeated(&seen.activation.chain, &call) {
-                Verdict::Refused(refusal) => Err(refusal.into()),
-                _ => self.reply(&seen.activation).map(Some),
-            };
+        if let Some(reply) = self.begun_before(&shown.license, &call).await? {
+            return Ok(Some(reply));
         }
         let now = self.edge.now();
         let (contract, declared) = allowed(wish, shown)?;
@@ -169,6 +180,17 @@ impl<L: Activations> Runtime<L> {
         .await
     }
 
+    /// The answer to the very call that began something under `license` before, if one did.
+    pub(super) async fn begun_before(&self, license: &Uid, call: &Call) -> Result<Option<Reply>, Failure> {
+        let Some(seen) = self.ledger.begun_by(license, &String::from(call.key)).await? else {
+            return Ok(None);
+        };
+        match chain::repeated(&seen.activation.chain, call) {
+            Verdict::Refused(refusal) => Err(refusal.into()),
+            _ => self.reply(&seen.activation).map(Some),
+        }
+    }
+
     /// Signs, records, and replies. `None` if somebody else was faster.
     pub(super) async fn begin(&self, beginning: Beginning<'_>) -> Result<Option<Reply>, Failure> {
         let Beginning { begun, key, turn, incarnation, footing, entropy, holder, device, .. } = beginning;
@@ -189,12 +211,8 @@ impl<L: Activations> Runtime<L> {
         };
         let counts = begun.superseded.iter().all(|superseded| !superseded.counts);
         let mut ends = begun.superseded.into_iter().map(|Superseded { seen, chain, counts }| Advance {
-            id: seen.activation.id,
-            version: seen.version,
-            chain,
-            answer: None,
             recovery: counts,
-            pod: None,
+            ..Advance::new(seen.activation.id, seen.version, chain)
         });
         let step = Step {
             turn: Some(turn),
@@ -269,7 +287,7 @@ fn begin(
     if let (None, Some(lost)) = (&taken.former, lost)
         && let Some(chain) = chain::rebuild(lost.presented, lost.until, call, &ground)?
     {
-        return Ok(Begun { chain, id: Some(lost.id.clone()), superseded: Vec::new() });
+        return Ok(Begun { id: Some(lost.id.clone()), ..Begun::anew(chain) });
     }
     if let Some(expires) = key.expires.filter(|expires| now >= *expires) {
         let detail = format!("The activation key {} expired at {expires}.", key.name);
@@ -282,10 +300,9 @@ fn begin(
     });
     let Some(former) = &taken.former else {
         may_use?;
-        return Ok(Begun { chain: chain::activate(call, &ground)?, id: None, superseded: Vec::new() });
+        return Ok(Begun::anew(chain::activate(call, &ground)?));
     };
-    let chain = &former.activation.chain;
-    let chain = chain::expire(chain, now).unwrap_or_else(|| chain.clone());
+    let chain = chain::as_of(&former.activation.chain, now);
     if chain.made_by.caller != call.caller && chain.holds_place() {
         return Err(Code::DeviceActive.into());
     }
@@ -294,13 +311,5 @@ fn begin(
     if !recovery.counts {
         may_use?;
     }
-    Ok(Begun {
-        chain: recovery.chain,
-        id: None,
-        superseded: vec![Superseded {
-            seen: former.clone(),
-            chain: recovery.superseded,
-            counts: recovery.counts,
-        }],
-    })
+    Ok(Begun::in_place_of(former, recovery))
 }

@@ -41,8 +41,7 @@ impl<L: Activations> Runtime<L> {
     pub async fn seen_by_administrator(&self, id: &str, token: &str) -> Result<Option<SeenAnswer>, Failure> {
         let Some((living, _)) = self.by_administrator(id, token, Act::See).await? else { return Ok(None) };
         let activation = living.seen.activation;
-        let chain = chain::expire(&activation.chain, self.edge.now());
-        let chain = chain.unwrap_or(activation.chain);
+        let chain = chain::as_of(&activation.chain, self.edge.now());
         Ok(Some(SeenAnswer {
             id: activation.id,
             state: word(&chain).to_owned(),

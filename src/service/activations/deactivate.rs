@@ -21,14 +21,7 @@ impl<L: Activations> Runtime<L> {
             let (activation, version) = (living.seen.activation, living.seen.version);
             let step = Step {
                 by: administrator.map(|known| callers::identity(&known.name)),
-                advance: Some(Advance {
-                    id: activation.id,
-                    version,
-                    chain,
-                    answer: None,
-                    recovery: false,
-                    pod: None,
-                }),
+                advance: Some(Advance::new(activation.id, version, chain)),
                 ..Step::new(activation.license, living.key.clone(), self.edge.now(), self.edge.entropy())
             };
             if settled(self.ledger.record(step).await)?.is_some() {

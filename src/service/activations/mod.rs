@@ -112,9 +112,23 @@ pub struct Runtime<L> {
     news: Arc<dyn News>,
     callers: Arc<dyn Callers>,
     people: Grounds,
-    lanes: [Mutex<()>; LANES],
+    lanes: Lanes,
     /// Workloads have lanes of their own: they ask the API server meanwhile, which may be away, and devices are not to wait for that.
-    workload_lanes: [Mutex<()>; LANES],
+    workload_lanes: Lanes,
+}
+
+/// Those who take places of one License come one by one: of many at once, all but one would decide in vain.
+struct Lanes([Mutex<()>; LANES]);
+
+impl Lanes {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(())))
+    }
+
+    async fn turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
+        let lane = license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        Some(self.0.get(lane % LANES)?.lock().await)
+    }
 }
 
 /// What the rights of people rest upon, beside the ledger.
@@ -214,8 +228,7 @@ impl<L: Activations> Runtime<L> {
         callers: Arc<dyn Callers>,
         people: Grounds,
     ) -> Self {
-        let lanes = || std::array::from_fn(|_| Mutex::new(()));
-        let (lanes, workload_lanes) = (lanes(), lanes());
+        let (lanes, workload_lanes) = (Lanes::new(), Lanes::new());
         Self { ledger, edge, signers, nonces, news, callers, people, lanes, workload_lanes }
     }
 
@@ -272,16 +285,6 @@ impl<L: Activations> Runtime<L> {
         self.nonces.get().ok_or_else(|| Failure::Unavailable("the key of nonces is not known yet".into()))
     }
 
-    /// Those who take places of `license` come one by one: of many at once, all but one would decide in vain.
-    async fn turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
-        Some(self.lanes.get(lane(license))?.lock().await)
-    }
-
-    /// The same, for workloads.
-    async fn workload_turn_at(&self, license: &Uid) -> Option<MutexGuard<'_, ()>> {
-        Some(self.workload_lanes.get(lane(license))?.lock().await)
-    }
-
     /// Records a step that gives a document by `signer`. `None` if it is to be decided anew: somebody else was faster, or another key
     /// signs now.
     async fn record_signed(&self, step: Step, signer: &Signer) -> Result<Option<Recorded>, Failure> {
@@ -326,10 +329,6 @@ impl<L: Activations> Runtime<L> {
 /// shares the transaction.
 fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn lane(license: &Uid) -> usize {
-    license.0.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % LANES
 }
 
 /// The License that somebody asks for.

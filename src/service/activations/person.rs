@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activations, Asked, Failure, Reply, Runtime, TRIES, Wish,
-    activate::{Beginning, Begun, Superseded},
+    activate::{Beginning, Begun},
     crowded, digest, ground, license_named, settled,
 };
 use crate::{
     domain::{
-        chain::{self, Call, Operation, Verdict, limits},
+        chain::{self, Call, Operation, limits},
         contract::Contract,
         license::{Holder, Key},
         principal::Principal,
@@ -103,7 +103,7 @@ impl<L: Activations> Runtime<L> {
                 return Err(missing(&key, no_email.as_deref()).into());
             };
             if turn.is_none() {
-                turn = self.turn_at(&met.license).await;
+                turn = self.lanes.turn_at(&met.license).await;
                 // Others have gone before us meanwhile.
                 continue;
             }
@@ -112,9 +112,9 @@ impl<L: Activations> Runtime<L> {
                 Standing::HolderChanged => return Err(Code::HolderChanged.into()),
                 Standing::Nothing if !comes && self.comes(&met, &person).await? => {
                     comes = true;
-                    self.seated(&key, &person).await?;
-                    // It is another turn.
+                    // Nobody else waits meanwhile.
                     turn = None;
+                    self.seated(&key, &person).await?;
                     continue;
                 }
                 Standing::Nothing => return Err(self.nothing(&key, &person, no_email.as_deref()).into()),
@@ -201,11 +201,8 @@ impl<L: Activations> Runtime<L> {
         let caller =
             digest(&[b"person", person.issuer.as_str().as_bytes(), person.subject.as_str().as_bytes()]);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(seen) = self.ledger.begun_by(&met.license, &String::from(call.key)).await? {
-            return match chain::repeated(&seen.activation.chain, &call) {
-                Verdict::Refused(refusal) => Err(refusal.into()),
-                _ => self.reply(&seen.activation).map(Some),
-            };
+        if let Some(reply) = self.begun_before(&met.license, &call).await? {
+            return Ok(Some(reply));
         }
         let Some(contract) = &met.contract else { return Err(Code::LicenseNotReady.into()) };
         let device = wish.device()?;
@@ -249,19 +246,10 @@ fn missing(key: &Key, no_email: Option<&str>) -> Refusal {
 /// Whether a person's device may begin, and how: anew, or in the place of what was active on it.
 fn begin(contract: &Contract, taken: &Taken, call: &Call, ground: &chain::Ground) -> Result<Begun, Refusal> {
     let Some(former) = &taken.former else {
-        return Ok(Begun { chain: chain::activate(call, ground)?, id: None, superseded: Vec::new() });
+        return Ok(Begun::anew(chain::activate(call, ground)?));
     };
-    let former_chain = &former.activation.chain;
-    let former_chain = chain::expire(former_chain, ground.now).unwrap_or_else(|| former_chain.clone());
+    let former_chain = chain::as_of(&former.activation.chain, ground.now);
     let recoveries = limits::recovery(contract.license.terms.clones.recoveries, &taken.recovered, ground.now);
     let recovery = chain::recover(&former_chain, call, recoveries, ground)?;
-    Ok(Begun {
-        chain: recovery.chain,
-        id: None,
-        superseded: vec![Superseded {
-            seen: former.clone(),
-            chain: recovery.superseded,
-            counts: recovery.counts,
-        }],
-    })
+    Ok(Begun::in_place_of(former, recovery))
 }

@@ -105,10 +105,7 @@ impl<L: Activations> Runtime<L> {
             },
         };
         let mut footing = self.footing(contract, &met.id, living.incarnation, met.now);
-        let (mut chain, mut turn) = (activation.chain.clone(), None);
-        if let Some(lapsed) = chain::expire(&chain, met.now) {
-            chain = lapsed;
-        }
+        let (chain, mut turn) = (chain::as_of(&activation.chain, met.now), None);
         if let (chain::State::Lapsed, Some(slotted)) = (chain.state, &activation.workload) {
             let (place, counted) = self.place_in_slot(living, contract, slotted).await?;
             (footing.ground.place, turn) = (place, Some(counted));
@@ -170,12 +167,9 @@ impl<L: Activations> Runtime<L> {
             turn,
             incarnation: risen(&after, met.living.incarnation),
             advance: Some(Advance {
-                id: seen.activation.id.clone(),
-                version: seen.version,
-                chain: after,
                 answer: Some(body.clone()),
-                recovery: false,
                 pod: met.pod.clone(),
+                ..Advance::new(seen.activation.id.clone(), seen.version, after)
             }),
             given: document.as_ref().map(given),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
@@ -219,14 +213,7 @@ impl Fork {
     pub(super) fn step(self, met: &Met<'_>, entropy: [u8; 32]) -> Step {
         let Living { seen, key, .. } = met.living;
         Step {
-            advance: self.changed.map(|chain| Advance {
-                id: seen.activation.id.clone(),
-                version: seen.version,
-                chain,
-                answer: None,
-                recovery: false,
-                pod: None,
-            }),
+            advance: self.changed.map(|chain| Advance::new(seen.activation.id.clone(), seen.version, chain)),
             fork: Some((seen.activation.id.clone(), self.at)),
             ..Step::new(seen.activation.license.clone(), key.clone(), met.now, entropy)
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        chain::{self, Chain, Ground, Verdict},
+        chain::{self, Chain, Ground},
         license::{Holder, Uid},
         refusal::{Code, Refusal},
         terms::Admission,
@@ -37,11 +37,8 @@ impl<L: Activations> Runtime<L> {
             );
             return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
         }
-        if let Some(seen) = self.ledger.begun_by(&former.license, &String::from(met.call.key)).await? {
-            return match chain::repeated(&seen.activation.chain, &met.call) {
-                Verdict::Refused(refusal) => Err(refusal.into()),
-                _ => self.reply(&seen.activation).map(Some),
-            };
+        if let Some(reply) = self.begun_before(&former.license, &met.call).await? {
+            return Ok(Some(reply));
         }
         let (entropy, id) = self.new_id();
         let holder = copy_identity(&id);

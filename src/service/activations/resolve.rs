@@ -19,15 +19,9 @@ impl<L: Activations> Runtime<L> {
                 return Err(Code::Unauthorized.into());
             };
             let (activation, version, now) = (living.seen.activation, living.seen.version, self.edge.now());
-            let chain = chain::expire(&activation.chain, now).unwrap_or(activation.chain);
-            let advance = chain::resolve(&chain).map(|chain| Advance {
-                id: activation.id.clone(),
-                version,
-                chain,
-                answer: None,
-                recovery: false,
-                pod: None,
-            });
+            let chain = chain::as_of(&activation.chain, now);
+            let advance =
+                chain::resolve(&chain).map(|chain| Advance::new(activation.id.clone(), version, chain));
             let step = Step {
                 by: Some(callers::identity(&known.name)),
                 advance,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        chain::{self, Chain, Operation, Verdict},
+        chain::{self, Chain, Operation},
         contract::Contract,
         license::{Holder, Key, Uid},
         refusal::{Code, Refusal},
@@ -63,7 +63,7 @@ impl<L: Activations> Runtime<L> {
             let Some(placed) = &placed else {
                 let pod = PodName::of(account.clone(), &known.extra).ok_or(Code::TokenUnbound)?;
                 placed = Some(self.callers.placed(&pod).await?.ok_or_else(gone)?);
-                turn = Some(self.workload_turn_at(&found.license).await);
+                turn = Some(self.workload_lanes.turn_at(&found.license).await);
                 // Others have gone before us meanwhile.
                 continue;
             };
@@ -85,11 +85,8 @@ impl<L: Activations> Runtime<L> {
     ) -> Result<Option<Reply>, Failure> {
         let caller = digest(&[b"workload", key.namespace.as_bytes(), pod.uid.0.as_bytes()]);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(seen) = self.ledger.begun_by(&found.license, &String::from(call.key)).await? {
-            return match chain::repeated(&seen.activation.chain, &call) {
-                Verdict::Refused(refusal) => Err(refusal.into()),
-                _ => self.reply(&seen.activation).map(Some),
-            };
+        if let Some(reply) = self.begun_before(&found.license, &call).await? {
+            return Ok(Some(reply));
         }
         let held: Vec<Held> = found.held.iter().filter_map(of_slot).collect();
         let account = Account { namespace: key.namespace.clone(), name: owner.account.clone() };
@@ -106,7 +103,7 @@ impl<L: Activations> Runtime<L> {
         let (entropy, new) = self.new_id();
         let mut footing = self.footing(contract, &new, found.incarnation, now);
         let mates = mates(found, &slot);
-        if !mates.iter().any(|(_, chain)| expired(chain, now).holds_place()) {
+        if !mates.iter().any(|(_, chain)| chain::as_of(chain, now).holds_place()) {
             let taken = self.taken(contract, &holder.identity(), None, now).await?;
             footing.ground.place = ground::place(contract, &taken, now);
         }
@@ -119,9 +116,8 @@ impl<L: Activations> Runtime<L> {
             Some(Superseded { seen: seen.clone(), chain, counts: false })
         });
         let begun = Begun {
-            chain: chain::activate(&call, &footing.ground)?,
-            id: None,
             superseded: superseded.collect(),
+            ..Begun::anew(chain::activate(&call, &footing.ground)?)
         };
         self.begin(Beginning {
             begun,
@@ -196,7 +192,7 @@ impl<L: Activations> Runtime<L> {
         let found = found.ok_or(Code::ActivationEnded)?;
         let mut others =
             mates(&found, &slotted.slot).into_iter().filter(|(seen, _)| seen.activation.id != activation.id);
-        if others.any(|(_, chain)| expired(chain, now).holds_place()) {
+        if others.any(|(_, chain)| chain::as_of(chain, now).holds_place()) {
             return Ok((Ok(()), found.turn));
         }
         let taken = self.taken(contract, &activation.holder, None, now).await?;
@@ -243,10 +239,6 @@ fn of_slot(seen: &Seen) -> Option<Held> {
 fn mates<'a>(found: &'a Workplace, slot: &Slot) -> Vec<(&'a Seen, &'a Chain)> {
     let of_it = |seen: &&Seen| seen.activation.workload.as_ref().is_some_and(|slotted| slotted.slot == *slot);
     found.held.iter().filter(of_it).map(|seen| (seen, &seen.activation.chain)).collect()
-}
-
-fn expired(chain: &Chain, now: jiff::Timestamp) -> Chain {
-    chain::expire(chain, now).unwrap_or_else(|| chain.clone())
 }
 
 /// The installation, as people see it; its fingerprint is not the client's to choose.

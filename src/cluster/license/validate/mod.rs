@@ -77,11 +77,9 @@ pub(super) fn validate(gathered: &Gathered) -> Validated {
     let Some(signer) = signer::signer(gathered, &license) else { return Validated::Wait };
     let keys = gathered.signing.as_ref().and_then(|signing| signing.as_ref().ok()).cloned();
     let living = gathered.readable_assignments().filter(|a| a.metadata.deletion_timestamp.is_none());
-    let named = seats::named(gathered);
-    let assignments =
-        living.filter_map(|assignment| seats::assignment(assignment, &gathered.members, &named));
-    let assignments: Vec<Assignment> =
-        assignments.chain(seats::who_asked(&license, &gathered.members, &named)).collect();
+    let members = &gathered.members;
+    let assignments = living.filter_map(|assignment| seats::assignment(assignment, members));
+    let assignments: Vec<Assignment> = assignments.chain(seats::who_asked(&license, members)).collect();
     let resolved = edition.is_some() == license.edition.is_some();
     let effective = resolved.then_some(effective);
     let seats = seats::seats(gathered, &license, &assignments, resolved);

@@ -76,13 +76,8 @@ pub(super) fn seats(
         .filter(|seat| !is_made(seat))
         .filter_map(|seat| Some(seat.spec.holder.holder()?.identity()))
         .collect();
-    let named = named(gathered);
-    let members: HashMap<String, &Member> = gathered
-        .members
-        .counting
-        .iter()
-        .map(|member| (member.holder(|holder| named.contains(holder)).identity(), member))
-        .collect();
+    let members: HashMap<String, &Member> =
+        gathered.members.counting.iter().map(|(holder, member)| (holder.identity(), member)).collect();
     let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
         let holder = seat.spec.holder.holder()?;
         let assigned = assigned.get(&holder.identity());
@@ -218,22 +213,9 @@ fn rests(
     ))
 }
 
-/// The holders whom something names by issuer and subject, or by their address.
-pub(super) fn named(gathered: &Gathered) -> BTreeSet<String> {
-    let assigned = gathered.readable_assignments().flat_map(|a| &a.spec.users).filter_map(UserSpec::holder);
-    let by_hand = gathered.readable_seats().filter(|seat| !is_made(seat));
-    let by_hand = by_hand.filter_map(|seat| seat.spec.holder.holder());
-    assigned.chain(by_hand).map(|holder| holder.identity()).collect()
-}
-
 /// Whoever has asked for a License that gives seats to everybody with an address that counts: an assignment of its own.
-pub(super) fn who_asked(
-    license: &License,
-    members: &Members,
-    named: &BTreeSet<String>,
-) -> Option<Assignment> {
-    let asked = members.counting.iter().filter(|member| member.asked);
-    let users: Vec<Holder> = asked.map(|member| member.holder(|holder| named.contains(holder))).collect();
+pub(super) fn who_asked(license: &License, members: &Members) -> Option<Assignment> {
+    let users: Vec<Holder> = members.who_asked().cloned().collect();
     (!users.is_empty()).then(|| Assignment {
         uid: license.uid.clone(),
         name: license.key.name.clone(),
@@ -246,13 +228,8 @@ pub(super) fn who_asked(
 }
 
 /// What a UserAssignment says.
-pub(super) fn assignment(
-    object: &api::UserAssignment,
-    members: &Members,
-    named: &BTreeSet<String>,
-) -> Option<Assignment> {
-    let members =
-        members.of(&object.spec.groups).map(|member| member.holder(|holder| named.contains(holder)));
+pub(super) fn assignment(object: &api::UserAssignment, members: &Members) -> Option<Assignment> {
+    let members = members.of(&object.spec.groups).cloned();
     Some(Assignment {
         uid: Uid(object.uid()?),
         name: object.name_any(),
