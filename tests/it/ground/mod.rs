@@ -12,6 +12,7 @@
 
 pub mod cable;
 mod chart;
+pub mod crashable;
 mod files;
 pub mod idp;
 pub mod issuer;

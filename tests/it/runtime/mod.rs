@@ -5,6 +5,7 @@ mod agent;
 mod broken;
 mod clones;
 mod contract;
+mod crashed;
 mod database;
 mod ended;
 mod history;
