@@ -248,3 +248,15 @@ async fn where_only_listed_devices_activate_a_service_account_is_listed_by_its_n
     let unnamed = scene.cluster.come_as("build", Kind::Other, DEPLOYMENT, "b");
     assert_eq!(code(scene.try_activate(&unnamed, None).await), Code::WorkloadNotNamed);
 }
+
+#[tokio::test]
+async fn a_pod_whose_slot_has_another_one_alive_activates_nothing() {
+    let scene = Scene::new(2).await;
+    let comes = || scene.cluster.come(Kind::StatefulSet, "StatefulSet.apps/web", "web-0");
+    let (first, copy) = (comes(), comes());
+    scene.active(&first).await;
+    assert_eq!(code(scene.try_activate(&copy, None).await), Code::PodActive);
+    scene.cluster.go(&first);
+    scene.active(&copy).await;
+    assert_eq!(scene.places().await, 1);
+}
