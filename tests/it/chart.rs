@@ -143,6 +143,8 @@ fn several_replicas_share_a_database_whose_url_only_the_pod_reads() {
         "    type: RollingUpdate",
         "              name: usher-database",
         "              key: url",
+        "        - topologyKey: kubernetes.io/hostname",
+        "        - topologyKey: topology.kubernetes.io/zone",
     ] {
         assert!(deployment.lines().any(|there| there == line), "{line}: {deployment}");
     }

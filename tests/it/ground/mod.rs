@@ -46,7 +46,7 @@ pub use chart::helm;
 pub use operator::{Listening, Machine, Operator};
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 const USHER: &str = "system:serviceaccount:usher-system:usher";
 

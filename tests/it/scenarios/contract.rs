@@ -44,8 +44,9 @@ async fn a_license_follows_its_edition_and_says_what_the_two_come_to() {
     assert_eq!(features(&secret), ["render", "exports"]);
     let said = claims(&secret);
     assert_eq!((said.limits.devices_per_seat, said.license.edition.as_deref()), (Some(2), Some("standard")));
-    let effective = place.licenses.get("cad").await.unwrap().status.unwrap().effective.unwrap();
-    let effective = serde_json::to_value(effective).unwrap();
+    // The License says so last of all.
+    let said = place.license_says("cad", "Issued").await;
+    let effective = serde_json::to_value(said.status.unwrap().effective).unwrap();
     assert_eq!(effective["lease"], json!({"ttl": "2h", "offlineGrace": "72h"}));
     assert_eq!(effective["authorityRef"], json!({"name": "default"}));
 
