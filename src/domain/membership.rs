@@ -9,8 +9,9 @@
 //!
 //! 1. What a provider has said of somebody holds until `reauthenticateAfter` has passed since; then it has to say it again.
 //! 2. Somebody holds one seat, however they are known: the one that is theirs already, else the one that names them by issuer and
-//!    subject, else the one of their address.
-//! 3. While it is not known who belongs to a group, because the provider is not at work or the ledger has forgotten, nothing is taken away.
+//!    subject, else the one of their address, unless that is another's ([`crate::domain::standing`]): then one by issuer and subject.
+//! 3. While a provider is not there or not at work, its people keep what they have, for as long as its word can hold at most. While it is not known
+//!    who belongs to a group, because the ledger has forgotten, nothing is taken away.
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,8 @@ pub struct Member {
     pub proven_at: Timestamp,
     /// Who holds the seat that is theirs under this License already: [`Holder::identity`].
     pub holds: Option<String>,
+    /// Their address is pinned to another, under some License.
+    pub anothers: bool,
     /// Whether they have asked for this License.
     pub asked: bool,
 }
@@ -48,7 +51,7 @@ impl Member {
             return held;
         }
         match email {
-            Some(email) if !names(&by_identity.identity()) => Holder::Email(email.clone()),
+            Some(email) if !self.anothers && !names(&by_identity.identity()) => Holder::Email(email.clone()),
             _ => by_identity,
         }
     }
@@ -76,6 +79,7 @@ mod tests {
             groups: BTreeSet::new(),
             proven_at: at(100),
             holds: holds.map(str::to_owned),
+            anothers: false,
             asked: false,
         }
     }
@@ -91,6 +95,17 @@ mod tests {
         assert_eq!(member(None, None).holder(nobody).identity(), IDENTITY);
         let renamed = member(Some("ann.b@acme.example"), Some("email:ann@acme.example"));
         assert_eq!(renamed.holder(|_| true).identity(), "email:ann@acme.example", "she keeps what is hers");
+    }
+
+    #[test]
+    fn whoever_is_given_anothers_address_keeps_that_others_seat_for_nobody() {
+        let mut bob = member(Some("ann@acme.example"), None);
+        assert_eq!(bob.holder(|_| false).identity(), "email:ann@acme.example");
+        bob.anothers = true;
+        assert_eq!(bob.holder(|_| false).identity(), IDENTITY);
+        bob.holds = Some(IDENTITY.to_owned());
+        bob.anothers = false;
+        assert_eq!(bob.holder(|_| false).identity(), IDENTITY, "he stays where he is");
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //!
 //! 1. Addresses change hands, so an address opens a seat once: from then on the person does.
 //! 2. Whoever comes with an address that is pinned to another under any License gets nothing by it, under none.
-//! 3. A pin lives as long as the seat is bound: an administrator who takes the Seat away and makes it again has decided.
+//! 3. A pin lives as long as its Seat: an administrator who deletes that has decided, also if the holder keeps the place by another Seat, or Usher
+//!    makes it again. What runs on the seat ends with the pin.
 
 use crate::domain::{
     license::Holder,

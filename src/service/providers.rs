@@ -8,7 +8,7 @@
 //! whoever asks it: one that is away is here all the same, for its people are to be told just that.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -44,22 +44,37 @@ pub trait Providers: Send + Sync + 'static {
     fn of_domain(&self, domain: &Domain) -> Option<Arc<Provider>>;
     /// The provider `name`.
     fn named(&self, name: &str) -> Option<Arc<Provider>>;
+    /// Whether there is surely no provider `name`: all are known, and none that is not at work just now has that name.
+    fn is_gone(&self, name: &str) -> bool;
 }
 
 /// The providers of today.
 #[derive(Default)]
-pub struct Registry(RwLock<BTreeMap<String, Arc<Provider>>>);
+pub struct Registry(RwLock<Known>);
+
+#[derive(Default)]
+struct Known {
+    at_work: BTreeMap<String, Arc<Provider>>,
+    /// All that are declared, once they are known.
+    declared: Option<BTreeSet<String>>,
+}
 
 impl Registry {
-    /// These and no others, from now on.
-    pub fn replace(&self, providers: impl IntoIterator<Item = Arc<Provider>>) {
-        let all = providers.into_iter().map(|provider| (provider.name.to_string(), provider)).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+    /// These and no others, from now on; `idle` are declared, and not at work.
+    pub fn replace(
+        &self,
+        at_work: impl IntoIterator<Item = Arc<Provider>>,
+        idle: impl IntoIterator<Item = String>,
+    ) {
+        let at_work: BTreeMap<_, _> =
+            at_work.into_iter().map(|provider| (provider.name.to_string(), provider)).collect();
+        let declared = Some(at_work.keys().cloned().chain(idle).collect());
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Known { at_work, declared };
     }
 
     fn find(&self, is: impl Fn(&Provider) -> bool) -> Option<Arc<Provider>> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().find(|provider| is(provider)).cloned()
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.at_work.values().find(|provider| is(provider)).cloned()
     }
 }
 
@@ -70,6 +85,11 @@ impl Providers for Registry {
 
     fn named(&self, name: &str) -> Option<Arc<Provider>> {
         self.find(|provider| provider.name.as_str() == name)
+    }
+
+    fn is_gone(&self, name: &str) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.declared.as_ref().is_some_and(|declared| !declared.contains(name))
     }
 }
 
@@ -109,7 +129,8 @@ pub(crate) mod tests {
     #[test]
     fn a_provider_is_found_by_its_name_and_its_domain_while_it_is_there() {
         let registry = Registry::default();
-        registry.replace([provider("acme", "acme.example"), provider("other", "other.acme.example")]);
+        assert!(!registry.is_gone("acme"), "nobody knows yet");
+        registry.replace([provider("acme", "acme.example"), provider("other", "other.acme.example")], []);
         let of_domain = |domain: &str| {
             registry.of_domain(&domain.parse().unwrap()).map(|provider| provider.name.to_string())
         };
@@ -117,7 +138,8 @@ pub(crate) mod tests {
         assert_eq!(of_domain("other.acme.example").as_deref(), Some("other"));
         assert_eq!(of_domain("sub.other.acme.example"), None, "a domain is whole");
         assert!(registry.named("acme").is_some() && registry.named("acme.example").is_none());
-        registry.replace([provider("other", "other.acme.example")]);
+        registry.replace([provider("other", "other.acme.example")], ["idle".to_owned()]);
+        assert!(registry.is_gone("acme") && !registry.is_gone("other") && !registry.is_gone("idle"));
         assert!(of_domain("acme.example").is_none() && registry.named("acme").is_none());
     }
 }

@@ -81,7 +81,7 @@ async fn turn<L>(context: &Context<L>) -> bool {
         }
     }
     let at_work = outcomes.values().filter_map(|outcome| outcome.provider.clone().ok());
-    context.providers.replace(at_work);
+    context.providers.replace(at_work, found.iter().map(|guard| guard.name_any()));
     let is_news =
         |name: &String, outcome: &Outcome| former.get(name).is_none_or(|former| !outcome.is_like(former));
     let news = outcomes.iter().filter(|(name, outcome)| is_news(name, outcome));

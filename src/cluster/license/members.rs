@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::gather::Gathered;
@@ -26,11 +26,16 @@ use crate::{
     service::providers::{Provider, Providers as _},
 };
 
+/// The longest `reauthenticateAfter` that there is, in hours.
+const LONGEST: i64 = 2_160;
+
 /// Who takes a seat by signing in.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// Those who count now, each with the holder as whom they hold a seat, in the order in which they came.
     pub(super) counting: Vec<(Holder, Member)>,
+    /// Those of providers that are not there or not at work: they are given nothing, and nothing is taken from them.
+    pub(super) kept: Vec<(Holder, Member)>,
     /// Whether there may be others: nothing is taken away meanwhile.
     pub(super) unknown: bool,
     /// When this changes by itself.
@@ -136,9 +141,12 @@ fn counted(
                 }
             }
             Err(because) => {
-                let not_allowed =
-                    because.as_ref().is_some_and(|because| because.reason == Reason::ProviderNotAllowed);
-                members.unknown |= !not_allowed;
+                // Who was in a group when the ledger was lost is not known before all could have come again.
+                let known = met.known_since.filter(|_| may_be_back(because.as_ref())).map(at_the_latest);
+                if let Some(known) = known.filter(|known| *known > now) {
+                    members.unknown = true;
+                    members.changes_at(known);
+                }
                 if let Some(because) = because.clone().filter(|_| providers.contains(name)) {
                     members.missing.insert(name.clone(), because);
                 }
@@ -146,20 +154,33 @@ fn counted(
         }
     }
     for member in met.people {
-        let Some(Ok(provider)) = found.get(&member.provider) else { continue };
-        // The name may be another provider's today.
-        if *provider.relying_party.issuer() != member.person.issuer {
-            continue;
-        }
-        let until = holds_until(member.proven_at, provider.reauthenticate_after);
+        let (until, counts) = match found.get(&member.provider) {
+            // The name may be another provider's today.
+            Some(Ok(provider)) if *provider.relying_party.issuer() == member.person.issuer => {
+                (holds_until(member.proven_at, provider.reauthenticate_after), true)
+            }
+            Some(Err(because)) if may_be_back(because.as_ref()) => (at_the_latest(member.proven_at), false),
+            _ => continue,
+        };
         if until > now {
             members.changes_at(until);
             let asked = member.asked && sign_in == SignIn::Verified && member.person.email.is_some();
             let holder = member.holder(|holder| named.contains(holder));
-            members.counting.push((holder, Member { asked, ..member }));
+            let list = if counts { &mut members.counting } else { &mut members.kept };
+            list.push((holder, Member { asked, ..member }));
         }
     }
     members
+}
+
+/// Whether a provider whose people do not count now, for this reason, may be as before tomorrow.
+fn may_be_back(because: Option<&Because>) -> bool {
+    because.is_none_or(|because| because.reason != Reason::ProviderNotAllowed)
+}
+
+/// Until when it holds what a provider said at `since`, if nobody knows how long that one's word holds.
+fn at_the_latest(since: Timestamp) -> Timestamp {
+    holds_until(since, SignedDuration::from_hours(LONGEST))
 }
 
 fn not_there(provider: &Label) -> Because {
@@ -198,6 +219,7 @@ mod tests {
             groups: ["cad-users".parse().unwrap()].into(),
             proven_at: at(when),
             holds: None,
+            anothers: false,
             asked,
         }
     }
@@ -236,11 +258,15 @@ mod tests {
     #[test]
     fn while_it_is_not_known_who_belongs_to_a_group_that_is_said() {
         let people = || vec![proven("ann", 0, false)];
-        let missing = counted_at(9, people(), None, || Err(Some(not_there(&"acme".parse().unwrap()))));
-        assert!(missing.unknown && missing.counting.is_empty());
+        let gone = || Err(Some(not_there(&"acme".parse().unwrap())));
+        let missing = counted_at(9, people(), None, gone);
+        assert!(!missing.unknown && missing.counting.is_empty() && missing.kept.len() == 1);
         assert_eq!(missing.missing.values().next().unwrap().reason, Reason::ProviderNotFound);
         let away = counted_at(9, people(), None, || Err(None));
-        assert!(away.unknown && away.missing.is_empty());
+        assert!(away.kept.len() == 1 && away.missing.is_empty());
+        let longest = 90 * DAY;
+        assert_eq!((away.until, counted_at(longest, people(), None, gone).kept), (Some(at(longest)), vec![]));
+        assert!(counted_at(9, people(), Some(5), gone).unknown, "nor is it known who else there was");
         let lost = counted_at(9, people(), Some(5), at_work);
         assert!(lost.unknown && of(&lost) == [("ann", false)]);
         assert!(!counted_at(5 + DAY, Vec::new(), Some(5), at_work).unknown, "all have had to come again");
@@ -250,7 +276,7 @@ mod tests {
     fn people_who_do_not_count_in_the_namespace_are_nobody_there_and_that_is_known() {
         let not_allowed = || Err(Some(not_allowed(&"acme".parse().unwrap(), "design")));
         let members = counted_at(9, vec![proven("ann", 0, false)], None, not_allowed);
-        assert!(members.counting.is_empty() && !members.unknown);
+        assert!(members.counting.is_empty() && members.kept.is_empty() && !members.unknown);
         assert_eq!(members.missing.values().next().unwrap().reason, Reason::ProviderNotAllowed);
     }
 

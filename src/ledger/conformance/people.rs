@@ -9,13 +9,14 @@ use super::{
 };
 use crate::{
     domain::{
+        chain::{State, Why},
         login::{ACCESS, IDLE, ends_at},
         principal::{NoAddress, Principal},
         standing::{Candidate, Person},
     },
     ledger::{
         EraseError,
-        activations::{Question, Step},
+        activations::{Activation, Question, Step},
         audit::Entry,
         people::{Begun, LOGINS, Login, Pass, Pin, REMEMBERED},
     },
@@ -262,6 +263,20 @@ async fn an_address_opens_a_seat_once_and_then_the_person_does<L: Ledger>(ledger
     assert!(elsewhere.elsewhere && elsewhere.candidates[0].pinned.is_none());
     let stolen = Step { license: uid("m"), key: more.key.clone(), ..pins(second, elsewhere.turn) };
     assert!(matches!(ledger.record(stolen).await, Err(CommitError::Conflict)));
+    // Whoever deletes the Seat has decided, also if the holder keeps the place.
+    let mut moved = change(Some(facts(&*ledger).await.version));
+    moved.moved = vec![(uid("s"), uid("s2"))];
+    ledger.commit(&moved).await.unwrap();
+    let anew = met(second).await;
+    assert!(!anew.elsewhere && anew.candidates[0].pinned.is_none());
+    let begun = Activation { holder: ANN.into(), ..activation("a", 1, 900) };
+    ledger.record(Step { begin: Some(begun), ..pins(second, anew.turn) }).await.unwrap();
+    let mut back = change(Some(facts(&*ledger).await.version));
+    back.moved = vec![(uid("s2"), uid("s"))];
+    ledger.commit(&back).await.unwrap();
+    let ran = ledger.activation("a").await.unwrap().unwrap().seen.activation;
+    assert_eq!(ran.chain.state, State::Ended(Why::Withdrawn), "it was the former person's");
+    ledger.record(pins(first, met(first).await.turn)).await.unwrap();
     // A seat that is taken away and given again is as new.
     let mut free = change(Some(facts(&*ledger).await.version));
     free.free = vec![uid("s")];
@@ -280,11 +295,7 @@ async fn a_persons_devices_are_counted_by_themselves<L: Ledger>(ledger: Shared<L
     {
         let number = u8::try_from(number).unwrap();
         let begun = activation(id, number, 900);
-        let begun = crate::ledger::activations::Activation {
-            holder: holder.into(),
-            fingerprint: device.into(),
-            ..begun
-        };
+        let begun = Activation { holder: holder.into(), fingerprint: device.into(), ..begun };
         ledger.record(Step { turn: Some(turn), begin: Some(begun), ..step() }).await.unwrap();
         turn += 1;
     }

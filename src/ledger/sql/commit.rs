@@ -152,13 +152,16 @@ async fn bindings(connection: &mut Connection, change: &Change) -> Result<Vec<St
             .map_err(failed)?;
     }
     for (from, to) in &change.moved {
-        sqlx::query("UPDATE bindings SET seat = $2 WHERE seat = $1 AND license = $3")
-            .bind(&from.0)
-            .bind(&to.0)
-            .bind(&change.license.0)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
+        // Whoever deletes a Seat has decided that it is nobody's any more: the place stays the holder's, whoever comes next as that.
+        sqlx::query(
+            "UPDATE bindings SET seat = $2, issuer = NULL, subject = NULL WHERE seat = $1 AND license = $3",
+        )
+        .bind(&from.0)
+        .bind(&to.0)
+        .bind(&change.license.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
     }
     let mut holders = Vec::with_capacity(change.bind.len());
     if change.bind.is_empty() {

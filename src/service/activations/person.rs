@@ -82,6 +82,7 @@ impl<L: Activations> Runtime<L> {
     }
 
     async fn signed_in(&self, token: &str) -> Result<SignedIn, Failure> {
+        self.may_answer()?;
         let signed_in = self.ledger.signed_in(&token::hash(token), self.edge.now()).await?;
         signed_in.ok_or_else(|| Code::Unauthorized.into())
     }
@@ -134,12 +135,19 @@ impl<L: Activations> Runtime<L> {
     }
 
     /// Whether people of this provider count in the License's namespace, today.
-    fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Refusal> {
-        let provider = self.people.providers.named(principal.provider.as_str());
-        let Some(provider) = provider.filter(|provider| *provider.relying_party.issuer() == principal.issuer)
-        else {
-            let detail = format!("The identity provider {} is not known here any more.", principal.provider);
-            return Err(Refusal::new(Code::Unauthorized, detail));
+    fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Failure> {
+        let (providers, name) = (&self.people.providers, principal.provider.as_str());
+        let provider = match providers.named(name) {
+            Some(provider) if *provider.relying_party.issuer() == principal.issuer => provider,
+            None if !providers.is_gone(name) => {
+                return Err(Failure::Unavailable(
+                    format!("the identity provider {name} is not at work").into(),
+                ));
+            }
+            _ => {
+                let detail = format!("The identity provider {name} is not known here any more.");
+                return Err(Refusal::new(Code::Unauthorized, detail).into());
+            }
         };
         if provider.allowed_namespaces.admit(&self.people.intent.labels(&key.namespace)) {
             return Ok(());
@@ -148,7 +156,7 @@ impl<L: Activations> Runtime<L> {
             "People of the identity provider {} do not count in the namespace {}.",
             provider.name, key.namespace
         );
-        Err(Refusal::new(Code::NamespaceNotAllowed, detail))
+        Err(Refusal::new(Code::NamespaceNotAllowed, detail).into())
     }
 
     /// Whether somebody to whom nothing is given yet may take a seat by coming: then it is on record that they have asked.

@@ -77,6 +77,13 @@ pub enum Failure {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl Failure {
+    /// A provider that is not at work may be again.
+    pub(super) fn idle(provider: &str) -> Self {
+        Self::Unavailable(format!("the identity provider {provider} is not at work").into())
+    }
+}
+
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
         Self::Unavailable(error.into())

@@ -83,7 +83,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
         let (hand, providers) = (Arc::new(Hand::default()), Arc::new(Registry::default()));
-        providers.replace([provider("acme", "acme.example")]);
+        providers.replace([provider("acme", "acme.example")], []);
         let home = "https://usher.acme.example".parse().unwrap();
         let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), home));
         Self { sign_in, hand, providers, _directory: directory }
@@ -222,9 +222,9 @@ async fn whoever_goes_on_is_still_somebody_of_a_provider_that_was_asked_lately()
     assert!(why(scene.refresh(&tokens).await).starts_with("it is time to sign in again"));
     scene.ann().await;
     let tokens = scene.refresh(&tokens).await.unwrap();
-    scene.providers.replace([provider("acme", "other.example")]);
+    scene.providers.replace([provider("acme", "other.example")], []);
     assert_eq!(why(scene.refresh(&tokens).await), "the identity provider is not known here any more");
-    scene.providers.replace([provider("acme", "acme.example")]);
+    scene.providers.replace([provider("acme", "acme.example")], []);
     let tokens = scene.refresh(&tokens).await.unwrap();
     scene.hand.turn(IDLE);
     assert!(why(scene.refresh(&tokens).await).starts_with("the device token is unknown"));

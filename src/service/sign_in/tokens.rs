@@ -161,11 +161,11 @@ impl<L: People> SignIn<L> {
                     return Err(BAD_TOKEN);
                 }
             };
-            let provider = self.providers.named(principal.provider.as_str());
-            let Some(provider) =
-                provider.filter(|provider| *provider.relying_party.issuer() == principal.issuer)
-            else {
-                return Err(Denied::Grant("the identity provider is not known here any more"));
+            let name = principal.provider.as_str();
+            let provider = match self.providers.named(name) {
+                Some(provider) if *provider.relying_party.issuer() == principal.issuer => provider,
+                None if !self.providers.is_gone(name) => return Err(Failure::idle(name).into()),
+                _ => return Err(Denied::Grant("the identity provider is not known here any more")),
             };
             if proven_at.duration_until(now) > provider.reauthenticate_after {
                 return Err(Denied::Grant(

@@ -67,17 +67,20 @@ pub(super) fn seats(
     let there: Vec<&api::Seat> =
         gathered.readable_seats().filter(|seat| seat.metadata.deletion_timestamp.is_none()).collect();
     let made = made(license, assignments, &assigned);
+    let kept: HashSet<String> = gathered.members.kept.iter().map(|(holder, _)| holder.identity()).collect();
     let is_unwanted = |seat: &api::Seat| {
         let known = resolved && !gathered.unreadable_assignments && !gathered.members.unknown;
-        is_made(seat) && known && !made.contains_key(&seat.name_any())
+        let kept = || seat.spec.holder.holder().is_some_and(|holder| kept.contains(&holder.identity()));
+        is_made(seat) && known && !made.contains_key(&seat.name_any()) && !kept()
     };
     let by_hand: BTreeSet<String> = there
         .iter()
         .filter(|seat| !is_made(seat))
         .filter_map(|seat| Some(seat.spec.holder.holder()?.identity()))
         .collect();
+    let all_members = gathered.members.counting.iter().chain(&gathered.members.kept);
     let members: HashMap<String, &Member> =
-        gathered.members.counting.iter().map(|(holder, member)| (holder.identity(), member)).collect();
+        all_members.map(|(holder, member)| (holder.identity(), member)).collect();
     let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
         let holder = seat.spec.holder.holder()?;
         let assigned = assigned.get(&holder.identity());

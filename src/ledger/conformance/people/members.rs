@@ -64,6 +64,18 @@ async fn whoever_has_a_seat_is_known_by_it<L: Ledger>(ledger: Shared<L>) {
         async |license: &str| ledger.members(&uid(license), &group).await.unwrap().people[0].holds.clone();
     assert_eq!(holds("l").await, Some(pin.holder));
     assert_eq!(holds("m").await, None, "under another License");
+    // Whoever is given the address is another, and known by themselves.
+    ledger
+        .meet(&Principal { groups: ann().groups, ..principal("2", Ok("ann@acme.example")) }, at(30))
+        .await
+        .unwrap();
+    let mut other = change(Some(facts(&*ledger).await.version));
+    other.seats = Some(2);
+    other.bind = vec![Bind { seat: uid("t"), holder: person("2").identity() }];
+    ledger.commit(&other).await.unwrap();
+    let people = ledger.members(&uid("l"), &group).await.unwrap().people;
+    let known: Vec<_> = people.iter().map(|one| (one.anothers, one.holds.as_deref())).collect();
+    assert_eq!(known, [(false, Some("email:ann@acme.example")), (true, Some(&*person("2").identity()))]);
 }
 
 async fn whoever_asks_is_on_record_until_the_license_or_they_are_gone<L: Ledger>(ledger: Shared<L>) {

@@ -37,7 +37,10 @@ macro_rules! people {
     ($which:literal) => {
         concat!(
             "SELECT p.*, (SELECT MIN(b.holder) FROM bindings b
-                     WHERE b.license = $1 AND b.issuer = p.issuer AND b.subject = p.subject) AS holds,
+                     WHERE b.license = $1 AND (b.holder = 'identity:' || p.issuer || ' ' || p.subject
+                           OR b.issuer = p.issuer AND b.subject = p.subject)) AS holds,
+                 EXISTS (SELECT 1 FROM bindings o WHERE o.holder = 'email:' || p.email AND o.issuer IS NOT NULL
+                     AND NOT (o.issuer = p.issuer AND o.subject = p.subject)) AS anothers,
                  EXISTS (SELECT 1 FROM admissions a
                      WHERE a.license = $1 AND a.issuer = p.issuer AND a.subject = p.subject) AS asked FROM ",
             $which,
@@ -90,6 +93,7 @@ fn member(row: &Row) -> Result<(i64, Member), sqlx::Error> {
         groups,
         proven_at: instant(row.try_get("proven_at")?)?,
         holds: row.try_get("holds")?,
+        anothers: row.try_get("anothers")?,
         asked: row.try_get("asked")?,
     };
     Ok((row.try_get("met_at")?, member))

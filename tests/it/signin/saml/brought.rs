@@ -85,7 +85,7 @@ impl Desk {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
         let providers = Arc::new(Registry::default());
-        providers.replace([acme(Mint::ours(), reader)]);
+        providers.replace([acme(Mint::ours(), reader)], []);
         let home: usher::service::sign_in::Home = "https://usher.acme.example".parse().unwrap();
         let desk = |ledger| SignIn::new(ledger, Arc::new(Still), providers.clone(), home.clone());
         Self { one: desk(ledger.another()), other: desk(ledger), _directory: directory }
