@@ -27,8 +27,8 @@ pub(super) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
         let since = asked_at.min(now).checked_sub(LATE).unwrap_or(Timestamp::UNIX_EPOCH);
         match context.ledger.arrivals(since).await {
             Ok(arrivals) => {
-                let news = arrivals.difference(&told).flat_map(|arrival| licenses(context, &arrival.news));
-                context.push(news.map(Task::License).collect::<BTreeSet<_>>());
+                let news = arrivals.difference(&told).map(|arrival| &arrival.news);
+                context.push(licenses(context, news).into_iter().map(Task::License));
                 (told, asked_at) = (arrivals, now);
             }
             Err(error) => debug!(%error, "who has come is seen later"),
@@ -37,9 +37,16 @@ pub(super) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
     }
 }
 
-fn licenses<L>(context: &Context<L>, news: &News) -> Vec<Key> {
-    match news {
-        News::Asked(license) => vec![license.clone()],
-        News::Proven(provider, _) => context.index.licenses_for(provider),
+fn licenses<'a, L>(context: &Context<L>, news: impl Iterator<Item = &'a News>) -> BTreeSet<Key> {
+    let (mut concerned, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    for one in news {
+        match one {
+            News::Asked(license) => drop(concerned.insert(license.clone())),
+            News::Proven(provider, of) => groups.extend(of.iter().map(|group| (provider, group))),
+        }
     }
+    if !groups.is_empty() {
+        concerned.extend(context.index.licenses_for(&groups));
+    }
+    concerned
 }

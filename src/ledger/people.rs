@@ -156,7 +156,7 @@ pub struct Arrival {
 /// What is about somebody.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum News {
-    /// They are in these groups at this provider. (Whoever changes groups within a second is news, too.)
+    /// They are in these groups at this provider, or were before that last changed.
     Proven(Label, BTreeSet<ProviderGroup>),
     /// They have asked for this License.
     Asked(Key),

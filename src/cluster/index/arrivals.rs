@@ -1,9 +1,15 @@
 //! Which Licenses give seats to people who sign in.
 
+use std::collections::BTreeSet;
+
 use super::{Index, Shelves};
 use crate::{
     cluster::api::License,
-    domain::{license::Key, terms::SignIn, text::Label},
+    domain::{
+        license::Key,
+        terms::SignIn,
+        text::{Label, ProviderGroup},
+    },
 };
 
 impl Index {
@@ -12,16 +18,20 @@ impl Index {
         self.read(|s| admitting(s).map(|(key, _)| key.clone()).collect())
     }
 
-    /// The Licenses to which people of this provider come by signing in. Whoever has left a group concerns those that name it, too.
-    pub fn licenses_for(&self, provider: &Label) -> Vec<Key> {
+    /// The Licenses to which people come by signing in that name one of these groups, each with its provider.
+    pub fn licenses_for(&self, groups: &BTreeSet<(&Label, &ProviderGroup)>) -> Vec<Key> {
+        let names: BTreeSet<&ProviderGroup> = groups.iter().map(|(_, name)| *name).collect();
         self.read(|s| {
             let named = |key: &Key| {
                 let assignments = s.assignments.under(key);
                 let readable = assignments.iter().filter_map(|assignment| assignment.0.as_ref().ok());
                 let mut named = readable.flat_map(|assignment| &assignment.spec.groups);
-                named.any(|group| group.provider == *provider)
+                named.any(|group| groups.contains(&(&group.provider, &group.name)))
             };
-            let matches = |license: &License| license.spec.groups.iter().any(|group| group.matches.is_some());
+            let matches = |license: &License| {
+                let mut matched = license.spec.groups.iter().filter_map(|group| group.matches.as_ref());
+                matched.any(|matches| matches.provider_groups.iter().any(|name| names.contains(name)))
+            };
             admitting(s)
                 .filter(|(key, license)| named(key) || matches(license))
                 .map(|(key, _)| key.clone())

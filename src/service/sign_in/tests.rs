@@ -224,6 +224,11 @@ async fn whoever_goes_on_is_still_somebody_of_a_provider_that_was_asked_lately()
     let tokens = scene.refresh(&tokens).await.unwrap();
     scene.providers.replace([provider("acme", "other.example")], []);
     assert_eq!(why(scene.refresh(&tokens).await), "the identity provider is not known here any more");
+    scene.providers.replace([], []);
+    assert_eq!(why(scene.refresh(&tokens).await), "the identity provider is not known here any more");
+    // One that is declared, and not at work just now, signs nobody out.
+    scene.providers.replace([], ["acme".to_owned()]);
+    assert!(matches!(scene.refresh(&tokens).await, Err(Denied::Failure(Failure::Unavailable(_)))));
     scene.providers.replace([provider("acme", "acme.example")], []);
     let tokens = scene.refresh(&tokens).await.unwrap();
     scene.hand.turn(IDLE);

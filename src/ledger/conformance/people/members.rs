@@ -1,5 +1,7 @@
 //! Who belongs to a group, and who has asked for a License, as every engine must keep it.
 
+use std::collections::BTreeSet;
+
 use super::{super::*, ISSUER, ann, person, pins, principal, with_seat};
 use crate::{
     domain::{principal::Principal, witness::Loss},
@@ -108,6 +110,12 @@ async fn arrivals_are_told_with_what_they_are_about<L: Ledger>(ledger: Shared<L>
     assert_eq!(ledger.arrivals(at(10)).await.unwrap(), [proven, asked.clone()].into());
     assert_eq!(ledger.arrivals(at(11)).await.unwrap(), [asked].into());
     assert!(ledger.arrivals(at(21)).await.unwrap().is_empty());
+    // Whoever has left a group concerns those that name it, also if they come a second time at once.
+    for when in [30, 30, 31] {
+        ledger.meet(&Principal { groups: BTreeSet::new(), ..ann() }, at(when)).await.unwrap();
+    }
+    let left = arrival(at(31), News::Proven("acme".parse().unwrap(), ann().groups));
+    assert_eq!(ledger.arrivals(at(30)).await.unwrap(), [left].into());
 }
 
 async fn of_a_restored_ledger_it_is_known_since_when_it_knows<L: Ledger>(ledger: Shared<L>) {

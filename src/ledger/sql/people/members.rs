@@ -12,6 +12,7 @@ use crate::{
         membership::Member,
         principal::Principal,
         standing::Person,
+        text::ProviderGroup,
     },
     ledger::people::{ASKED, Arrival, GroupAt, MEMBERS, Members, News},
 };
@@ -127,7 +128,10 @@ pub(super) async fn arrivals(pool: &Pool, since: Timestamp) -> Result<BTreeSet<A
         .try_map(|row: Row| {
             let Principal { provider, issuer, subject, groups, .. } = principal(&row)?;
             let at = instant(row.try_get("proven_at")?)?;
-            Ok(Arrival { issuer, subject, at, news: News::Proven(provider, groups) })
+            let was_in: BTreeSet<ProviderGroup> =
+                serde_json::from_str(row.try_get("was_in")?).map_err(damaged)?;
+            let concerned = groups.into_iter().chain(was_in).collect();
+            Ok(Arrival { issuer, subject, at, news: News::Proven(provider, concerned) })
         })
         .fetch_all(pool)
         .await?;

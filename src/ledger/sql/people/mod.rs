@@ -59,7 +59,8 @@ async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> R
         "INSERT INTO principals (issuer, subject, provider, name, email, no_email, member_of, proven_at, met_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
          ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, name = excluded.name, email = excluded.email,
-         no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at",
+         no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at, was_in =
+         CASE WHEN principals.member_of = excluded.member_of THEN principals.was_in ELSE principals.member_of END",
     )
     .bind(who.issuer.as_str())
     .bind(who.subject.as_str())

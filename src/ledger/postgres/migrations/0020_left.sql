@@ -1,0 +1,1 @@
+../../sqlite/migrations/0020_left.sql
