@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many buckets there are: two busy callers seldom share one, and all of them take some 100 kB.
 const BUCKETS: usize = 4_096;
@@ -45,8 +46,7 @@ impl Paced {
 
     /// Whether `caller` may ask at `now`; if `takes`, that counts.
     pub(super) fn allows(&self, caller: impl Hash, now: Timestamp, takes: bool) -> bool {
-        let number = usize::try_from(self.hasher.hash_one(caller) % (BUCKETS as u64)).unwrap_or(0);
-        let Some(bucket) = self.buckets.get(number) else { return false };
+        let Some(bucket) = self.buckets.get(number(&self.hasher, caller)) else { return false };
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that went back gives nothing.
         let micros = u64::try_from(now.duration_since(bucket.at).as_micros()).unwrap_or(0);
@@ -58,8 +58,34 @@ impl Paced {
     }
 }
 
+/// The bucket of `caller`.
+fn number(hasher: &RandomState, caller: impl Hash) -> usize {
+    usize::try_from(hasher.hash_one(caller) % (BUCKETS as u64)).unwrap_or(0)
+}
+
+/// So many at once of each caller: whoever has as many under way waits for one of their own to end, and not in anybody else's way.
+#[derive(Debug)]
+pub(super) struct Places {
+    hasher: RandomState,
+    buckets: Box<[Semaphore]>,
+}
+
+impl Places {
+    pub(super) fn new(each: usize) -> Self {
+        let buckets = (0..BUCKETS).map(|_| Semaphore::new(each)).collect();
+        Self { hasher: RandomState::new(), buckets }
+    }
+
+    /// A place of `caller`'s, once there is one.
+    pub(super) async fn of(&self, caller: impl Hash) -> Option<SemaphorePermit<'_>> {
+        self.buckets.get(number(&self.hasher, caller))?.acquire().await.ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn at(millis: i64) -> Timestamp {
@@ -76,5 +102,14 @@ mod tests {
         assert!(asked("b", 1_000), "another caller has a bucket of their own");
         assert_eq!((0..5).filter(|_| asked("a", 90_000)).count(), 3, "nobody saves up");
         assert!((0..9).all(|_| paced.allows("c", at(1_000), false)), "looking takes nothing");
+    }
+    #[tokio::test]
+    async fn whoever_has_all_of_their_places_waits_and_nobody_else() {
+        let places = Places::new(2);
+        let held = (places.of("a").await, places.of("a").await);
+        assert!(places.of("a").now_or_never().is_none());
+        assert!(places.of("b").now_or_never().is_some());
+        drop(held);
+        assert!(places.of("a").now_or_never().is_some());
     }
 }

@@ -5,22 +5,26 @@
 //! request, and be brought under this request's handle.
 
 use axum::{
-    extract::{Form, State, rejection::FormRejection},
+    extract::{Extension, Form, State, rejection::FormRejection},
     http::{HeaderMap, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 
-use super::{Desk, Refusal, authorize::with_browser, cookie};
+use super::{Desk, Peer, Refusal, authorize::with_browser, cookie};
 use crate::service::sign_in::{Brought, CONSUMER, People, Why};
 
 pub(super) async fn brought<L: People>(
     State(desk): State<Desk<L>>,
+    Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     brought: Result<Form<Brought>, FormRejection>,
 ) -> Result<Response, Refusal> {
     let handle = cookie::handle(&headers).ok_or(Why::Elsewhere)?;
     let Form(brought) = brought.map_err(|_| Why::Elsewhere)?;
+    // Whoever brings much waits for themselves, and others read meanwhile.
+    let place = desk.reading.of(peer).await;
     let next = desk.sign_in.bring(handle, &brought).await?;
+    drop(place);
     // 303: it goes on with a GET, with which the browser's own cookie comes along.
     let mut response = Redirect::to(CONSUMER).into_response();
     if let Some(cookie) = cookie::handled(&next) {

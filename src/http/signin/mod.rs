@@ -23,7 +23,10 @@ mod returned;
 mod tests;
 mod token;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -36,7 +39,7 @@ use axum::{
 use tracing::warn;
 
 use super::{
-    pace::{Pace, Paced},
+    pace::{Pace, Paced, Places},
     problem::Problem,
 };
 use crate::{
@@ -49,6 +52,8 @@ use crate::{
 
 /// Of one address: a team behind one gateway signs in, a loop gone wild is held up.
 const PACE: Pace = Pace { at_once: 100, a_second: 20 };
+/// So many answers of SAML are read at once for one address, which is half of what is read at once for all.
+const READ: usize = 2;
 /// The largest form, in bytes.
 const LARGEST: usize = 16 * 1024;
 /// The largest form with what a provider of SAML says, which is in base64.
@@ -62,17 +67,24 @@ struct Desk<L> {
     sign_in: Arc<SignIn<L>>,
     edge: Arc<dyn Edge>,
     pace: Arc<Paced>,
+    reading: Arc<Places>,
 }
 
 impl<L> Clone for Desk<L> {
     fn clone(&self) -> Self {
-        Self { sign_in: self.sign_in.clone(), edge: self.edge.clone(), pace: self.pace.clone() }
+        Self {
+            sign_in: self.sign_in.clone(),
+            edge: self.edge.clone(),
+            pace: self.pace.clone(),
+            reading: self.reading.clone(),
+        }
     }
 }
 
 /// All of it.
 pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
-    let desk = Desk { sign_in, edge, pace: Arc::new(Paced::new(PACE)) };
+    let (pace, reading) = (Arc::new(Paced::new(PACE)), Arc::new(Places::new(READ)));
+    let desk = Desk { sign_in, edge, pace, reading };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
@@ -93,9 +105,14 @@ pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) ->
         .with_state(desk)
 }
 
+/// Whence a request comes.
+#[derive(Debug, Clone, Copy)]
+struct Peer(Option<IpAddr>);
+
 /// What is around each: a pace, and what the browser is told.
-async fn around<L: People>(State(desk): State<Desk<L>>, request: Request, next: Next) -> Response {
+async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    request.extensions_mut().insert(Peer(peer));
     let mut response = if desk.pace.allows(peer, desk.edge.now(), true) {
         next.run(request).await
     } else {

@@ -14,8 +14,10 @@ use super::{
     child::{ANSWER, Answer, QUESTION, Question},
 };
 
-/// So many read at once; whoever comes next waits.
+/// So many read at once what browsers bring; whoever comes next waits.
 const AT_ONCE: usize = 4;
+/// So many read at once what providers say of themselves: nobody who brings an answer is in their way.
+const DESCRIBING: usize = 1;
 /// How long one may take, waiting for its turn included.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,7 @@ pub struct Reader {
     program: PathBuf,
     arguments: Vec<OsString>,
     slots: Arc<Semaphore>,
+    describing: Arc<Semaphore>,
 }
 
 /// The subcommand that reads.
@@ -70,13 +73,14 @@ impl Reader {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            describing: Arc::new(Semaphore::new(DESCRIBING)),
         }
     }
 
     /// The same slots, for another program.
     #[must_use]
     pub fn but(&self, program: impl Into<PathBuf>, arguments: Vec<OsString>) -> Self {
-        Self { program: program.into(), arguments, slots: self.slots.clone() }
+        Self { program: program.into(), arguments, ..self.clone() }
     }
 
     /// What is answered, of the kind that `wanted` takes.
@@ -85,11 +89,15 @@ impl Reader {
         question: &Question,
         wanted: impl FnOnce(Answer) -> Option<T>,
     ) -> Read<T> {
+        let slots = match question {
+            Question::Response { .. } => &self.slots,
+            Question::Metadata { .. } | Question::Certificates { .. } => &self.describing,
+        };
         let question = serde_json::to_vec(question).map_err(|_| Unread::Senseless)?;
         if question.len() > QUESTION {
             return Err(Unread::TooLarge);
         }
-        let said = timeout(LONGEST, self.run(&question)).await.map_err(|_| Unread::Late)??;
+        let said = timeout(LONGEST, self.run_in(slots, &question)).await.map_err(|_| Unread::Late)??;
         match serde_json::from_slice(&said).map_err(|_| Unread::Senseless)? {
             Answer::Refused(refusal) => Ok(Err(refusal)),
             answer => wanted(answer).map(Ok).ok_or(Unread::Senseless),
@@ -101,7 +109,11 @@ impl Reader {
     /// # Errors
     /// When it says nothing.
     pub async fn run(&self, question: &[u8]) -> Result<Vec<u8>, Unread> {
-        let _slot = self.slots.acquire().await.map_err(|_| Unread::Late)?;
+        self.run_in(&self.slots, question).await
+    }
+
+    async fn run_in(&self, slots: &Semaphore, question: &[u8]) -> Result<Vec<u8>, Unread> {
+        let _slot = slots.acquire().await.map_err(|_| Unread::Late)?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -129,5 +141,38 @@ impl Reader {
         listened.map_err(|_| Unread::Senseless)?;
         let status = child.wait().await.map_err(|_| Unread::Senseless)?;
         if status.success() { Ok(said) } else { Err(Unread::Ended(status.to_string())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::identity::saml::gate::Expected;
+
+    #[tokio::test]
+    async fn what_a_provider_says_of_itself_is_read_though_answers_without_end_are_brought() {
+        let says = serde_json::to_string(&Answer::Refused(Refusal::NotXml)).unwrap();
+        let script = format!("cat >/dev/null; printf %s '{says}'");
+        let reader = Reader::of("/bin/sh", ["-c".to_owned(), script]);
+        let expected = Expected {
+            entity_id: String::new(),
+            certificates: Vec::new(),
+            audience: String::new(),
+            consumer: String::new(),
+            request: String::new(),
+            format: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let brought = Question::Response { xml: Vec::new(), expected };
+        let of_provider = Question::Certificates { pems: Vec::new() };
+        let busy = reader.slots.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
+        assert!(reader.ask(&brought, Answer::proven).now_or_never().is_none());
+        let read = reader.ask(&of_provider, Answer::certificates).await.unwrap();
+        assert_eq!(read.unwrap_err(), Refusal::NotXml);
+        drop(busy);
+        assert_eq!(reader.ask(&brought, Answer::proven).await.unwrap().unwrap_err(), Refusal::NotXml);
     }
 }

@@ -19,6 +19,10 @@ const _: fn(Crypto) -> XmlSec = |crypto| crypto;
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 
+/// The longest list of prefixes that are digested though nothing has them, in bytes. A provider names two or three; each is looked for at each
+/// element, in all that are around it, and by that a list of thousands is minutes of work for whoever sends it.
+const PREFIXES: usize = 256;
+
 /// RSA and ECDSA, over SHA-256 and stronger. Nothing by a shared secret: a certificate is no secret.
 const SIGNED_BY: [AllowedSignatureAlgorithm; 6] = [
     AllowedSignatureAlgorithm::RsaSha256,
@@ -45,7 +49,10 @@ pub(super) fn is_formed(signature: Node<'_, '_>, signed: Node<'_, '_>) -> Result
     let algorithm = |name, otherwise| -> Result<&str, Refusal> {
         one(info, SIGNATURE, name, FORM)?.attribute("Algorithm").ok_or(otherwise)
     };
-    if algorithm("CanonicalizationMethod", Refusal::Canonicalization)? != EXCLUSIVE {
+    let method = one(info, SIGNATURE, "CanonicalizationMethod", FORM)?;
+    if algorithm("CanonicalizationMethod", Refusal::Canonicalization)? != EXCLUSIVE
+        || !has_few_prefixes(method)
+    {
         return Err(Refusal::Canonicalization);
     }
     let by = algorithm("SignatureMethod", Refusal::SignatureAlgorithm)?;
@@ -74,9 +81,7 @@ fn refers_to(reference: Node<'_, '_>, signed: Node<'_, '_>) -> Result<(), Refusa
     if named != [Some(ENVELOPED), Some(EXCLUSIVE)] {
         return Err(Refusal::Transforms);
     }
-    let mut parameters =
-        transforms.iter().flat_map(|transform| transform.children().filter(Node::is_element));
-    if parameters.any(|parameter| !is(parameter, EXCLUSIVE, "InclusiveNamespaces")) {
+    if !transforms.iter().all(|transform| has_few_prefixes(*transform)) {
         return Err(Refusal::Transforms);
     }
     let digest = one(reference, SIGNATURE, "DigestMethod", FORM)?.attribute("Algorithm");
@@ -85,6 +90,19 @@ fn refers_to(reference: Node<'_, '_>, signed: Node<'_, '_>) -> Result<(), Refusa
     }
     text(one(reference, SIGNATURE, "DigestValue", FORM)?).ok_or(FORM)?;
     if elements(reference).ok_or(FORM)?.len() == 3 { Ok(()) } else { Err(FORM) }
+}
+
+/// Whether nothing is said to `method` but some prefixes: one short list, and nothing in it or beside it. (xmlsec takes the list from an attribute of
+/// that name in whatever namespace, so all of them count.)
+fn has_few_prefixes(method: Node<'_, '_>) -> bool {
+    match elements(method).as_deref() {
+        Some([]) => true,
+        Some([list]) => {
+            let bytes: usize = list.attributes().map(|attribute| attribute.value().len()).sum();
+            is(*list, EXCLUSIVE, "InclusiveNamespaces") && bytes <= PREFIXES && !list.has_children()
+        }
+        _ => false,
+    }
 }
 
 /// What the keys of these certificates have signed of `xml`, as it was digested.

@@ -169,6 +169,40 @@ fn a_signature_is_over_the_element_that_it_stands_in_as_it_is_and_over_nothing_e
 }
 
 #[test]
+fn whoever_has_many_prefixes_kept_is_refused_before_they_are_looked_for() {
+    let good = Mint::ours().template("_assertion");
+    let with = |inner: &str, last: bool| {
+        let (before, after) =
+            if last { good.rsplit_once(EXCLUSIVE) } else { good.split_once(EXCLUSIVE) }.unwrap();
+        let name = if last { "Transform" } else { "CanonicalizationMethod" };
+        let after = after.strip_prefix("\"/>").unwrap();
+        format!("{before}{EXCLUSIVE}\">{inner}</ds:{name}>{after}")
+    };
+    let list = |attributes: &str, inner: &str| {
+        format!("<e:InclusiveNamespaces xmlns:e=\"{EXCLUSIVE}\" {attributes}>{inner}</e:InclusiveNamespaces>")
+    };
+    let prefixes = |bytes: usize| format!("PrefixList=\"{}\"", "z ".repeat(bytes / 2));
+    let unsigned = |template: &str| Say::default().response(&Say::default().assertion(template), "");
+    for (last, why) in [(false, Refusal::Canonicalization), (true, Refusal::Transforms)] {
+        assert!(is_ann(&judged(Mint::ours(), &signed_as(&with(&list("PrefixList=\"xs a\"", ""), last)))));
+        assert!(is_ann(&judged(Mint::ours(), &signed_as(&with(&list(&prefixes(256), ""), last)))));
+        let one = list("PrefixList=\"xs\"", "");
+        for inner in [
+            list(&prefixes(258), ""),
+            list(&prefixes(80_000), ""),
+            list(&format!("xmlns:x=\"urn:x\" x:{}", prefixes(258)), ""),
+            list("", "<ds:X/>"),
+            list("", "zz"),
+            one.repeat(2),
+            format!("{one}z"),
+            "<ds:X/>".into(),
+        ] {
+            refused(&unsigned(&with(&inner, last)), why);
+        }
+    }
+}
+
+#[test]
 fn a_digest_is_one_text() {
     let xml = Mint::ours().answer(&Say::default());
     refused(&xml.replace("<ds:DigestValue>", "<ds:DigestValue><!--x-->"), Refusal::Comment);
