@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
+    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
 };
 
@@ -63,6 +64,14 @@ fn number(hasher: &RandomState, caller: impl Hash) -> usize {
     usize::try_from(hasher.hash_one(caller) % (BUCKETS as u64)).unwrap_or(0)
 }
 
+/// Whose pace that of `address` is. Of IPv6 that is its network: whoever has one address has 2^64.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// So many at once of each caller: whoever has as many under way waits for one of their own to end, and not in anybody else's way.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -103,6 +112,15 @@ mod tests {
         assert_eq!((0..5).filter(|_| asked("a", 90_000)).count(), 3, "nobody saves up");
         assert!((0..9).all(|_| paced.allows("c", at(1_000), false)), "looking takes nothing");
     }
+    #[test]
+    fn addresses_of_one_ipv6_network_share_what_it_has_and_others_do_not() {
+        let of = |address: &str| network(address.parse().unwrap());
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+    }
+
     #[tokio::test]
     async fn whoever_has_all_of_their_places_waits_and_nobody_else() {
         let places = Places::new(2);

@@ -17,7 +17,7 @@ use crate::domain::{
     text::{Label, ProviderGroup, ProviderIssuer, Subject},
 };
 
-/// How many passes there are at most: sign-ins of ten minutes of everybody at once.
+/// With so many passes there is none more for whoever may be anybody: sign-ins of ten minutes of everybody at once.
 pub const PASSES: u32 = 20_000;
 /// On how many devices one person is signed in at most: one more, and the one that was not used for longest is signed out.
 pub const LOGINS: u32 = 50;
@@ -164,10 +164,11 @@ pub enum News {
 
 /// The port to people.
 pub trait People: Send + Sync + 'static {
-    /// Keeps a pass. `false` if there are too many.
+    /// Keeps a pass. `false` if there are `at_most` already.
     fn keep_pass(
         &self,
         pass: &Pass,
+        at_most: Option<u32>,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, CommitError>> + Send;
 

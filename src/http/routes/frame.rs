@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{hex, refusal::Code},
-    http::{openapi::Called, problem::Problem},
+    http::{openapi::Called, pace::network, problem::Problem},
     service::activations::Activations,
 };
 
@@ -36,7 +36,8 @@ pub(super) async fn frame<L: Activations>(
     let (now, begun) = (api.edge.now(), api.edge.elapsed());
     let token = bearer(request.headers());
     let stranger = token.is_none();
-    let may = api.strangers.allows(peer, now, stranger)
+    let network = peer.map(network);
+    let may = api.strangers.allows(network, now, stranger)
         && token.is_none_or(|token| api.callers.allows(token, now, true));
     let place = api.under_way.try_acquire();
     let mut response = if !may {
@@ -53,7 +54,7 @@ pub(super) async fn frame<L: Activations>(
             .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
     };
     if response.status() == StatusCode::UNAUTHORIZED && !stranger {
-        api.strangers.allows(peer, now, true);
+        api.strangers.allows(network, now, true);
     }
     let call = response.extensions().get::<Called>().map_or("other", |called| called.0);
     let refused = response.extensions().get::<Code>().copied();

@@ -15,14 +15,14 @@ use crate::service::sign_in::{Brought, CONSUMER, People, Why};
 
 pub(super) async fn brought<L: People>(
     State(desk): State<Desk<L>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     brought: Result<Form<Brought>, FormRejection>,
 ) -> Result<Response, Refusal> {
     let handle = cookie::handle(&headers).ok_or(Why::Elsewhere)?;
     let Form(brought) = brought.map_err(|_| Why::Elsewhere)?;
     // Whoever brings much waits for themselves, and others read meanwhile.
-    let place = desk.reading.of(peer).await;
+    let place = desk.reading.of(peer.network()).await;
     let next = desk.sign_in.bring(handle, &brought).await?;
     drop(place);
     // 303: it goes on with a GET, with which the browser's own cookie comes along.

@@ -31,7 +31,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -39,7 +39,7 @@ use axum::{
 use tracing::warn;
 
 use super::{
-    pace::{Pace, Paced, Places},
+    pace::{Pace, Paced, Places, network},
     problem::Problem,
 };
 use crate::{
@@ -52,6 +52,8 @@ use crate::{
 
 /// Of one address: a team behind one gateway signs in, a loop gone wild is held up.
 const PACE: Pace = Pace { at_once: 100, a_second: 20 };
+/// Of one address, too: whoever is sent on to a provider has a place in the ledger for ten minutes, and some twenty thousand have one at once.
+const DEPARTURES: Pace = Pace { at_once: 100, a_second: 2 };
 /// So many answers of SAML are read at once for one address, which is half of what is read at once for all.
 const READ: usize = 2;
 /// The largest form, in bytes.
@@ -67,6 +69,7 @@ struct Desk<L> {
     sign_in: Arc<SignIn<L>>,
     edge: Arc<dyn Edge>,
     pace: Arc<Paced>,
+    departures: Arc<Paced>,
     reading: Arc<Places>,
 }
 
@@ -76,6 +79,7 @@ impl<L> Clone for Desk<L> {
             sign_in: self.sign_in.clone(),
             edge: self.edge.clone(),
             pace: self.pace.clone(),
+            departures: self.departures.clone(),
             reading: self.reading.clone(),
         }
     }
@@ -83,8 +87,9 @@ impl<L> Clone for Desk<L> {
 
 /// All of it.
 pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
-    let (pace, reading) = (Arc::new(Paced::new(PACE)), Arc::new(Places::new(READ)));
-    let desk = Desk { sign_in, edge, pace, reading };
+    let paced = |pace| Arc::new(Paced::new(pace));
+    let (pace, departures, reading) = (paced(PACE), paced(DEPARTURES), Arc::new(Places::new(READ)));
+    let desk = Desk { sign_in, edge, pace, departures, reading };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
@@ -109,15 +114,23 @@ pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) ->
 #[derive(Debug, Clone, Copy)]
 struct Peer(Option<IpAddr>);
 
+impl Peer {
+    /// Its network.
+    fn network(self) -> Option<IpAddr> {
+        self.0.map(network)
+    }
+}
+
 /// What is around each: a pace, and what the browser is told.
 async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    request.extensions_mut().insert(Peer(peer));
-    let mut response = if desk.pace.allows(peer, desk.edge.now(), true) {
-        next.run(request).await
-    } else {
-        Problem::from(Code::RateLimited).into_response()
-    };
+    let peer = Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+    request.extensions_mut().insert(peer);
+    let (network, now) = (peer.network(), desk.edge.now());
+    let departs = request.method() == Method::POST && request.uri().path() == "/signin";
+    let may =
+        desk.pace.allows(network, now, true) && (!departs || desk.departures.allows(network, now, true));
+    let mut response =
+        if may { next.run(request).await } else { Problem::from(Code::RateLimited).into_response() };
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),

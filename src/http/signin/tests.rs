@@ -35,13 +35,14 @@ impl Told {
     }
 }
 
-struct Usher(Scene, Router);
+struct Usher(Scene, Router, Arc<Hand>);
 
 impl Usher {
     async fn new() -> Self {
         let scene = Scene::new().await;
-        let router = router::<Sqlite>(scene.sign_in.clone(), Arc::new(Hand::default()));
-        Self(scene, router)
+        let hand = Arc::new(Hand::default());
+        let router = router::<Sqlite>(scene.sign_in.clone(), hand.clone());
+        Self(scene, router, hand)
     }
 
     async fn ask(&self, request: request::Builder, body: String) -> Told {
@@ -211,6 +212,33 @@ async fn a_program_is_given_tokens_for_its_code_and_told_why_not() {
     let refresh = [("client_id", "usher"), ("grant_type", "refresh_token"), ("refresh_token", device)];
     let told = usher.send("/oauth2/token", "", "", &refresh).await;
     assert!(told.body.contains("invalid_grant"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn one_network_is_held_up_however_many_addresses_it_has_and_sooner_where_it_leaves_something_behind() {
+    let usher = Usher::new().await;
+    let asked = async |request: request::Builder, address: String| {
+        let peer = ConnectInfo(SocketAddr::new(address.parse().unwrap(), 443));
+        usher.ask(request.extension(peer), String::new()).await.status
+    };
+    let styled = async |address| asked(Request::get("/signin/style.css"), address).await;
+    for n in 0..PACE.at_once {
+        assert_eq!(styled(format!("2001:db8::{n:x}")).await, StatusCode::OK, "{n}");
+    }
+    assert_eq!(styled("2001:db8::ffff:1".into()).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(styled("2001:db8:0:1::1".into()).await, StatusCode::OK, "another network");
+
+    let departs = async |address: &str| asked(Request::post("/signin"), address.into()).await;
+    for _ in 0..DEPARTURES.at_once {
+        assert_eq!(departs("192.0.2.1").await, StatusCode::FORBIDDEN, "no form of ours, and let in");
+    }
+    usher.2.turn(5);
+    for _ in 0..5 * DEPARTURES.a_second {
+        assert_eq!(departs("192.0.2.1").await, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(departs("192.0.2.1").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(styled("192.0.2.1".into()).await, StatusCode::OK, "whoever only looks is let in");
+    assert_eq!(departs("192.0.2.2").await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::{
         EraseError,
         activations::{Activation, Question, Step},
         audit::Entry,
-        people::{Begun, LOGINS, Login, Pass, Pin, REMEMBERED},
+        people::{Begun, LOGINS, Login, PASSES, Pass, Pin, REMEMBERED},
     },
 };
 
@@ -26,6 +26,7 @@ use crate::{
 pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
     run(open, a_pass_is_good_until_its_last_instant_and_taken_once).await;
     run(open, what_is_over_is_swept_and_there_are_never_too_many).await;
+    run(open, where_there_is_no_room_for_strangers_there_is_for_whoever_was_proven).await;
     run(open, an_assertion_is_used_once_however_many_show_it).await;
     run(open, a_code_begins_one_login_however_many_show_it).await;
     run(open, of_two_who_go_on_with_one_version_exactly_one_does).await;
@@ -82,7 +83,7 @@ fn login(id: &str, subject: &str, since: i64) -> Login {
 
 async fn keep<L: Ledger>(ledger: &L, hash: &str, until: i64, now: i64) -> bool {
     let pass = Pass { hash: hash.into(), content: format!("for {hash}"), until: at(until) };
-    ledger.keep_pass(&pass, at(now)).await.unwrap()
+    ledger.keep_pass(&pass, Some(PASSES), at(now)).await.unwrap()
 }
 
 /// Ann, signed in by the code of the login's id.
@@ -124,6 +125,19 @@ async fn what_is_over_is_swept_and_there_are_never_too_many<L: Ledger>(ledger: S
     ledger.meet(&ann(), at(REMEMBERED + 1)).await.unwrap();
     assert!(matches!(ledger.erase(&[format!("identity:{ISSUER} old")], at(5)).await, Ok(0)));
     assert!(matches!(ledger.erase(&[format!("identity:{ISSUER} 1")], at(5)).await, Ok(1)));
+}
+
+async fn where_there_is_no_room_for_strangers_there_is_for_whoever_was_proven<L: Ledger>(ledger: Shared<L>) {
+    let kept = async |hash: &str, at_most, now| {
+        let pass = Pass { hash: hash.into(), content: String::new(), until: at(100) };
+        ledger.keep_pass(&pass, at_most, at(now)).await.unwrap()
+    };
+    assert!(kept("a", Some(2), 50).await && kept("b", Some(2), 50).await);
+    assert!(!kept("c", Some(2), 50).await);
+    assert!(kept("d", None, 50).await);
+    assert_eq!(ledger.pass("c", at(50)).await.unwrap(), None);
+    assert!(ledger.pass("d", at(50)).await.unwrap().is_some());
+    assert!(kept("e", Some(2), 101).await, "those that are over make room");
 }
 
 async fn an_assertion_is_used_once_however_many_show_it<L: Ledger>(ledger: Shared<L>) {

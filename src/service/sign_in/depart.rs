@@ -7,7 +7,6 @@ use super::{CALLBACK, Failure, People, SignIn, Url, Why, hashed};
 use crate::{
     domain::{
         authorization::Authorization,
-        login::PATIENCE,
         text::{Domain, Email, Label},
     },
     identity::{RelyingParty, oidc, saml},
@@ -83,7 +82,7 @@ impl<L: People> SignIn<L> {
                 let begun = oidc.begin(&self.home.at(CALLBACK), &entropy, now).await;
                 let (url, pending) = begun.map_err(Why::from)?;
                 let hash = away(browser, &pending.state);
-                self.keep(hash, &Departed { authorization, provider: name, pending }, PATIENCE).await?;
+                self.keep_away(hash, &Departed { authorization, provider: name, pending }).await?;
                 Ok(Away { url, handle: None })
             }
             RelyingParty::Saml(saml) => {
@@ -92,8 +91,7 @@ impl<L: People> SignIn<L> {
                 let handle = self.browser();
                 let hash = away_by_saml(&handle, &pending.relay_state);
                 let browser = known(browser);
-                self.keep(hash, &SentBySaml { authorization, provider: name, pending, browser }, PATIENCE)
-                    .await?;
+                self.keep_away(hash, &SentBySaml { authorization, provider: name, pending, browser }).await?;
                 Ok(Away { url, handle: Some(handle) })
             }
         }

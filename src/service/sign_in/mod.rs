@@ -31,9 +31,9 @@ use zeroize::Zeroizing;
 
 use super::{edge::Edge, providers::Providers};
 use crate::{
-    domain::{self, hex},
+    domain::{self, hex, login::PATIENCE},
     identity::{Url, saml},
-    ledger::people::Pass,
+    ledger::people::{PASSES, Pass},
 };
 
 pub use crate::{
@@ -129,11 +129,27 @@ impl<L: People> SignIn<L> {
         Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.edge.entropy()))
     }
 
+    /// Keeps a pass for one that was taken, of somebody who was proven: whoever fills Usher with sign-ins that lead nowhere stops nobody who is on the way.
     async fn keep(&self, hash: String, content: &impl serde::Serialize, seconds: i64) -> Result<(), Failure> {
+        self.keep_if(None, hash, content, seconds).await
+    }
+
+    /// Keeps a pass of somebody who may be anybody, if there is room.
+    async fn keep_away(&self, hash: String, content: &impl serde::Serialize) -> Result<(), Failure> {
+        self.keep_if(Some(PASSES), hash, content, PATIENCE).await
+    }
+
+    async fn keep_if(
+        &self,
+        at_most: Option<u32>,
+        hash: String,
+        content: &impl serde::Serialize,
+        seconds: i64,
+    ) -> Result<(), Failure> {
         let now = self.edge.now();
         let content = serde_json::to_string(content)?;
         let pass = Pass { hash, content, until: domain::login::after(now, seconds) };
-        if self.ledger.keep_pass(&pass, now).await? { Ok(()) } else { Err(Why::Crowded.into()) }
+        if self.ledger.keep_pass(&pass, at_most, now).await? { Ok(()) } else { Err(Why::Crowded.into()) }
     }
 }
 

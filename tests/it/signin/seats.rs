@@ -65,7 +65,7 @@ impl Scene {
         let people = &self.operator.people;
         people.meet(&who, now).await.unwrap();
         let code = Pass { hash: drawn(), content: String::new(), until: after(now, ACCESS) };
-        assert!(people.keep_pass(&code, now).await.unwrap());
+        assert!(people.keep_pass(&code, None, now).await.unwrap());
         assert_eq!(people.begin_login(&code.hash, &login).await.unwrap(), Begun::Now);
         access.to_string()
     }

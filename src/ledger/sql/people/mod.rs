@@ -88,9 +88,14 @@ async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> R
 }
 
 impl People for Handle {
-    async fn keep_pass(&self, pass: &Pass, now: Timestamp) -> Result<bool, CommitError> {
+    async fn keep_pass(
+        &self,
+        pass: &Pass,
+        at_most: Option<u32>,
+        now: Timestamp,
+    ) -> Result<bool, CommitError> {
         let mut transaction = self.begin_beside().await?;
-        let kept = passes::keep(&mut transaction, pass, now).await.map_err(failed)?;
+        let kept = passes::keep(&mut transaction, pass, at_most, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(kept)
     }

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::{Connection, Pool, SWEPT};
-use crate::ledger::people::{PASSES, Pass};
+use crate::ledger::people::Pass;
 
 pub(super) async fn keep(
     connection: &mut Connection,
     pass: &Pass,
+    at_most: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query(
@@ -23,7 +24,7 @@ pub(super) async fn keep(
     .bind(&pass.hash)
     .bind(&pass.content)
     .bind(pass.until.as_second())
-    .bind(i64::from(PASSES))
+    .bind(at_most.map_or(i64::MAX, i64::from))
     .execute(connection)
     .await?;
     Ok(kept.rows_affected() == 1)
