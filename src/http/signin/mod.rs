@@ -15,6 +15,7 @@
 //! hold such a redirect against `form-action`, which names nobody but us; a page sends them on instead.
 
 mod authorize;
+mod bounds;
 mod brought;
 mod cookie;
 mod pages;
@@ -37,6 +38,8 @@ use axum::{
     routing::{get, post},
 };
 use tracing::warn;
+
+use bounds::{Bounded, Bounds};
 
 use super::{
     pace::{Pace, Paced, Places, network},
@@ -71,6 +74,7 @@ struct Desk<L> {
     pace: Arc<Paced>,
     departures: Arc<Paced>,
     reading: Arc<Places>,
+    bounded: Arc<Bounded>,
 }
 
 impl<L> Clone for Desk<L> {
@@ -81,15 +85,21 @@ impl<L> Clone for Desk<L> {
             pace: self.pace.clone(),
             departures: self.departures.clone(),
             reading: self.reading.clone(),
+            bounded: self.bounded.clone(),
         }
     }
 }
 
 /// All of it.
 pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
+    router_within(Bounds::default(), sign_in, edge)
+}
+
+fn router_within<L: People>(bounds: Bounds, sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
     let paced = |pace| Arc::new(Paced::new(pace));
     let (pace, departures, reading) = (paced(PACE), paced(DEPARTURES), Arc::new(Places::new(READ)));
-    let desk = Desk { sign_in, edge, pace, departures, reading };
+    let bounded = Arc::new(Bounded::by(bounds));
+    let desk = Desk { sign_in, edge, pace, departures, reading, bounded };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
@@ -121,7 +131,7 @@ impl Peer {
     }
 }
 
-/// What is around each: a pace, and what the browser is told.
+/// What is around each: a pace, an end, and what the browser is told.
 async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
     let peer = Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
     request.extensions_mut().insert(peer);
@@ -129,8 +139,9 @@ async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, ne
     let departs = request.method() == Method::POST && request.uri().path() == "/signin";
     let may =
         desk.pace.allows(network, now, true) && (!departs || desk.departures.allows(network, now, true));
-    let mut response =
-        if may { next.run(request).await } else { Problem::from(Code::RateLimited).into_response() };
+    let answered =
+        if may { desk.bounded.answer(network, request, next).await } else { Err(Code::RateLimited) };
+    let mut response = answered.unwrap_or_else(|code| Problem::from(code).into_response());
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),

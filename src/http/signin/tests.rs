@@ -1,9 +1,12 @@
 //! Pages and endpoints, asked as browsers and programs ask.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode, header, request},
 };
+use futures::FutureExt as _;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -239,6 +242,52 @@ async fn one_network_is_held_up_however_many_addresses_it_has_and_sooner_where_i
     assert_eq!(departs("192.0.2.1").await, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(styled("192.0.2.1".into()).await, StatusCode::OK, "whoever only looks is let in");
     assert_eq!(departs("192.0.2.2").await, StatusCode::FORBIDDEN);
+}
+
+/// A form that begins and never ends.
+fn endless() -> Body {
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>("SAMLResponse=")]);
+    Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()))
+}
+
+#[tokio::test]
+async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
+    let scene = Scene::new().await;
+    let bounds = Bounds { form: Duration::from_millis(1), ..Bounds::default() };
+    let router = router_within::<Sqlite>(bounds, scene.sign_in.clone(), Arc::new(Hand::default()));
+    for path in ["/signin", "/signin/saml", "/signin/continue", "/oauth2/token", "/oauth2/revoke"] {
+        let told = router.clone().oneshot(Request::post(path).body(endless()).unwrap()).await.unwrap();
+        assert_eq!(told.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
+        let whole = Request::post(path).body(Body::from("SAMLResponse=")).unwrap();
+        let told = router.clone().oneshot(whole).await.unwrap();
+        assert!(!told.status().is_server_error() && told.status() != StatusCode::REQUEST_TIMEOUT, "{path}");
+    }
+    let large = Request::post("/signin/saml").body(Body::from(vec![b'a'; LARGEST_RESPONSE + 1])).unwrap();
+    let told = router.oneshot(large).await.unwrap();
+    assert_eq!(told.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn so_many_forms_are_under_way_and_one_network_has_a_part_of_them() {
+    let scene = Scene::new().await;
+    let bounds = Bounds { under_way: 2, of_network: 1, ..Bounds::default() };
+    let router = router_within::<Sqlite>(bounds, scene.sign_in.clone(), Arc::new(Hand::default()));
+    let asked = |address: &str, body: Body| {
+        let peer = ConnectInfo(SocketAddr::new(address.parse().unwrap(), 443));
+        Box::pin(router.clone().oneshot(Request::post("/signin").extension(peer).body(body).unwrap()))
+    };
+    let mut first = asked("192.0.2.1", endless());
+    let mut second = asked("192.0.2.1", Body::empty());
+    assert!((&mut first).now_or_never().is_none());
+    assert!((&mut second).now_or_never().is_none(), "it waits for the first one");
+    let other = asked("192.0.2.2", Body::empty()).await.unwrap();
+    assert_eq!(other.status(), StatusCode::FORBIDDEN, "and nobody else does");
+    let mut third = asked("192.0.2.3", endless());
+    assert!((&mut third).now_or_never().is_none());
+    let other = asked("192.0.2.2", Body::empty()).await.unwrap();
+    assert_eq!(other.status(), StatusCode::SERVICE_UNAVAILABLE, "two are under way");
+    drop((first, third));
+    assert_eq!(second.await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
