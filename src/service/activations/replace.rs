@@ -37,6 +37,10 @@ impl<L: Activations> Runtime<L> {
             );
             return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
         }
+        // A pod's place is its slot's, and its pod must be shown with each call: what is given to a copy would be bound to neither.
+        if former.workload.is_some() {
+            return self.fork(met, fork, refusal).await;
+        }
         if let Some(reply) = self.begun_before(&former.license, &met.call).await? {
             return Ok(Some(reply));
         }

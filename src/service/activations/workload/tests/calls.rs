@@ -103,6 +103,22 @@ async fn under_quarantine_a_copy_stops_both_until_somebody_looks() {
 }
 
 #[tokio::test]
+async fn where_copies_are_given_an_activation_of_their_own_a_pod_is_given_none_that_needs_no_pod() {
+    let mut terms = license(3).terms;
+    terms.clones.policy = ClonePolicy::Replace;
+    let scene = Scene::of(License { workloads: vec!["render".parse().unwrap()], terms, ..license(3) }).await;
+    let pod = scene.cluster.come(Kind::Other, DEPLOYMENT, "a");
+    let other = scene.cluster.come(Kind::Other, DEPLOYMENT, "b");
+    let former = scene.active(&pod).await;
+    let own = scene.refreshed(&former, &pod).await;
+    // Its own former state, and its state in another pod.
+    assert_eq!(code(scene.refresh(&former, Some(&token(&pod, ISSUER))).await), Code::NonceUsed);
+    assert_eq!(code(scene.refresh(&own, Some(&token(&other, ISSUER))).await), Code::PodActive);
+    assert_eq!((scene.places().await, scene.forks().await), (1, 1));
+    scene.refreshed(&own, &pod).await;
+}
+
+#[tokio::test]
 async fn a_token_of_another_workload_or_for_somebody_else_or_of_a_pod_that_is_gone_says_nothing_here() {
     let (scene, (pod, own), _) = two().await;
     let stranger = scene.cluster.come(Kind::Other, "Deployment.apps/other", "x");
