@@ -149,7 +149,8 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 }
 
 fn read(meta: ObjectMeta) -> Option<Pod> {
-    let revision = controller(&meta).map(|owner| Uid(owner.uid.clone()));
+    let set = controller(&meta).filter(|owner| known(owner) == Known::ReplicaSet);
+    let revision = set.map(|set| Uid(set.uid.clone()));
     Some(Pod {
         uid: Uid(meta.uid?),
         name: meta.name?,
@@ -239,6 +240,26 @@ mod tests {
         ] {
             assert_eq!(in_the_end(direct, above), (kind, what.to_owned()));
         }
+    }
+
+    #[test]
+    fn only_a_replica_set_is_a_revision() {
+        let revision = |owner: Option<OwnerReference>| {
+            let (name, uid) = (Some("a".to_owned()), Some("1".to_owned()));
+            let owner_references = owner.map(|owner| vec![owner]);
+            read(ObjectMeta { name, uid, owner_references, ..ObjectMeta::default() }).unwrap().revision
+        };
+        let set = revision(Some(owner("apps/v1", "ReplicaSet", "render-7d")));
+        assert_eq!(set, Some(Uid("uid of render-7d".into())));
+        for (version, kind) in [
+            ("batch/v1", "Job"),
+            ("kubevirt.io/v1", "VirtualMachineInstance"),
+            ("acme.example/v1", "ReplicaSet"),
+            ("apps/v1", "Deployment"),
+        ] {
+            assert_eq!(revision(Some(owner(version, kind, "a"))), None, "{kind}");
+        }
+        assert_eq!(revision(None), None);
     }
 
     #[test]

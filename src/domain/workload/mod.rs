@@ -51,7 +51,7 @@ pub struct Pod {
     pub uid: Uid,
     /// Its name.
     pub name: String,
-    /// What controls it directly: of a Deployment's pods, the ReplicaSet of their revision.
+    /// The ReplicaSet that controls it, where one does: pods of one owner are rolled from one to the next. Nothing else rolls that way: Jobs of a CronJob run beside each other.
     pub revision: Option<Uid>,
     /// It is told to end.
     pub terminating: bool,
@@ -163,7 +163,10 @@ fn numbered(own: &Pod, there: &[Pod], held: &[Held]) -> (Slot, Way) {
         let pods = there.iter().filter(|pod| pod.uid != own.uid);
         pods.filter(|pod| held.iter().any(|held| held.slot == *slot && held.pod == pod.uid)).collect()
     };
-    let leaves = |pod: &&Pod| pod.terminating || pod.revision != own.revision;
+    let leaves = |pod: &&Pod| {
+        let rolls = matches!((&pod.revision, &own.revision), (Some(its), Some(own)) if its != own);
+        pod.terminating || rolls
+    };
     let gone = slots.iter().find(|slot| alive(slot).is_empty());
     let left = || {
         slots.iter().find(|slot| {

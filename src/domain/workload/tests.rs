@@ -14,12 +14,12 @@ impl Story {
         Self { kind, there: Vec::new(), held: Vec::new() }
     }
 
-    /// Pods come: `name` or `name@revision`, each with a UID of its own.
+    /// Pods come: `name` or `name@revision`, each with a UID of its own. `name@` is of none.
     fn come(&mut self, pods: &[&str]) -> &mut Self {
         for (number, pod) in pods.iter().enumerate() {
             let (name, revision) = pod.split_once('@').unwrap_or((pod, "1"));
             let uid = Uid(format!("{name}-{number}-{}-{}", self.there.len(), self.held.len()));
-            let revision = Some(Uid(revision.to_owned()));
+            let revision = Some(Uid(revision.to_owned())).filter(|revision| !revision.0.is_empty());
             self.there.push(Pod { uid, name: name.to_owned(), revision, terminating: false });
         }
         self
@@ -193,6 +193,20 @@ fn a_job_that_tries_again_takes_over_from_the_pod_that_failed() {
     assert_eq!(story.come(&["try-1"]).activate("try-1"), number(0, Way::New));
     story.go(&["try-1"]).come(&["try-2"]);
     assert_eq!(story.activate("try-2"), number(0, Way::TakesOver));
+}
+
+#[test]
+fn where_nothing_rolls_nobody_leaves_who_is_not_told_to() {
+    let mut story = Story::of(Kind::Other);
+    story.come(&["night-1@", "night-2@"]);
+    let ways = story.all(&["night-1", "night-2"]);
+    assert_eq!(ways, [number(0, Way::New), number(1, Way::New)], "two run beside each other");
+    assert_eq!(
+        story.come(&["x@1"]).activate("x"),
+        number(2, Way::New),
+        "nor is it rolled to something that rolls"
+    );
+    assert_eq!(story.terminate(&["night-1"]).come(&["night-3@"]).activate("night-3"), number(0, Way::Shares));
 }
 
 #[test]
