@@ -7,6 +7,8 @@
 //!       ──► StatefulSet, DaemonSet, whatever else
 //!       ──► nobody: the pod itself
 //! ```
+//!
+//! Whoever makes a pod writes what owns it. So an owner of a kind that is asked for counts if that very object is there; else the pod is owned by nobody.
 
 use std::fmt::Debug;
 
@@ -90,19 +92,20 @@ impl Reviews {
         self.may_see_pods(namespace).await?;
         let pods: Api<v1::Pod> = Api::namespaced(self.client.clone(), namespace);
         let Some(meta) = self.seen(pods, &pod.name, &pod.uid.0).await? else { return Ok(None) };
-        let (kind, what) = match controller(&meta) {
-            None => (Kind::Pod, format!("Pod/{}", pod.name)),
+        let owner = match controller(&meta) {
+            None => None,
             Some(owner) => self.owner(namespace, owner).await?,
         };
+        let (kind, what) = owner.unwrap_or_else(|| (Kind::Pod, format!("Pod/{}", pod.name)));
         let owner = Owner { account: pod.account.name.clone(), kind, what };
         Ok(read(meta).map(|pod| Placed { owner, pod }))
     }
 
-    /// What owns a pod that `direct` controls.
-    async fn owner(&self, namespace: &str, direct: &OwnerReference) -> Result<(Kind, String), Away> {
+    /// What owns a pod that `direct` controls, as it says; nothing if that can be asked for and is not there.
+    async fn owner(&self, namespace: &str, direct: &OwnerReference) -> Result<Option<(Kind, String)>, Away> {
         let (name, uid) = (&direct.name, &direct.uid);
         let of = || self.client.clone();
-        let above = match known(direct) {
+        let found = match known(direct) {
             Known::ReplicaSet => self.seen(Api::<ReplicaSet>::namespaced(of(), namespace), name, uid).await?,
             Known::Job => self.seen(Api::<Job>::namespaced(of(), namespace), name, uid).await?,
             Known::Machine => {
@@ -116,9 +119,9 @@ impl Reviews {
                 let api = Api::<DynamicObject>::namespaced_with(of(), namespace, &instances);
                 self.seen(api, name, uid).await?
             }
-            Known::Nothing => None,
+            Known::Nothing => return Ok(Some(in_the_end(direct, None))),
         };
-        Ok(in_the_end(direct, above.as_ref().and_then(controller)))
+        Ok(found.map(|meta| in_the_end(direct, controller(&meta))))
     }
 
     /// The pods of the service account.

@@ -56,6 +56,22 @@ pub fn pod(name: &str, account: &str, owner: Option<Value>) -> Value {
     pod
 }
 
+/// A virtual machine that is there, as the owner of the pods in which it runs. No controller of ours knows what it is.
+pub async fn machine(ground: &Ground, namespace: &str) -> Value {
+    let machines = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "virtualmachineinstances.kubevirt.io"},
+        "spec": {"group": "kubevirt.io", "scope": "Namespaced", "names": {"plural": "virtualmachineinstances", "kind": "VirtualMachineInstance"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+    let machine = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "metadata": {"name": "cad"}});
+    apply(ground, namespace, &machines);
+    until("there may be virtual machines", async || {
+        ground.try_kubectl(&["apply", "-n", namespace, "-f", "-"], &machine.to_string()).0.then_some(())
+    })
+    .await;
+    let all = "virtualmachineinstances.kubevirt.io";
+    let uid = ground.kubectl(&["get", all, "cad", "-n", namespace, "-o", "jsonpath={.metadata.uid}"]);
+    json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "cad", "uid": uid, "controller": true})
+}
+
 /// Applies what is not ours.
 pub fn apply(ground: &Ground, namespace: &str, object: &Value) {
     let (ok, said) = ground.try_kubectl(&["apply", "-n", namespace, "-f", "-"], &object.to_string());

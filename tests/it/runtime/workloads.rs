@@ -201,9 +201,7 @@ async fn each_token_that_is_none_for_this_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn a_virtual_machine_is_itself_in_the_pod_to_which_it_moves() {
     let farm = Farm::new(1).await;
-    // No controller of ours knows what this is.
-    let machine = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "cad", "uid": "5f0c1d52-a8e9-4c1f-8d0b-7a3e6c2b9f10",
-        "controller": true});
+    let machine = pods::machine(shared(), &farm.place.namespace).await;
     for name in ["launcher-a", "launcher-b"] {
         farm.apply(&pods::pod(name, "render", Some(machine.clone())));
     }
@@ -214,6 +212,23 @@ async fn a_virtual_machine_is_itself_in_the_pod_to_which_it_moves() {
     assert_eq!(told.status, 200, "{told:?}");
     farm.delete("launcher-a").await;
     assert_eq!(farm.active("launcher-b").await.slot, source.slot);
+}
+
+#[tokio::test]
+async fn whoever_invents_a_virtual_machine_is_a_pod_by_itself() {
+    let farm = Farm::new(1).await;
+    // (Of a version that nobody serves: else what owns nothing would be collected, and with it the pod.)
+    let machine = json!({"apiVersion": "kubevirt.io/v0", "kind": "VirtualMachineInstance", "name": "cad", "uid": "5f0c1d52-a8e9-4c1f-8d0b-7a3e6c2b9f10",
+        "controller": true});
+    for name in ["one", "other"] {
+        farm.apply(&pods::pod(name, "render", Some(machine.clone())));
+    }
+    let one = farm.active("one").await;
+    assert_eq!(farm.refused("other").await, "seats-exhausted");
+    let of_other = Some(pods::own_token(shared(), &farm.place.namespace, "other"));
+    let copy = Own { workload: of_other, ..one.own.clone() };
+    assert_eq!(farm.program.refresh(&copy).await.code(), "unauthorized");
+    assert_eq!(farm.program.refresh(&one.own).await.status, 200);
 }
 
 #[tokio::test]

@@ -209,25 +209,7 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
 /// Pods of each kind of owner that Usher asks for activate.
 async fn workloads(ground: &Ground, place: &Place, program: &Program) {
     let namespace = &*place.namespace;
-    let machines = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "virtualmachineinstances.kubevirt.io"},
-        "spec": {"group": "kubevirt.io", "scope": "Namespaced", "names": {"plural": "virtualmachineinstances", "kind": "VirtualMachineInstance"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
-    let machine = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "metadata": {"name": "cad"}});
-    pods::apply(ground, namespace, &machines);
-    until("there may be virtual machines", async || {
-        ground.try_kubectl(&["apply", "-n", namespace, "-f", "-"], &machine.to_string()).0.then_some(())
-    })
-    .await;
-    let uid = ground.kubectl(&[
-        "get",
-        "virtualmachineinstances.kubevirt.io",
-        "cad",
-        "-n",
-        namespace,
-        "-o",
-        "jsonpath={.metadata.uid}",
-    ]);
-    let owner = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "cad", "uid": uid, "controller": true});
+    let owner = pods::machine(ground, namespace).await;
     account(ground, namespace, "render", None);
     place.apply(&for_workloads(8)).await;
     place.license_says("cad", "Issued").await;
