@@ -28,7 +28,7 @@ impl<L: People> SignIn<L> {
         // It is another kind of provider by now.
         let RelyingParty::Oidc(oidc) = &provider.relying_party else { return Err(Why::ProviderGone.into()) };
         let who = oidc.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
-        self.ledger.meet(&who, now).await?;
+        self.meet(&who).await?;
         let renewed = self.browser();
         self.keep(asked(&renewed), &question(authorization, who), PATIENCE).await?;
         Ok(renewed)

@@ -58,7 +58,7 @@ impl<L: People> SignIn<L> {
         if !self.ledger.use_assertion(&hash, assertion.until, now).await? {
             return Err(Why::from(Refused::from(Refusal::Used)).into());
         }
-        self.ledger.meet(&who, now).await?;
+        self.meet(&who).await?;
         let next = self.browser();
         let consent = question(authorization, who);
         self.keep(landing(&next), &Landing { consent, browser }, PATIENCE).await?;

@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 use super::{edge::Edge, providers::Providers};
 use crate::{
     domain::{self, hex, login::PATIENCE},
-    identity::{Url, saml},
+    identity::{Principal, Url, saml},
     ledger::people::{PASSES, Pass},
 };
 
@@ -127,6 +127,11 @@ impl<L: People> SignIn<L> {
     #[must_use]
     pub fn browser(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.edge.entropy()))
+    }
+
+    /// Somebody was proven just now. The clock is read again: a provider may have taken its time, and who comes is looked for where others came lately.
+    async fn meet(&self, who: &Principal) -> Result<(), Failure> {
+        Ok(self.ledger.meet(who, self.edge.now()).await?)
     }
 
     /// Keeps a pass for one that was taken, of somebody who was proven: whoever fills Usher with sign-ins that lead nowhere stops nobody who is on the way.

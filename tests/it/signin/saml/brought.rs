@@ -1,6 +1,16 @@
 //! What a browser brings, where it is good, and how often: on a real ledger, read in real child processes.
 
-use std::{collections::BTreeMap, future::Future, io::Read as _, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    io::Read as _,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::read::DeflateDecoder;
@@ -11,7 +21,7 @@ use usher::{
         Claims, RelyingParty,
         saml::{Reader, Refusal, Refused, SUBCOMMAND, ServiceProvider, Settings, Source},
     },
-    ledger::sqlite::Sqlite,
+    ledger::{people::People as _, sqlite::Sqlite},
     service::{
         edge::Edge,
         providers::{Provider, Registry},
@@ -24,12 +34,23 @@ use crate::ground::Machine;
 
 pub const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
-/// It is always the same instant.
-struct Still;
+/// It is always the same instant, or a second later whenever somebody looks.
+#[derive(Default)]
+pub struct Clock {
+    goes: bool,
+    looks: AtomicI64,
+}
 
-impl Edge for Still {
+impl Clock {
+    fn looks(&self) -> i64 {
+        self.looks.load(Ordering::SeqCst)
+    }
+}
+
+impl Edge for Clock {
     fn now(&self) -> Timestamp {
-        at(NOW)
+        let looks = self.looks.fetch_add(1, Ordering::SeqCst);
+        at(NOW + if self.goes { looks } else { 0 })
     }
     fn wait_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::pending())
@@ -49,6 +70,7 @@ impl Edge for Still {
 pub struct Desk {
     pub one: SignIn<Sqlite>,
     pub other: SignIn<Sqlite>,
+    ledger: Sqlite,
     _directory: tempfile::TempDir,
 }
 
@@ -82,13 +104,19 @@ pub fn reader() -> Reader {
 
 impl Desk {
     pub async fn new(reader: Reader) -> Self {
+        Self::by(Arc::default(), reader).await
+    }
+
+    /// Usher with this clock.
+    async fn by(clock: Arc<Clock>, reader: Reader) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
         let providers = Arc::new(Registry::default());
         providers.replace([acme(Mint::ours(), reader)], []);
         let home: usher::service::sign_in::Home = "https://usher.acme.example".parse().unwrap();
-        let desk = |ledger| SignIn::new(ledger, Arc::new(Still), providers.clone(), home.clone());
-        Self { one: desk(ledger.another()), other: desk(ledger), _directory: directory }
+        let desk = |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), home.clone());
+        let (one, other) = (desk(ledger.another()), desk(ledger.another()));
+        Self { one, other, ledger, _directory: directory }
     }
 
     /// Somebody goes: the handle, the relay state, and the id of the request.
@@ -202,6 +230,18 @@ async fn an_assertion_is_good_once_whichever_replica_it_is_brought_to() {
         (lost, _) => panic!("{}", why(lost)),
     };
     assert_eq!(why(lost), Why::from(Refused::from(Refusal::Used)).to_string());
+}
+
+#[tokio::test]
+async fn somebody_has_come_when_the_answer_was_read_and_not_when_that_began() {
+    let clock = Arc::new(Clock { goes: true, ..Clock::default() });
+    let desk = Desk::by(clock.clone(), reader()).await;
+    let (handle, relay, id) = desk.gone("mine").await;
+    let began = clock.looks();
+    desk.one.bring(&handle, &brought(&said(&id, "_a"), &relay)).await.unwrap();
+    let arrivals = desk.ledger.arrivals(Timestamp::UNIX_EPOCH).await.unwrap();
+    let [arrival] = &Vec::from_iter(arrivals)[..] else { panic!("nobody came, or somebody twice") };
+    assert!(arrival.at > at(NOW + began), "{arrival:?}");
 }
 
 #[tokio::test]
