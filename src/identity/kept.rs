@@ -13,6 +13,11 @@ pub const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// After so long it is asked again by whoever watches over the provider.
 pub const LOOK: SignedDuration = SignedDuration::from_mins(5);
 
+/// Whether `then` is less than `span` ago. What lies ahead was written by a clock that has been turned back since, and is long ago.
+pub fn is_within(span: SignedDuration, then: Timestamp, now: Timestamp) -> bool {
+    then <= now && now.duration_since(then) < span
+}
+
 /// What it said last that was good, and when; and what is wrong since when, if it was not good when it was asked last.
 pub struct Kept<T> {
     pub good: Option<(Arc<T>, Timestamp)>,

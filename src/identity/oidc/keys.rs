@@ -102,7 +102,7 @@ impl Published {
 
     /// What is published: what was, if that is young, or if the provider is away.
     pub(super) async fn now(&self, now: Timestamp) -> Result<Arc<Metadata>, Error> {
-        self.unless(Why::Age, now, |_, since| now.duration_since(since) < FRESH).await
+        self.unless(Why::Age, now, |_, since| kept::is_within(FRESH, since, now)).await
     }
 
     /// The same, where the key `kid` is among the keys if the provider has it by now.
@@ -117,7 +117,7 @@ impl Published {
 
     /// What is known of the provider, which is asked if that was some minutes ago.
     pub(super) async fn standing(&self, now: Timestamp) -> Standing {
-        let asked = self.unless(Why::Age, now, |_, since| now.duration_since(since) < LOOK).await;
+        let asked = self.unless(Why::Age, now, |_, since| kept::is_within(LOOK, since, now)).await;
         let trouble = self.kept.lock().await.said.trouble.clone();
         Standing { good: asked.ok(), trouble }
     }
@@ -130,7 +130,7 @@ impl Published {
         suits: impl FnOnce(&Metadata, Timestamp) -> bool,
     ) -> Result<Arc<Metadata>, Error> {
         let mut kept = self.kept.lock().await;
-        let too_early = kept.asked(why).is_some_and(|asked| now.duration_since(asked) < PAUSE);
+        let too_early = kept.asked(why).is_some_and(|asked| kept::is_within(PAUSE, asked, now));
         if let Some((metadata, since)) = &kept.said.good
             && (too_early || suits(metadata, *since))
         {
@@ -199,6 +199,22 @@ mod tests {
         assert_eq!(asked().await, at(0));
         published.now(at(3_600)).await.unwrap();
         assert_eq!(asked().await, at(3_600));
+    }
+
+    #[tokio::test]
+    async fn after_the_clock_was_turned_back_a_provider_is_asked_again() {
+        let published = gone();
+        let asked = async || published.kept.lock().await.aged.unwrap();
+        published.now(at(-1)).await.unwrap();
+        assert_eq!(asked().await, at(-1), "what was learned ahead of now is old");
+        published.now(at(-1)).await.unwrap();
+        published.standing(at(-1)).await;
+        assert_eq!(asked().await, at(-1), "and it is not asked at once again");
+        published.standing(at(-40)).await;
+        assert_eq!(asked().await, at(-40));
+        *published.kept.lock().await.asked(Why::UnknownKey) = Some(at(1_000));
+        published.with_key(Some("b"), at(30)).await.unwrap();
+        assert_eq!(published.kept.lock().await.unknown, Some(at(30)));
     }
 
     #[tokio::test]

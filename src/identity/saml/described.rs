@@ -72,9 +72,9 @@ impl Described {
 
     async fn unless(&self, now: Timestamp, young: SignedDuration) -> Result<Arc<Description>, Unknown> {
         let mut kept = self.kept.lock().await;
-        let too_early = kept.asked.is_some_and(|asked| now.duration_since(asked) < PAUSE);
+        let too_early = kept.asked.is_some_and(|asked| kept::is_within(PAUSE, asked, now));
         if let Some((good, since)) = &kept.said.good
-            && (too_early || self.is_pinned() || now.duration_since(*since) < young)
+            && (too_early || self.is_pinned() || kept::is_within(young, *since, now))
         {
             return Ok(good.clone());
         }
@@ -110,5 +110,31 @@ impl Described {
                 Ok(Description { sign_on: sign_on.to_string(), certificates })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::fetch::Loopback;
+
+    #[tokio::test]
+    async fn after_the_clock_was_turned_back_a_provider_is_asked_again() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        // It does not answer any more.
+        let source = Source::metadata("https://127.0.0.1:9/saml", None, Loopback::Allowed).unwrap();
+        let described = Described::new("https://idp.acme.example".into(), source, Reader::default());
+        let description =
+            Description { sign_on: "https://idp.acme.example/sso".into(), certificates: Vec::new() };
+        described.kept.lock().await.said.good = Some((Arc::new(description), at(0)));
+        let asked = async || described.kept.lock().await.asked;
+        described.now(at(3_599)).await.unwrap();
+        assert_eq!(asked().await, None, "it is young");
+        described.now(at(-1)).await.unwrap();
+        assert_eq!(asked().await, Some(at(-1)), "what was learned ahead of now is old");
+        described.now(at(-1)).await.unwrap();
+        assert_eq!(asked().await, Some(at(-1)), "and it is not asked at once again");
+        described.now(at(-40)).await.unwrap();
+        assert_eq!(asked().await, Some(at(-40)));
     }
 }
