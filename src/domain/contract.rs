@@ -31,6 +31,9 @@ pub struct ActivationKey {
     pub expires: Option<Timestamp>,
     /// How many devices may activate by it, each counted once.
     pub uses: Option<u32>,
+    /// Whether whoever has activated by it is told the users of the License.
+    #[serde(default)]
+    pub sees_users: bool,
 }
 
 impl License {

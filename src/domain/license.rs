@@ -166,6 +166,9 @@ pub struct License {
     /// Service accounts of its namespace whose pods may activate.
     #[serde(default)]
     pub workloads: Vec<ServiceAccount>,
+    /// Those of them whose pods are told its users.
+    #[serde(default)]
+    pub workloads_that_see_users: Vec<ServiceAccount>,
     /// The Secret for the License's own document.
     pub secret: Label,
 }
@@ -283,6 +286,7 @@ pub(crate) mod tests {
             admission: Admission::Open,
             activation_keys: Vec::new(),
             workloads: Vec::new(),
+            workloads_that_see_users: Vec::new(),
             secret: "cad-license".parse().unwrap(),
         }
     }

@@ -13,6 +13,7 @@
 //! | [`rotation`], [`reissue`] | which key signs, which are published, and what becomes of documents under a revoked one |
 //! | [`chain`] | which copy of an activation's state is the living one, and which limits activations meet |
 //! | [`workload`] | which installation a pod is |
+//! | [`heard`] | how often it is recorded that an installation was heard of |
 //! | [`sessions`] | which uses of a License are open, and whether one more may be |
 //! | [`principal`], [`standing`] | who somebody is, as proven, which addresses count, and which seat is theirs |
 //! | [`authorization`] | what a program may ask for when somebody is to sign in |
@@ -32,6 +33,7 @@ pub mod contract;
 pub mod document;
 pub mod duration;
 pub mod features;
+pub mod heard;
 pub mod leadership;
 pub mod license;
 pub mod login;

@@ -78,6 +78,8 @@ pub struct Seen {
     pub activation: Activation,
     /// Its version: it rises with each change.
     pub version: i64,
+    /// When the installation was last heard of, as far as that is on record ([`crate::domain::heard`]).
+    pub heard_at: Timestamp,
 }
 
 /// An activation, and what it lives by.
@@ -161,6 +163,17 @@ pub struct Holding {
     pub holders: Vec<String>,
 }
 
+/// Somebody who holds a seat of a License.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Who came later has the higher one.
+    pub ordinal: i64,
+    /// Who it is: [`crate::domain::license::Holder::identity`].
+    pub holder: String,
+    /// Of a seat that is held by an address: whose it is, as their provider proved it.
+    pub pinned: Option<(String, String)>,
+}
+
 /// An activation that holds a place by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activated {
@@ -233,6 +246,8 @@ pub struct Step {
     pub given: Option<Given>,
     /// What is done to a session.
     pub session: Option<Use>,
+    /// The activation that was heard of. Nothing is decided by that, so it changes no version.
+    pub heard: Option<String>,
     /// The administrator who had it done: [`crate::domain::license::Holder::identity`]'s like, of which the audit gets a reference.
     pub by: Option<String>,
     /// The incarnation that begins, if a nonce proves that the ledger was restored and nobody has noticed.
@@ -260,6 +275,7 @@ impl Step {
             resolve: None,
             given: None,
             session: None,
+            heard: None,
             by: None,
             incarnation: None,
             at,
@@ -329,6 +345,14 @@ pub trait Activations: People {
 
     /// The Licenses of which sessions are open at `now`.
     fn in_use(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
+
+    /// The people who hold seats of a License, in the order in which they came to them: at most so many after the one of this ordinal.
+    fn users(
+        &self,
+        license: &Uid,
+        after: i64,
+        at_most: u32,
+    ) -> impl Future<Output = Result<Vec<User>, Unavailable>> + Send;
 
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;

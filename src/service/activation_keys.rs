@@ -88,7 +88,12 @@ mod tests {
         let nonces = NonceKeys::new(NonceKey::from_secret([7; 32]), Vec::new());
         let others = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
         let mut license = license(1);
-        let named = |name: &str| ActivationKey { name: name.parse().unwrap(), expires: None, uses: None };
+        let named = |name: &str| ActivationKey {
+            name: name.parse().unwrap(),
+            expires: None,
+            uses: None,
+            sees_users: false,
+        };
         license.activation_keys = ["lab", "office", "shop"].map(named).into();
         let (uid, other) = (license.uid.clone(), Uid("another".into()));
         let key = |name: &str| nonces.activation_key(&uid, name, &[1; 32]);

@@ -222,10 +222,7 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
     let features = match subject {
         Subject::License => license.terms.features.iter().map(feature).collect(),
         Subject::Seat(_, carried) => carried.iter().copied().map(feature).collect(),
-        // What only some seats carry is carried by Seats: nobody could say which activations are among the first.
-        Subject::Activation(_) => {
-            license.terms.features.iter().filter(|feature| feature.seats.is_none()).map(feature).collect()
-        }
+        Subject::Activation(_) => of_activations(license).map(feature).collect(),
     };
     wire::Claims {
         iss: signer.issuer.to_string(),
@@ -269,6 +266,11 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
             Subject::License | Subject::Seat(..) => None,
         },
     }
+}
+
+/// What activations carry. What only some seats carry is carried by Seats: nobody could say which activations are among the first.
+pub fn of_activations(license: &License) -> impl Iterator<Item = &Feature> {
+    license.terms.features.iter().filter(|feature| feature.seats.is_none())
 }
 
 /// A Seat whose assignments are suspended says what a suspended License says.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     credential::Credential,
     error::{Error, Problem},
+    heartbeat::Heartbeat,
     server::{Answer, Call, Server},
     state::{Activation, Kept, Operation, Pending},
     store::{StateError, Store},
@@ -86,6 +87,13 @@ struct Rebuild<'a> {
 struct Lost<'a> {
     nonce: &'a str,
     document: &'a str,
+}
+
+#[derive(Serialize)]
+struct Alive<'a> {
+    activation: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users_after: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -215,6 +223,22 @@ impl Installation {
             Err(error) => return Err(error),
         }
         Ok(self.store.keep(Kept::default())?)
+    }
+
+    /// Says that this installation is there, and asks what its License says now. Nothing is written down, for nothing changes.
+    ///
+    /// The server tells of the License's users, if it lets this installation see them, those after the one that `users_after` means:
+    /// [`Heartbeat::users_next`] of the last answer.
+    ///
+    /// # Errors
+    /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
+    pub async fn heartbeat(&self, users_after: Option<u64>) -> Result<Heartbeat, Error> {
+        let Activation { id, token, .. } = self.activated()?;
+        let body = serde_json::to_string(&Alive { activation: &id, users_after });
+        let body = body.map_err(|error| Error::Usage(error.to_string()))?;
+        let beside = self.credential.beside()?;
+        let call = Call { bearer: &token, workload: beside.as_deref(), body: &body, ..Call::default() };
+        parsed(&self.server.call(Method::POST, "/v1/heartbeat", call).await?)
     }
 
     fn activated(&self) -> Result<Activation, Error> {

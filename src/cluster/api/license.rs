@@ -145,6 +145,7 @@ pub struct MatchSpec {
 
 /// A key by which devices may activate.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ActivationKeySpec {
     /// Its name, and that of its entry in the Secret.
@@ -156,6 +157,10 @@ pub struct ActivationKeySpec {
     /// How many devices may activate by it, each counted once. Any number if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<Count<1>>,
+    /// Whoever has activated by it is told with each activation and heartbeat who holds the seats of this License: e-mail addresses, or issuer and
+    /// subject. For a server that lets the License's users in; false if not given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sees_users: bool,
 }
 
 /// A workload that may activate.
@@ -165,6 +170,10 @@ pub struct ActivationKeySpec {
 pub struct WorkloadSpec {
     /// The service account that its pods run as, in the License's own namespace.
     pub service_account: ServiceAccount,
+    /// Its pods are told with each activation and heartbeat who holds the seats of this License: e-mail addresses, or issuer and subject. For a server
+    /// that lets the License's users in; false if not given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sees_users: bool,
 }
 
 /// More than the seats, said as such.

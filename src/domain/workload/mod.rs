@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::license::Uid;
 
-pub use owner::{Account, Owner, PodName, fingerprint};
+pub use owner::{Account, Owner, PodName, account_of, fingerprint};
 
 /// So many pods more than one share a slot while the former leaves.
 pub const SURGE: usize = 1;

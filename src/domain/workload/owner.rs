@@ -71,6 +71,12 @@ impl Owner {
     }
 }
 
+/// The name of the service account in [`Owner::identity`].
+#[must_use]
+pub fn account_of(identity: &str) -> &str {
+    identity.split_once(' ').map_or(identity, |(account, _)| account)
+}
+
 /// The fingerprint of the installation in `slot` of `owner` ([`Owner::identity`]) in `namespace`.
 #[must_use]
 pub fn fingerprint(namespace: &str, owner: &str, slot: &Slot) -> Option<DeviceId> {

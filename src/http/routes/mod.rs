@@ -6,6 +6,7 @@
 mod activations;
 mod contract;
 mod frame;
+mod heartbeat;
 mod me;
 mod reply;
 mod request;
@@ -103,6 +104,7 @@ calls! {
     activations::check is CHECK,
     activations::resolve is RESOLVE,
     activations::deactivate is DEACTIVATE,
+    heartbeat::heartbeat is ALIVE,
     sessions::open is OPEN,
     sessions::heartbeat is HEARTBEAT,
     sessions::close is CLOSE,

@@ -1,5 +1,7 @@
 //! Activations, as every engine must keep them.
 
+mod heard;
+
 use super::*;
 use crate::{
     domain::{
@@ -22,6 +24,8 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, an_activation_ends_with_its_seat_and_with_its_license).await;
     run(open, transfers_and_recoveries_are_counted_by_when_they_happened).await;
     run(open, the_audit_tells_of_activations_and_names_nobody).await;
+    run(open, heard::what_was_heard_is_kept_and_is_nothing_else).await;
+    run(open, heard::people_with_seats_are_listed_by_pages_and_machines_are_not).await;
     run(open, a_nonce_that_proves_a_restore_begins_an_incarnation_once).await;
 }
 
@@ -96,7 +100,7 @@ pub(super) async fn seen<L: Ledger>(ledger: &L, id: &str) -> Seen {
 
 /// The License `l` with two seats and the activation key `lab`.
 async fn with_license<L: Ledger>(ledger: &L) -> Contract {
-    let lab = ActivationKey { name: "lab".parse().unwrap(), expires: None, uses: Some(5) };
+    let lab = ActivationKey { name: "lab".parse().unwrap(), expires: None, uses: Some(5), sees_users: false };
     let license = License { activation_keys: vec![lab], ..license(2) };
     let contract = Contract { license, issuer: None, kept: 0 };
     let mut told = change(None);

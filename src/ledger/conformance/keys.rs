@@ -5,7 +5,12 @@ use crate::domain::contract::ActivationKey;
 
 /// A change in which the License declares these names.
 fn declaring(expected: i64, names: &[&str]) -> Change {
-    let key = |name: &&str| ActivationKey { name: name.parse().unwrap(), expires: None, uses: None };
+    let key = |name: &&str| ActivationKey {
+        name: name.parse().unwrap(),
+        expires: None,
+        uses: None,
+        sees_users: false,
+    };
     let license =
         crate::domain::license::License { activation_keys: names.iter().map(key).collect(), ..license(1) };
     let terms = Terms { contract: Some(Contract { license, issuer: None, kept: 0 }), ..Terms::default() };

@@ -4,14 +4,14 @@ use zeroize::Zeroizing;
 
 use super::{
     Activations, Asked, Device, Failure, Happened, Reply, Runtime, TRIES,
-    answer::given,
+    answer::{self, given},
     crowded, digest,
     ground::{self, Footing},
     rebuild::{Lost, Remains, risen},
 };
 use crate::{
     domain::{
-        chain::{self, Call, Operation, Verdict, limits},
+        chain::{self, Call, Digest, Operation, Verdict, limits},
         contract::{ActivationKey, Contract},
         hex,
         license::{Holder, Key, Uid},
@@ -146,10 +146,9 @@ impl<L: Activations> Runtime<L> {
         wish: &Wish,
         shown: &Shown,
     ) -> Result<Option<Reply>, Failure> {
-        // By the key's name: whoever has the key that came after it, with the same name, is the same caller.
-        let caller = digest(&[b"activation key", shown.license.0.as_bytes(), shown.name.as_bytes()]);
+        let caller = key_caller(&shown.license, &shown.name);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(reply) = self.begun_before(&shown.license, &call).await? {
+        if let Some(reply) = self.begun_before(shown.contract.as_ref(), &shown.license, &call).await? {
             return Ok(Some(reply));
         }
         let now = self.edge.now();
@@ -181,13 +180,18 @@ impl<L: Activations> Runtime<L> {
     }
 
     /// The answer to the very call that began something under `license` before, if one did.
-    pub(super) async fn begun_before(&self, license: &Uid, call: &Call) -> Result<Option<Reply>, Failure> {
+    pub(super) async fn begun_before(
+        &self,
+        contract: Option<&Contract>,
+        license: &Uid,
+        call: &Call,
+    ) -> Result<Option<Reply>, Failure> {
         let Some(seen) = self.ledger.begun_by(license, &String::from(call.key)).await? else {
             return Ok(None);
         };
         match chain::repeated(&seen.activation.chain, call) {
             Verdict::Refused(refusal) => Err(refusal.into()),
-            _ => self.reply(&seen.activation).map(Some),
+            _ => self.reply(contract, &seen.activation).await.map(Some),
         }
     }
 
@@ -228,15 +232,23 @@ impl<L: Activations> Runtime<L> {
         let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
         self.news.tell(key, Happened::Taken);
         self.say_risen(key, &recorded);
-        self.reply(&activation).map(Some)
+        self.reply(Some(footing.contract), &activation).await.map(Some)
     }
 
     /// What whoever began `activation` is told.
-    pub(super) fn reply(&self, activation: &Activation) -> Result<Reply, Failure> {
+    pub(super) async fn reply(
+        &self,
+        contract: Option<&Contract>,
+        activation: &Activation,
+    ) -> Result<Reply, Failure> {
+        let told = match contract {
+            Some(contract) => Some(self.told(&contract.license, activation, None).await?),
+            None => None,
+        };
         Ok(Reply {
             nonce: self.nonces()?.nonce(&activation.id, activation.chain.head),
             body: activation.answer.clone(),
-            token: Some(self.token(&activation.id)?),
+            begun: Some(answer::Begun { token: self.token(&activation.id)?, told }),
         })
     }
 
@@ -250,6 +262,11 @@ impl<L: Activations> Runtime<L> {
         let id = digest(&[b"activation", &entropy]);
         (entropy, Uid(hex(id.0.get(..16).unwrap_or_default())))
     }
+}
+
+/// Whoever has the activation key `name` of `license`, or the one that came after it with that name: they are the same caller.
+pub(super) fn key_caller(license: &Uid, name: &str) -> Digest {
+    digest(&[b"activation key", license.0.as_bytes(), name.as_bytes()])
 }
 
 /// What the License says, and what it says of this key, if that lets this device in.

@@ -29,6 +29,8 @@ pub struct SeenAnswer {
     pub device: Device,
     /// When it began.
     pub since: String,
+    /// When it was last heard of, to a quarter of an hour.
+    pub heard_at: String,
     /// The last instant at which its last document is good.
     pub expires_at: String,
 }
@@ -40,7 +42,7 @@ impl<L: Activations> Runtime<L> {
     /// When whoever shows it may not see that, or Usher cannot answer now.
     pub async fn seen_by_administrator(&self, id: &str, token: &str) -> Result<Option<SeenAnswer>, Failure> {
         let Some((living, _)) = self.by_administrator(id, token, Act::See).await? else { return Ok(None) };
-        let activation = living.seen.activation;
+        let (activation, heard_at) = (living.seen.activation, living.seen.heard_at);
         let chain = chain::as_of(&activation.chain, self.edge.now());
         Ok(Some(SeenAnswer {
             id: activation.id,
@@ -48,6 +50,7 @@ impl<L: Activations> Runtime<L> {
             license: living.key.to_string(),
             device: serde_json::from_str(&activation.device)?,
             since: activation.since.to_string(),
+            heard_at: heard_at.to_string(),
             expires_at: chain.expires_at.to_string(),
         }))
     }

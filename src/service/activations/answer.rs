@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::parameters::Told;
 use crate::{
     domain::{
         document::Times,
@@ -85,8 +86,17 @@ pub struct Reply {
     pub nonce: String,
     /// The answer, as JSON.
     pub body: String,
-    /// Of a call that begins an activation: its token.
-    pub token: Option<Zeroizing<String>>,
+    /// Of a call that begins an activation: what is in no record.
+    pub begun: Option<Begun>,
+}
+
+/// What is told with the answer to a call that begins an activation, and made anew for each reply.
+#[derive(Debug)]
+pub struct Begun {
+    /// The activation's token.
+    pub token: Zeroizing<String>,
+    /// What its License says, if that is known.
+    pub told: Option<Told>,
 }
 
 pub(super) fn given(document: &Document) -> Given {

@@ -209,7 +209,7 @@ impl<L: Activations> Runtime<L> {
         let caller =
             digest(&[b"person", person.issuer.as_str().as_bytes(), person.subject.as_str().as_bytes()]);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(reply) = self.begun_before(&met.license, &call).await? {
+        if let Some(reply) = self.begun_before(met.contract.as_ref(), &met.license, &call).await? {
             return Ok(Some(reply));
         }
         let Some(contract) = &met.contract else { return Err(Code::LicenseNotReady.into()) };

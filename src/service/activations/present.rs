@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Activations, Asked, Device, Failure, Happened, Proof, Reply, Runtime, TRIES, answer::given, crowded,
-    digest, ground, rebuild::risen, settled, workload::Voice,
+    Activations, Answer, Asked, Device, Failure, Happened, Proof, Reply, Runtime, TRIES, answer::given,
+    crowded, digest, ground, rebuild::risen, settled, workload::Voice,
 };
 use crate::{
     domain::{
@@ -13,7 +13,7 @@ use crate::{
         refusal::{Code, Refusal},
     },
     keys::token,
-    ledger::activations::{Advance, Living, Step},
+    ledger::activations::{Activation, Advance, Living, Step},
 };
 
 /// What is known of an activation when it is asked for.
@@ -59,11 +59,11 @@ impl<L: Activations> Runtime<L> {
         let living = self.own(id, proof, true).await?;
         let activation = &living.seen.activation;
         chain::check(&activation.chain, self.nonces()?.read(id, nonce))?;
-        let Some(contract) = &living.contract else { return Err(Code::LicenseNotReady.into()) };
-        let footing = self.footing(contract, &Uid(id.to_owned()), living.incarnation, self.edge.now());
-        let mut answer = footing.answer(&Uid(id.to_owned()), word(&activation.chain), None);
-        answer.lease = lease(&activation.answer)?;
-        Ok(Reply { nonce: nonce.to_owned(), body: serde_json::to_string(&answer)?, token: None })
+        if living.contract.is_none() {
+            return Err(Code::LicenseNotReady.into());
+        }
+        let body = serde_json::to_string(&stands(activation)?)?;
+        Ok(Reply { nonce: nonce.to_owned(), body, begun: None })
     }
 
     /// The activation `id`, if `proof` is its own. `goes_on` if the call is of use to whoever runs, and not to end it.
@@ -128,7 +128,7 @@ impl<L: Activations> Runtime<L> {
             Verdict::Again => Ok(Some(Reply {
                 nonce: self.nonces()?.nonce(&activation.id, activation.chain.head),
                 body: activation.answer.clone(),
-                token: None,
+                begun: None,
             })),
             Verdict::Fork { at, after, replace, refusal } => {
                 let fork = Fork { at, changed: (after.state != activation.chain.state).then_some(after) };
@@ -159,7 +159,7 @@ impl<L: Activations> Runtime<L> {
         };
         let mut answer = footing.answer(&met.id, word(&after), document.as_ref());
         if document.is_none() {
-            answer.lease = lease(&seen.activation.answer)?;
+            answer.lease = stands(&seen.activation)?.lease;
         }
         let body = serde_json::to_string(&answer)?;
         let nonce = self.nonces()?.nonce(&seen.activation.id, after.head);
@@ -180,7 +180,7 @@ impl<L: Activations> Runtime<L> {
         };
         let Some(recorded) = recorded else { return Ok(None) };
         self.say_risen(key, &recorded);
-        Ok(Some(Reply { nonce, body, token: None }))
+        Ok(Some(Reply { nonce, body, begun: None }))
     }
 
     /// The fork is recorded, and told of if it is new.
@@ -229,7 +229,8 @@ pub(super) fn word(chain: &Chain) -> &'static str {
     }
 }
 
-/// The lease in the last answer: that of the last document.
-fn lease(answer: &str) -> Result<super::LeaseAnswer, Failure> {
-    Ok(serde_json::from_str::<super::Answer>(answer)?.lease)
+/// How it stands, as its last answer said it, without the document: the lease is that of the last document.
+pub(super) fn stands(activation: &Activation) -> Result<Answer, Failure> {
+    let last: Answer = serde_json::from_str(&activation.answer)?;
+    Ok(Answer { state: word(&activation.chain).to_owned(), document: None, keys: None, ..last })
 }

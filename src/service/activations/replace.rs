@@ -41,7 +41,7 @@ impl<L: Activations> Runtime<L> {
         if former.workload.is_some() {
             return self.fork(met, fork, refusal).await;
         }
-        if let Some(reply) = self.begun_before(&former.license, &met.call).await? {
+        if let Some(reply) = self.begun_before(Some(footing.contract), &former.license, &met.call).await? {
             return Ok(Some(reply));
         }
         let (entropy, id) = self.new_id();
@@ -80,7 +80,7 @@ impl<L: Activations> Runtime<L> {
             self.news.tell(&met.living.key, Happened::Forked);
         }
         self.news.tell(&met.living.key, Happened::Taken);
-        self.reply(&activation).map(Some)
+        self.reply(Some(footing.contract), &activation).await.map(Some)
     }
 }
 

@@ -85,7 +85,7 @@ impl<L: Activations> Runtime<L> {
     ) -> Result<Option<Reply>, Failure> {
         let caller = digest(&[b"workload", key.namespace.as_bytes(), pod.uid.0.as_bytes()]);
         let call = self.call(Operation::Activate, caller, asked);
-        if let Some(reply) = self.begun_before(&found.license, &call).await? {
+        if let Some(reply) = self.begun_before(Some(contract), &found.license, &call).await? {
             return Ok(Some(reply));
         }
         let held: Vec<Held> = found.held.iter().filter_map(of_slot).collect();

@@ -98,7 +98,7 @@ impl Attacker {
                 let license = format!("{}/cad", self.scene.place.namespace);
                 json!({"license": license, "device": {"id": "c", "name": "Lab 3"}})
             }
-            "/v1/sessions" => json!({"activation": self.own.id}),
+            "/v1/sessions" | "/v1/heartbeat" => json!({"activation": self.own.id}),
             other => panic!("{other} takes a body: say which"),
         }
     }

@@ -133,6 +133,12 @@ fn parse(
         admission: spec.admission.unwrap_or_default(),
         activation_keys: spec.activation_keys.iter().map(activation_key).collect(),
         workloads: spec.workloads.iter().map(|workload| workload.service_account.clone()).collect(),
+        workloads_that_see_users: spec
+            .workloads
+            .iter()
+            .filter(|workload| workload.sees_users)
+            .map(|workload| workload.service_account.clone())
+            .collect(),
         secret,
     })
 }
@@ -144,7 +150,12 @@ fn edition(gathered: &Gathered) -> Option<&api::Edition> {
 }
 
 fn activation_key(spec: &api::ActivationKeySpec) -> ActivationKey {
-    ActivationKey { name: spec.name.clone(), expires: spec.expires, uses: spec.uses.map(|uses| uses.0) }
+    ActivationKey {
+        name: spec.name.clone(),
+        expires: spec.expires,
+        uses: spec.uses.map(|uses| uses.0),
+        sees_users: spec.sees_users,
+    }
 }
 
 fn group(spec: &api::GroupSpec) -> Group {

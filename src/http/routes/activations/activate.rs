@@ -47,13 +47,17 @@ struct Answer {
     activation: answers::Answer,
     /// The credential of all other calls of this activation. It is given here and nowhere else: keep it secret, on a disk.
     activation_token: String,
+    #[serde(flatten)]
+    told: answers::Told,
 }
 
 /// What is told of an activation that begins.
 pub(super) const ACTIVATED: Shape = Shape::of::<Answer>(
     r#"{"id": "5f0c1d52a8e94c1f8d0b7a3e6c2b9f10", "state": "active", "license": "design/cad", "product": "cad", "document": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
             "keys": "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "lease": {"renew_at": "2026-11-26T22:00:00Z", "until": "2026-11-27T10:00:00Z", "expires_at": "2026-11-30T10:00:00Z"},
-            "activation_token": "usher_act_0000"}"#,
+            "activation_token": "usher_act_0000", "parameters": {"customer": "acme", "edition": "standard", "features": [{"name": "render"}, {"name": "simulate", "pool": 5}],
+            "seats": 2, "devices_per_seat": 2, "sessions_per_user": 1, "session_ttl": 300, "enforcement": "Enforce", "valid_until": "2030-01-01T00:00:00Z",
+            "afterwards": "Stop"}, "users": [{"email": "ann@acme.example"}]}"#,
 );
 
 pub(in crate::http::routes) const ACTIVATE: Call = Call {
@@ -63,7 +67,8 @@ pub(in crate::http::routes) const ACTIVATE: Call = Call {
     name: "activate",
     about: "Activations",
     summary: "Bind an installation to a place under a License",
-    description: "Gives the activation, its token, its first nonce and its first signed document. The same request with the same `Idempotency-Key` \
+    description: "Gives the activation, its token, its first nonce, its first signed document, and what the License says; its users, \
+if the License lets whoever asks see them (`seesUsers`). The same request with the same `Idempotency-Key` \
 is answered with the same activation, its token and its nonce, so write the key down before you send. A device that is active already and activates again \
 (its state was lost, or restored from a snapshot) takes over its own place: its former activation is superseded, which is allowed as often as the License's \
 `clones.recoveries` says. Somebody who has signed in activates on the seat that is theirs, on as many devices as `devicesPerSeat` says. A pod activates by the token of its service account, \

@@ -40,10 +40,12 @@ fn sent(status: StatusCode, nonce: &str, body: String) -> Result<Response, Probl
 
 /// The reply to a call that has begun an activation.
 fn begun(reply: &Reply) -> Result<Response, Problem> {
-    // The token is in no record, so it is put in here, each time anew and always the same.
+    // The token is in no record, so it is put in here, each time anew and always the same; and what the License says is of now.
     let mut answer: Map<String, Value> = serde_json::from_str(&reply.body).map_err(|_| Code::Unavailable)?;
-    if let Some(token) = &reply.token {
-        answer.insert("activation_token".to_owned(), Value::from(token.as_str()));
+    if let Some(begun) = &reply.begun {
+        answer.insert("activation_token".to_owned(), Value::from(begun.token.as_str()));
+        let told = serde_json::to_value(&begun.told).map_err(|_| Code::Unavailable)?;
+        answer.extend(told.as_object().cloned().unwrap_or_default());
     }
     sent(StatusCode::CREATED, &reply.nonce, Value::from(answer).to_string())
 }

@@ -105,5 +105,5 @@ async fn present<L: Activations>(
     let taken = Taken::apart(headers, body, api.bounds.body).await?;
     let reply = api.runtime.present(id, nonce(headers)?, operation, &taken.asked()).await?;
     // A copy was given an activation of its own.
-    if reply.token.is_some() { begun(&reply) } else { ok(reply) }
+    if reply.begun.is_some() { begun(&reply) } else { ok(reply) }
 }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Connection, Row, damaged, failed, instant};
+use super::{Connection, Pool, Row, damaged, failed, instant};
 use crate::{
     domain::license::Uid,
     ledger::{
         Change, CommitError,
-        activations::{Activated, Holding},
+        activations::{Activated, Holding, User},
     },
 };
 
@@ -71,6 +71,27 @@ pub async fn last_activated(
     .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
     .try_map(|row: Row| Ok(Activated { id: row.try_get(0)?, holder: row.try_get(1)? }))
     .fetch_all(connection)
+    .await
+}
+
+/// The people who hold its seats, after `after`.
+pub async fn users(pool: &Pool, license: &Uid, after: i64, at_most: u32) -> Result<Vec<User>, sqlx::Error> {
+    sqlx::query(
+        "SELECT ordinal, holder, issuer, subject FROM bindings WHERE license = $1 AND ordinal > $2
+         AND (holder LIKE 'email:%' OR holder LIKE 'identity:%') ORDER BY ordinal LIMIT $3",
+    )
+    .bind(&license.0)
+    .bind(after)
+    .bind(i64::from(at_most))
+    .try_map(|row: Row| {
+        let pinned: (Option<String>, Option<String>) = (row.try_get("issuer")?, row.try_get("subject")?);
+        Ok(User {
+            ordinal: row.try_get("ordinal")?,
+            holder: row.try_get("holder")?,
+            pinned: pinned.0.zip(pinned.1),
+        })
+    })
+    .fetch_all(pool)
     .await
 }
 

@@ -28,7 +28,7 @@ use crate::{
         CommitError, Unavailable,
         activations::{
             Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step,
-            Taken, Workplace,
+            Taken, User, Workplace,
         },
         sessions::OpenSessions,
     },
@@ -55,6 +55,7 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
             workload: workplace::slotted(row)?,
         },
         version: row.try_get("version")?,
+        heard_at: instant(row.try_get("heard_at")?)?,
     })
 }
 
@@ -166,6 +167,10 @@ impl Activations for Handle {
         .fetch_all(&self.ask)
         .await
         .map_err(while_doing("listing the licenses in use"))
+    }
+
+    async fn users(&self, license: &Uid, after: i64, at_most: u32) -> Result<Vec<User>, Unavailable> {
+        license::users(&self.ask, license, after, at_most).await.map_err(while_doing("listing users"))
     }
 
     async fn has_activations(&self) -> Result<bool, Unavailable> {

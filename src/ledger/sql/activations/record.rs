@@ -23,6 +23,10 @@ pub(super) async fn record(
         let session = Some(sessions::used(connection, step, session).await?);
         return Ok(Recorded { session, ..Recorded::default() });
     }
+    if let Some(id) = &step.heard {
+        heard(connection, step, id).await?;
+        return Ok(Recorded::default());
+    }
     let Step { turn: None, begin: None, fork: None, by: None, incarnation: None, advance: Some(one), .. } =
         step
     else {
@@ -120,7 +124,7 @@ async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Res
     let ended = matches!(one.chain.state, State::Ended(_)).then(|| step.at.as_second());
     let advanced = sqlx::query(
         "UPDATE activations SET state = $3, chain = $4, answer = COALESCE($5, answer), expires_at = $6, ended_at = $7,
-                recovery = $8, pod = COALESCE($9, pod), version = version + 1
+                recovery = $8, pod = COALESCE($9, pod), heard_at = CASE WHEN $10 THEN $11 ELSE heard_at END, version = version + 1
          WHERE id = $1 AND version = $2",
     )
     .bind(&one.id)
@@ -132,10 +136,19 @@ async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Res
     .bind(ended)
     .bind(one.recovery)
     .bind(one.pod.as_ref().map(|pod| pod.0.as_str()))
+    // Whoever is answered has asked; the others end because somebody else did.
+    .bind(one.answer.is_some())
+    .bind(step.at.as_second())
     .execute(connection)
     .await
     .map_err(failed)?;
     if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
+}
+
+async fn heard(connection: &mut Connection, step: &Step, id: &str) -> Result<(), CommitError> {
+    let heard = sqlx::query("UPDATE activations SET heard_at = $2 WHERE id = $1").bind(id);
+    heard.bind(step.at.as_second()).execute(connection).await.map_err(failed)?;
+    Ok(())
 }
 
 fn closed_by(step: &Step, session: &Use, by: String) -> Entry {
@@ -167,8 +180,8 @@ async fn begin(
     sqlx::query(
         "INSERT INTO activations
          (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery, fingerprint,
-          owner, slot, pod)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13, $14, $15, $16)",
+          owner, slot, pod, heard_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13, $14, $15, $16, $10)",
     )
     .bind(&activation.id)
     .bind(&activation.license.0)

@@ -94,6 +94,6 @@ fn activation_of(id: &str) -> Result<&str, Code> {
 }
 
 /// What its License says.
-fn license(living: &Living) -> Result<&License, Refusal> {
+pub(super) fn license(living: &Living) -> Result<&License, Refusal> {
     living.contract.as_ref().map(|contract| &contract.license).ok_or_else(|| Code::LicenseNotReady.into())
 }

@@ -1,6 +1,7 @@
 //! Recorded histories of pods, through the runtime and on a real ledger: who takes a place, and who goes on in one.
 
 mod calls;
+mod heartbeats;
 mod scene;
 
 use crate::domain::{

@@ -87,6 +87,7 @@ impl World {
                 admission: Admission::Open,
                 activation_keys: Vec::new(),
                 workloads: Vec::new(),
+                workloads_that_see_users: Vec::new(),
                 secret: "cad-license".parse().unwrap(),
             },
             seats: BTreeMap::new(),

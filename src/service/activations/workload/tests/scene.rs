@@ -261,7 +261,7 @@ impl Scene {
         let document = answer["document"].as_str().unwrap();
         let document = usher_license::License::parse(document.as_bytes()).unwrap();
         let slot = document.unverified_claims().device.as_ref().unwrap().id.clone();
-        let token = reply.token.as_deref().cloned().unwrap();
+        let token = reply.begun.unwrap().token.to_string();
         Ok(Own { id: answer["id"].as_str().unwrap().to_owned(), token, nonce: reply.nonce, slot })
     }
 

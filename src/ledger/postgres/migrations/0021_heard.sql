@@ -1,0 +1,1 @@
+../../sqlite/migrations/0021_heard.sql
