@@ -286,7 +286,8 @@ async fn operate<L: Ledger>(
         let bounds = Bounds::default();
         let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone(), bounds);
         let operator = async { operator.await.map_err(Failure::from) };
-        tokio::try_join!(operator, listeners.serve(args.listen, programs)).map(|_| ())
+        let served = async { tokio::try_join!(operator, listeners.serve(args.listen, programs)) };
+        runtime.telling_of_refusals(served).await.map(|_| ())
     };
     let running = async {
         tokio::try_join!(work, listeners.serve(args.ops_listen, http::operations(operations(&parts))))

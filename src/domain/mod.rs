@@ -22,6 +22,7 @@
 //! | [`namespaces`] | in which namespaces something counts |
 //! | [`leadership`], [`reach`] | which of several replicas leads, and how long |
 //! | [`witness`] | whether a ledger is this cluster's, and the one that was there last |
+//! | [`refused`] | which refusals the audit is told of one by one, and which are counted |
 //! | [`reason`], [`refusal`] | the closed lists of reasons that people are given, and of codes that programs are |
 
 pub mod allocation;
@@ -43,6 +44,7 @@ pub mod principal;
 pub mod reach;
 pub mod reason;
 pub mod refusal;
+pub mod refused;
 pub mod reissue;
 pub mod rotation;
 pub mod sessions;

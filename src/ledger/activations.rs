@@ -17,6 +17,7 @@ use crate::domain::{
     chain::{Chain, Position},
     contract::Contract,
     license::{Key, Uid},
+    refused::Told,
     workload::Slot,
 };
 
@@ -364,6 +365,13 @@ pub trait Activations: People {
         before: Timestamp,
         at_most: u32,
     ) -> impl Future<Output = Result<usize, CommitError>> + Send;
+
+    /// Tells the audit of calls that were refused.
+    fn tell_of_refusals(
+        &self,
+        refused: &[Told],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
     /// Records a step and what it tells the audit; it is on disk when this returns.
     fn record(&self, step: Step) -> impl Future<Output = Result<Recorded, CommitError>> + Send;

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::{hex, witness::Loss};
 
 pub use finding::Finding;
-pub(super) use told::{entries, of_authority};
+pub(super) use told::{entries, of_authority, of_refusals};
 
 /// One fact of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,25 @@ pub enum Entry {
         activation: String,
         /// The reference of the administrator.
         by: String,
+    },
+    /// A call was refused: the first of this caller with this code in a minute.
+    Refuse {
+        /// The name of the call.
+        call: String,
+        /// The code.
+        code: String,
+        /// The reference of the caller. Nobody knows whom it means; the same reference is the same caller.
+        by: String,
+    },
+    /// More calls were refused in that minute.
+    RefuseMore {
+        /// The code.
+        code: String,
+        /// The reference of the caller; absent for all callers who were too many to be told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// How many.
+        more: u64,
     },
     /// A License is gone.
     Forget {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -34,6 +34,7 @@ pub(super) async fn frame<L: Activations>(
     let id = request_id(request.headers(), &api.edge.entropy());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let (now, begun) = (api.edge.now(), api.edge.elapsed());
+    let shown = request.headers().get(AUTHORIZATION).cloned();
     let token = bearer(request.headers());
     let stranger = token.is_none();
     let network = peer.map(network);
@@ -59,6 +60,10 @@ pub(super) async fn frame<L: Activations>(
     let call = response.extensions().get::<Called>().map_or("other", |called| called.0);
     let refused = response.extensions().get::<Code>().copied();
     api.runtime.tell_answered(call, refused, api.edge.elapsed().saturating_sub(begun));
+    if let Some(code) = refused {
+        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        api.runtime.note_refused(call, code, shown.as_ref().map(HeaderValue::as_bytes), &peer);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

@@ -2,7 +2,11 @@
 
 use super::{Entry, Said};
 use crate::{
-    domain::rotation::Key,
+    domain::{
+        hex,
+        refused::{Caller, Told},
+        rotation::Key,
+    },
     ledger::{AuthorityFacts, Change, Recovery},
 };
 
@@ -54,6 +58,20 @@ pub(in crate::ledger) fn entries(change: &Change, holders: Vec<String>, ended: V
         .chain(keys)
         .chain(gone)
         .collect()
+}
+
+/// Calls that were refused.
+pub(in crate::ledger) fn of_refusals(refused: &[Told]) -> Vec<Entry> {
+    let reference = |Caller(caller): Caller| hex(caller.get(..16).unwrap_or_default());
+    let entry = |told: &Told| match *told {
+        Told::First(call, code, by) => {
+            Entry::Refuse { call: call.to_owned(), code: code.as_str().to_owned(), by: reference(by) }
+        }
+        Told::More(code, by, more) => {
+            Entry::RefuseMore { code: code.as_str().to_owned(), by: by.map(reference), more }
+        }
+    };
+    refused.iter().map(entry).collect()
 }
 
 /// What became of an Authority.

@@ -18,6 +18,7 @@ mod parameters;
 mod person;
 mod present;
 mod rebuild;
+mod refusals;
 mod replace;
 mod resolve;
 mod sessions;
@@ -59,6 +60,7 @@ pub use heartbeat::HeartbeatAnswer;
 pub use parameters::Told;
 pub use person::MeAnswer;
 pub use rebuild::Remains;
+use refusals::Refusals;
 pub use sessions::SessionAnswer;
 
 /// What has happened to a License, for whoever shows it.
@@ -119,6 +121,7 @@ pub struct Runtime<L> {
     lanes: Lanes,
     /// Workloads have lanes of their own: they ask the API server meanwhile, which may be away, and devices are not to wait for that.
     workload_lanes: Lanes,
+    refusals: Refusals,
 }
 
 /// Those who take places of one License come one by one: of many at once, all but one would decide in vain.
@@ -233,7 +236,8 @@ impl<L: Activations> Runtime<L> {
         people: Grounds,
     ) -> Self {
         let (lanes, workload_lanes) = (Lanes::new(), Lanes::new());
-        Self { ledger, edge, signers, nonces, news, callers, people, lanes, workload_lanes }
+        let refusals = Refusals::new(edge.entropy());
+        Self { ledger, edge, signers, nonces, news, callers, people, lanes, workload_lanes, refusals }
     }
 
     /// Tells whoever counts that a call of this name was answered.

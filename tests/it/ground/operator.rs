@@ -205,8 +205,10 @@ impl Operator {
             Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers, grounds));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
+        let answering = runtime.clone();
         let running = tokio::spawn(async move {
-            cluster::run(context, settings, ready, stopped).await.unwrap();
+            let operator = cluster::run(context, settings, ready, stopped);
+            answering.telling_of_refusals(operator).await.unwrap();
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");

@@ -21,6 +21,7 @@ pub mod pods;
 pub mod program;
 mod races;
 mod raw;
+mod refusals;
 mod replicas;
 mod restored;
 mod sessions;

@@ -17,6 +17,7 @@ use crate::{
     ledger::{
         CommitError, Unavailable,
         activations::{Recorded, Step},
+        audit::Entry,
     },
 };
 
@@ -35,6 +36,7 @@ struct Waiting {
 /// The way to the task that writes. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Group {
+    pool: Pool,
     queue: mpsc::Sender<Waiting>,
     /// Whose programs are answered, once that is known.
     cluster: Arc<OnceLock<Uid>>,
@@ -45,8 +47,8 @@ impl Group {
     pub fn start(pool: Pool) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let cluster = Arc::default();
-        tokio::spawn(write(pool, receiver, Arc::clone(&cluster)));
-        Self { queue, cluster }
+        tokio::spawn(write(pool.clone(), receiver, Arc::clone(&cluster)));
+        Self { pool, queue, cluster }
     }
 
     /// From now on it is the programs of `cluster` that are answered.
@@ -59,6 +61,13 @@ impl Group {
         let gone = || unavailable("the task that writes has ended");
         self.queue.send(Waiting { step, reply }).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
+    }
+
+    /// Tells the audit of what changes nothing.
+    pub(super) async fn tell(&self, entries: &[Entry], at: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = begin_steps(&self.pool, self.cluster.get()).await?;
+        chain(&mut transaction, at, entries).await?;
+        transaction.commit().await.map_err(failed)
     }
 }
 

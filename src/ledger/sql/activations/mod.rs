@@ -23,6 +23,7 @@ use crate::{
         chain::Chain,
         contract::Contract,
         license::{Key, Uid},
+        refused::Told,
     },
     ledger::{
         CommitError, Unavailable,
@@ -30,6 +31,7 @@ use crate::{
             Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step,
             Taken, User, Workplace,
         },
+        audit::of_refusals,
         sessions::OpenSessions,
     },
 };
@@ -191,6 +193,10 @@ impl Activations for Handle {
             transaction.commit().await.map_err(failed)?;
         }
         Ok(forgotten)
+    }
+
+    async fn tell_of_refusals(&self, refused: &[Told], at: Timestamp) -> Result<(), CommitError> {
+        self.group.tell(&of_refusals(refused), at).await
     }
 
     async fn record(&self, step: Step) -> Result<Recorded, CommitError> {

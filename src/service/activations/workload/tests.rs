@@ -2,6 +2,7 @@
 
 mod calls;
 mod heartbeats;
+mod refusals;
 mod scene;
 
 use crate::domain::{

@@ -1,0 +1,106 @@
+//! Refusals are told to the audit, beside the calls and not in their way: nothing was changed by them, so nobody waits until they are on disk.
+//!
+//! What is not written yet when the process dies is not in the audit: a second's first ones, and the counts of a minute.
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::{Either, select};
+use tracing::warn;
+
+use super::{Activations, Runtime};
+use crate::domain::{
+    self,
+    refusal::Code,
+    refused::{Caller, Tally, Told, has_credential},
+};
+
+/// How long to wait between two writes: whatever comes meanwhile is one link of the audit.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long until what could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// What was refused and is not told yet.
+pub(super) struct Refusals {
+    tally: Mutex<Tally>,
+    /// Callers are told apart by this, which is kept nowhere: nobody tells afterwards who it was.
+    salt: [u8; 32],
+}
+
+impl Refusals {
+    pub(super) fn new(salt: [u8; 32]) -> Self {
+        Self { tally: Mutex::default(), salt }
+    }
+
+    fn tally<T>(&self, with: impl FnOnce(&mut Tally) -> T) -> T {
+        with(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whoever has a credential that is good is known by it, and anybody else by where they come from.
+    fn caller(&self, code: Code, shown: Option<&[u8]>, peer: &str) -> Caller {
+        let shown = shown.filter(|_| has_credential(code) == Some(true));
+        let (kind, who) = shown.map_or(("address", peer.as_bytes()), |shown| ("credential", shown));
+        Caller(domain::digest([&self.salt, kind.as_bytes(), who]))
+    }
+}
+
+impl<L: Activations> Runtime<L> {
+    /// Notes that `call` was refused to whoever has `shown` this, at the address `peer`.
+    pub fn note_refused(&self, call: &'static str, code: Code, shown: Option<&[u8]>, peer: &str) {
+        let (caller, now) = (self.refusals.caller(code, shown, peer), self.edge.now());
+        self.refusals.tally(|tally| tally.note(call, code, caller, now));
+    }
+
+    /// Tells the audit of refusals while `work` goes on, and then of those that are left.
+    pub async fn telling_of_refusals<T>(&self, work: impl Future<Output = T>) -> T {
+        let done = match select(pin!(work), pin!(self.tell_of_refusals())).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => match never {},
+        };
+        let left = self.refusals.tally(Tally::take_all);
+        self.tell(&left).await;
+        done
+    }
+
+    async fn tell_of_refusals(&self) -> Infallible {
+        let mut told = Vec::new();
+        loop {
+            self.edge.wait(if told.is_empty() { PAUSE } else { AGAIN }).await;
+            // What could not be written is tried again, and meanwhile others are counted.
+            if told.is_empty() {
+                told = self.refusals.tally(|tally| tally.take(self.edge.now()));
+            }
+            if self.tell(&told).await {
+                told.clear();
+            }
+        }
+    }
+
+    async fn tell(&self, told: &[Told]) -> bool {
+        if told.is_empty() {
+            return true;
+        }
+        let done = self.ledger.tell_of_refusals(told, self.edge.now()).await;
+        if let Err(error) = &done {
+            warn!(error = error as &dyn std::error::Error, "the audit is told of refusals later");
+        }
+        done.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_does_not_have_the_salt_does_not_find_a_caller_by_what_was_shown() {
+        let caller = |salt, code| Refusals::new([salt; 32]).caller(code, Some(b"Bearer x"), "192.0.2.1");
+        assert_eq!(caller(1, Code::SeatsExhausted), caller(1, Code::SeatsExhausted));
+        assert_ne!(caller(1, Code::SeatsExhausted), caller(2, Code::SeatsExhausted));
+        assert_ne!(caller(1, Code::SeatsExhausted), caller(1, Code::Unauthorized), "it proves nothing");
+    }
+}
