@@ -9,11 +9,13 @@
 //! | operations | `/healthz` | 200 while the process lives |
 //! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
+//! | an agent's | `/healthz`, `/readyz`, `/status` | how `usher agent` stands ([`probes`]) |
 
 mod docs;
 mod openapi;
 mod pace;
 mod page;
+mod probes;
 mod problem;
 mod routes;
 pub mod serve;
@@ -30,6 +32,7 @@ use axum::{
 };
 use futures::future::BoxFuture;
 pub use pace::Pace;
+pub use probes::{Stands, probes};
 pub use routes::{Bounds, document};
 
 use crate::{

@@ -11,7 +11,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use axum_server::{
-    Handle,
+    Handle, Server,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
 use rustls::{
@@ -91,10 +91,30 @@ async fn serve_within(
     let counted = RustlsAcceptor::new(tls)
         .handshake_timeout(limits.patience)
         .acceptor(AtMost::connections(limits.connections));
-    let mut server = axum_server::bind(address)
-        .acceptor(counted)
-        .handle(handle.clone())
-        .first_request_timeout(limits.patience);
+    let server = bounded(axum_server::bind(address).acceptor(counted), limits).handle(handle.clone());
+    let stopper = async {
+        // A dropped sender means that the program ends: as good as being told.
+        let _ = stop.wait_for(|stop| *stop).await;
+        handle.graceful_shutdown(Some(GRACE));
+    };
+    let (served, ()) =
+        tokio::join!(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()), stopper);
+    served
+}
+
+/// Serves `router` at `address`, which is one of this machine's own, without TLS, until it is dropped.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn serve_here(address: SocketAddr, router: Router) -> io::Result<()> {
+    let limits = Limits::default();
+    let counted = AtMost::connections(limits.connections);
+    bounded(axum_server::bind(address).acceptor(counted), limits).serve(router.into_make_service()).await
+}
+
+/// The server, with bounds on what a stranger can cost.
+fn bounded<A>(server: Server<SocketAddr, A>, limits: Limits) -> Server<SocketAddr, A> {
+    let mut server = server.first_request_timeout(limits.patience);
     let http = server.http_builder();
     http.http1().header_read_timeout(limits.patience).max_buf_size(BUFFER);
     http.http2()
@@ -105,12 +125,5 @@ async fn serve_within(
         .max_send_buf_size(BUFFER)
         .keep_alive_interval(ASK)
         .keep_alive_timeout(limits.patience);
-    let stopper = async {
-        // A dropped sender means that the program ends: as good as being told.
-        let _ = stop.wait_for(|stop| *stop).await;
-        handle.graceful_shutdown(Some(GRACE));
-    };
-    let (served, ()) =
-        tokio::join!(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()), stopper);
-    served
+    server
 }

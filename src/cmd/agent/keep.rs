@@ -14,7 +14,10 @@ use crate::{
     service::edge::Edge,
 };
 
-use super::documents::{Documents, Status};
+use super::{
+    documents::{Documents, Status},
+    health::Health,
+};
 
 /// How it ended.
 pub(super) enum End {
@@ -31,6 +34,7 @@ pub(super) struct Keeper {
     documents: Documents,
     trusted: Option<Trusted>,
     edge: Arc<dyn Edge>,
+    health: Health,
     stopped: watch::Receiver<bool>,
     /// SIGHUP: ask the server now.
     asked: Signal,
@@ -50,6 +54,15 @@ enum Why {
     Failed(String),
 }
 
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(problem) => problem.fmt(f),
+            Self::Failed(why) => why.fmt(f),
+        }
+    }
+}
+
 /// How long to wait before a first activation is tried again, in seconds: twice as long each time.
 const FIRST: (u64, u64) = (1, 30);
 
@@ -60,10 +73,11 @@ impl Keeper {
         documents: Documents,
         trusted: Option<Trusted>,
         edge: Arc<dyn Edge>,
-        stopped: watch::Receiver<bool>,
-        asked: Signal,
+        health: Health,
+        (stopped, asked): (watch::Receiver<bool>, Signal),
     ) -> Self {
-        Self { installation, request, documents, trusted, edge, stopped, asked, last: 0, trouble: None }
+        let (last, trouble) = (0, None);
+        Self { installation, request, documents, trusted, edge, health, stopped, asked, last, trouble }
     }
 
     /// Sees that there is an activation. One that was there is refreshed at once: if it is a copy, that shows now. Ends if there can be none.
@@ -80,7 +94,10 @@ impl Keeper {
             match self.installation.activate(&self.request).await {
                 Ok(_) => break,
                 Err(Error::Refused(problem)) => return Ok(Some(End::Over(problem.to_string()))),
-                Err(error @ Error::Unreachable { .. }) => anstream::eprintln!("usher: {error}; trying again"),
+                Err(error @ Error::Unreachable { .. }) => {
+                    self.health.asked(self.last, Err(error.to_string()));
+                    anstream::eprintln!("usher: {error}; trying again");
+                }
                 Err(error) => return Err(error.into()),
             }
             if self.wait_until(self.last.saturating_add(wait)).await == Wake::Stopped {
@@ -102,6 +119,7 @@ impl Keeper {
 
     fn tell(&mut self, claims: &Claims) -> Result<Status, Failure> {
         let status = status(claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
+        self.health.stands(&status, claims.exp);
         if self.documents.tell(&status)? {
             say(&status);
         }
@@ -172,6 +190,7 @@ impl Keeper {
                 Why::Failed(error.to_string())
             }
         };
+        self.health.asked(self.last, Err(why.to_string()));
         let failures = self.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
         self.trouble = Some(Trouble { why, failures });
         Ok(())
@@ -185,6 +204,7 @@ impl Keeper {
         }
         self.documents.write(activation)?;
         self.trouble = None;
+        self.health.asked(self.last, Ok(()));
         Ok(())
     }
 

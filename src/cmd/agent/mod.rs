@@ -10,6 +10,7 @@
 
 mod child;
 mod documents;
+mod health;
 mod keep;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -24,6 +25,7 @@ use crate::{
 };
 use child::Child;
 use documents::Documents;
+use health::{At, Health};
 use keep::{End, Keeper};
 
 /// Keeps an activation alive, writes its document, and runs a command under it.
@@ -78,6 +80,9 @@ pub(super) struct Args {
     /// Stop the command as soon as the server refuses, and not when the last document ends.
     #[arg(long)]
     strict: bool,
+    /// Tell over HTTP how it stands, at this port of this machine; at another address over HTTPS, by a certificate of its own.
+    #[arg(long, env = "USHER_HEALTH", value_name = "[ADDRESS:]PORT")]
+    health: Option<At>,
     /// The program to run, with its arguments. Without one, the agent only keeps the documents.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -95,6 +100,13 @@ SIGHUP makes it ask the server at once. The command finds the folder of the docu
   refused  why, and what to do; when it ends
   over     the command is told to stop (SIGTERM, and SIGKILL half a minute later)
 
+With --health 8087, http://127.0.0.1:8087 answers:
+  /healthz 200 while the agent lives
+  /readyz  200 while the command may run: the document has not ended; else 503 and why
+  /status  JSON: the state as in status.json, document_ends, asked_at, refreshed_at, and trouble: why the server gave no document when it
+           was asked last
+A kubelet asks from outside of the pod: --health 0.0.0.0:8087, and a probe with `scheme: HTTPS`.
+
 Exit codes:
   0  told to stop, and the place was given back; with a command: the command's own
   1  the license says no
@@ -106,6 +118,22 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 async fn work(args: Args) -> Result<ExitCode, Failure> {
+    let (health, at) = (Health::default(), args.health);
+    let told = async {
+        match at {
+            Some(at) => health.serve(at, Arc::new(Machine)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // An address that cannot be had is said before anything is activated.
+        biased;
+        failed = told => failed.map(|()| Exit::Failed.into()),
+        ended = kept(args, health.clone()) => ended,
+    }
+}
+
+async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
     let stopped = stop::told()?;
     let request = args.request()?;
     let credential = args.credential()?;
@@ -114,8 +142,9 @@ async fn work(args: Args) -> Result<ExitCode, Failure> {
     let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
     let (folder, strict) = (documents.folder().to_owned(), args.strict);
     let asked = signal(SignalKind::hangup())?;
+    let edge = Arc::new(Machine);
     let mut keeper =
-        Keeper::new(installation, request, documents, args.trusted(), Arc::new(Machine), stopped, asked);
+        Keeper::new(installation, request, documents, args.trusted(), edge, health, (stopped, asked));
     if let Some(end) = keeper.begin(args.recover).await? {
         return ended(&end);
     }

@@ -8,6 +8,7 @@ mod contract;
 mod crashed;
 mod database;
 mod ended;
+mod health;
 mod heartbeats;
 mod history;
 mod hostile;
