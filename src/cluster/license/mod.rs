@@ -318,7 +318,8 @@ async fn show<L: Ledger>(
         }
     }
     apply::license(context, gathered, validated, outcome, &mut troubles, now).await;
-    troubles.end(now, outcome.next_look)
+    let used = outcome.sessions_end(now).map(|end| context.summaries.next(&gathered.key, end, now));
+    troubles.end(now, outcome.next_look.into_iter().chain(used).min())
 }
 
 async fn ends<L>(context: &Context<L>, key: &Key) -> Result<bool, Error> {

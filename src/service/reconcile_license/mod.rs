@@ -188,8 +188,6 @@ pub async fn reconcile_license(
         outcome.copies = facts_of_current.map(|facts| facts.copies.clone()).unwrap_or_default();
         outcome.version = commit(ledger, &change, secrets, &mut outcome).await?;
         outcome.sessions = ledger.open_sessions(&wanted.license.uid, now).await?;
-        let ends = outcome.sessions.next_end.map(|end| after_next_end(end, now));
-        outcome.next_look = outcome.next_look.into_iter().chain(ends).min();
     }
     Ok(outcome)
 }
@@ -219,12 +217,16 @@ async fn activated(
     Ok((holding, last))
 }
 
-/// When to look whether sessions have ended of which nobody tells, and no more often than their number is to be shown.
-fn after_next_end(end: Timestamp, now: Timestamp) -> Timestamp {
-    let after =
-        |at: Timestamp, seconds| at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
-    // It is open at that very second.
-    after(end, 1).max(after(now, SUMMARY))
+impl Outcome {
+    /// When to show, as they are shown at `now`, whether sessions have ended of which nobody tells.
+    #[must_use]
+    pub fn sessions_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let after = |at: Timestamp, seconds| {
+            at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+        };
+        // It is open at that very second.
+        self.sessions.next_end.map(|end| after(end, 1).max(after(now, SUMMARY)))
+    }
 }
 
 /// Tells the ledger that these Secrets are gone.
