@@ -19,7 +19,7 @@ use crate::{
     },
     identity::oidc::Refused,
     keys::token,
-    ledger::sqlite::Sqlite,
+    ledger::sqlite::{Sqlite, tests::tamper},
     service::providers::{Registry, tests::provider},
 };
 
@@ -263,6 +263,20 @@ async fn what_one_browser_began_no_other_ends() {
     assert!(url.as_str().starts_with("http://127.0.0.1:4321/?code=usher_code_"), "{url}");
     assert!(url.as_str().ends_with("&state=af0ifjsldkj&iss=https%3A%2F%2Fusher.acme.example"), "{url}");
     assert!(matches!(scene.sign_in.agree("mine").await, Err(Failure::Refused(Why::Elsewhere))), "once");
+}
+
+#[tokio::test]
+async fn where_sign_ins_that_lead_nowhere_have_all_the_room_whoever_was_proven_goes_on() {
+    let scene = Scene::new().await;
+    let goes = async |browser| scene.sign_in.keep_away(away(browser, "s"), &"nobody").await;
+    goes("first").await.unwrap();
+    scene.is_asked("mine").await;
+    let all = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        INSERT INTO passes (hash, content, expires_at) SELECT 'nobody ' || i, '', 9999999999 FROM n";
+    tamper(&scene._directory.path().join("ledger.db"), all).await;
+    assert!(matches!(goes("second").await, Err(Failure::Refused(Why::Crowded))));
+    scene.sign_in.agree("mine").await.unwrap();
+    scene.is_asked("mine").await;
 }
 
 #[tokio::test]
