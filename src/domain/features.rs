@@ -70,6 +70,7 @@ mod tests {
             reserved: 0,
             features: Some(features.iter().map(|f| f.parse().unwrap()).collect()),
             matches: Vec::new(),
+            matches_at: None,
         };
         license.groups = vec![only("interns", &["render", "not-licensed"]), only("guests", &[])];
         let mut seats = ["ann", "bob", "cy"].map(|name| seat(name, name, 0, 0));

@@ -88,6 +88,9 @@ pub struct Group {
     /// Whoever is in one of these groups at their provider belongs to it, if nothing else says to which.
     #[serde(default)]
     pub matches: Vec<ProviderGroup>,
+    /// Only people of this provider belong to it that way; those of any if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches_at: Option<Label>,
 }
 
 /// When a freed seat may be given to somebody else.

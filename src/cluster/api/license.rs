@@ -138,6 +138,9 @@ pub struct GroupSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct MatchSpec {
+    /// The IdentityProvider whose groups these are. If not given, a group of that name at any provider counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Label>,
     /// Members of any of these groups at their identity provider.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub provider_groups: Vec<ProviderGroup>,

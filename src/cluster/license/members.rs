@@ -113,8 +113,10 @@ fn asked_for(gathered: &Gathered, license: &api::License) -> Vec<GroupAt> {
     let assigned =
         assigned.map(|group| GroupAt { provider: Some(group.provider.clone()), name: group.name.clone() });
     let matched = license.spec.groups.iter().filter_map(|group| group.matches.as_ref());
-    let matched = matched.flat_map(|matches| &matches.provider_groups);
-    let matched = matched.map(|name: &ProviderGroup| GroupAt { provider: None, name: name.clone() });
+    let matched = matched.flat_map(|matches| {
+        let at = |name: &ProviderGroup| GroupAt { provider: matches.provider.clone(), name: name.clone() };
+        matches.provider_groups.iter().map(at)
+    });
     let all: BTreeSet<GroupAt> = assigned.chain(matched).collect();
     all.into_iter().collect()
 }

@@ -41,7 +41,14 @@ fn bindings(names: &[&str]) -> Vec<Binding> {
 }
 
 pub(super) fn group(name: &str, seats: Option<u32>, reserved: u32) -> Group {
-    Group { name: name.parse().unwrap(), seats, reserved, features: None, matches: Vec::new() }
+    Group {
+        name: name.parse().unwrap(),
+        seats,
+        reserved,
+        features: None,
+        matches: Vec::new(),
+        matches_at: None,
+    }
 }
 
 fn rules(limit: u32) -> Rules<'static> {

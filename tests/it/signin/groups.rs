@@ -24,7 +24,7 @@ fn members() -> Value {
 }
 
 fn admitting(sign_in: &str) -> Value {
-    let interns = json!([{"name": "interns", "seats": 1, "match": {"providerGroups": ["interns"]}}]);
+    let interns = json!([{"name": "interns", "seats": 1, "match": {"provider": "acme", "providerGroups": ["interns"]}}]);
     with(
         license(1),
         &json!({"spec": {"client": "Users", "devicesPerSeat": 1, "signIn": sign_in, "groups": interns}}),

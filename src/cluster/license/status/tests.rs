@@ -85,6 +85,7 @@ fn a_seat_says_in_each_standing_how_it_stands_and_why() {
         reserved: 0,
         features: None,
         matches: Vec::new(),
+        matches_at: None,
     }];
     let rests = Because::new(Reason::GroupNotFound, "no group");
     let rows = [

@@ -165,5 +165,6 @@ fn group(spec: &api::GroupSpec) -> Group {
         reserved: spec.reserved.map_or(0, |reserved| reserved.0),
         features: spec.features.clone(),
         matches: spec.matches.as_ref().map(|matches| matches.provider_groups.clone()).unwrap_or_default(),
+        matches_at: spec.matches.as_ref().and_then(|matches| matches.provider.clone()),
     }
 }

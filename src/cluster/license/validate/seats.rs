@@ -162,7 +162,10 @@ fn owner(license: &License, assignment: &Assignment) -> Owner {
 
 /// The first group of the License that takes this member.
 fn matched(license: &License, member: &Member) -> Option<Label> {
-    let takes = |group: &&Group| group.matches.iter().any(|name| member.groups.contains(name));
+    let takes = |group: &&Group| {
+        group.matches_at.as_ref().is_none_or(|provider| *provider == member.provider)
+            && group.matches.iter().any(|name| member.groups.contains(name))
+    };
     license.groups.iter().find(takes).map(|group| group.name.clone())
 }
 
@@ -242,4 +245,48 @@ pub(super) fn assignment(object: &api::UserAssignment, members: &Members) -> Opt
         group: object.spec.group.clone(),
         suspended: object.spec.suspended,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        license::tests::{at, license},
+        standing::Person,
+    };
+
+    #[test]
+    fn a_group_takes_people_of_the_provider_that_it_names_and_of_any_if_it_names_none() {
+        let group = |name: &str, at: Option<&str>| Group {
+            name: name.parse().unwrap(),
+            seats: None,
+            reserved: 0,
+            features: None,
+            matches: vec!["interns".parse().unwrap()],
+            matches_at: at.map(|provider| provider.parse().unwrap()),
+        };
+        let of = |provider: &str, name: &str| Member {
+            person: Person {
+                issuer: "https://idp.acme.example/".parse().unwrap(),
+                subject: "1".parse().unwrap(),
+                email: None,
+            },
+            provider: provider.parse().unwrap(),
+            groups: [name.parse().unwrap()].into(),
+            proven_at: at(0),
+            holds: None,
+            asked: false,
+        };
+        let mut license = license(1);
+        license.groups = vec![group("own", Some("acme"))];
+        let taken = |license: &License, provider, name| {
+            matched(license, &of(provider, name)).map(|group| group.to_string())
+        };
+        assert_eq!(taken(&license, "acme", "interns").as_deref(), Some("own"));
+        assert_eq!(taken(&license, "acme", "others"), None);
+        assert_eq!(taken(&license, "partner", "interns"), None);
+        license.groups.push(group("all", None));
+        assert_eq!(taken(&license, "partner", "interns").as_deref(), Some("all"));
+        assert_eq!(taken(&license, "acme", "interns").as_deref(), Some("own"));
+    }
 }
