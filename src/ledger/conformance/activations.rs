@@ -1,5 +1,6 @@
 //! Activations, as every engine must keep them.
 
+#[cfg(test)]
 mod heard;
 
 use super::*;
