@@ -18,6 +18,7 @@
 //! | [`principal`], [`standing`] | who somebody is, as proven, which addresses count, and which seat is theirs |
 //! | [`authorization`] | what a program may ask for when somebody is to sign in |
 //! | [`login`] | how long somebody is signed in on a device, and which of its tokens are good |
+//! | [`device`] | how a device without a browser waits until somebody has signed in for it elsewhere |
 //! | [`belonging`] | which identity provider an issuer or a domain belongs to |
 //! | [`namespaces`] | in which namespaces something counts |
 //! | [`leadership`], [`reach`] | which of several replicas leads, and how long |
@@ -31,6 +32,7 @@ pub mod authorization;
 pub mod belonging;
 pub mod chain;
 pub mod contract;
+pub mod device;
 pub mod document;
 pub mod duration;
 pub mod features;

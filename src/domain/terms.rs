@@ -117,6 +117,14 @@ words! {
         /// Documents are accepted for their lease and no longer.
         Forbidden,
     }
+    /// Whether devices without a browser may be signed in from another one, by a code that somebody types.
+    DeviceCodes {
+        /// By no code: in a browser on the same machine.
+        #[default]
+        Forbidden,
+        /// Who has the code signs in for the device that shows it.
+        Allowed,
+    }
     /// How often a quota is filled again.
     Per {
         /// Each hour, UTC.

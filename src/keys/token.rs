@@ -20,6 +20,8 @@ pub enum Purpose {
     Activation,
     /// To begin a login, once.
     Code,
+    /// To ask whether somebody has signed in for a device, and then to begin a login, once.
+    DeviceCode,
     /// The calls of somebody who is signed in.
     Access,
     /// To go on being signed in on a device: see [`device_token`].
@@ -27,13 +29,15 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::ActivationKey, Self::Activation, Self::Code, Self::Access, Self::Device];
+    const ALL: [Self; 6] =
+        [Self::ActivationKey, Self::Activation, Self::Code, Self::DeviceCode, Self::Access, Self::Device];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::ActivationKey => "usher_key_",
             Self::Activation => "usher_act_",
             Self::Code => "usher_code_",
+            Self::DeviceCode => "usher_wait_",
             Self::Access => "usher_acc_",
             Self::Device => "usher_dev_",
         }

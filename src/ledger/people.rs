@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{CommitError, Unavailable};
 use crate::domain::{
     contract::Contract,
+    device::NotYet,
     license::{Key, Uid},
     membership::Member,
     principal::Principal,
@@ -19,6 +20,9 @@ use crate::domain::{
 
 /// With so many passes there is none more for whoever may be anybody: sign-ins of ten minutes of everybody at once.
 pub const PASSES: u32 = 20_000;
+/// How many devices wait for somebody at most. Their user codes are so few of 2.6 × 10^10 that one guess a second finds none in ten minutes
+/// but in one case of 4,000, and that only while as many devices wait as may.
+pub const WAITING: u32 = 10_000;
 /// On how many devices one person is signed in at most: one more, and the one that was not used for longest is signed out.
 pub const LOGINS: u32 = 50;
 /// So many that are over are removed with each that begins.
@@ -38,6 +42,19 @@ pub struct Pass {
     /// What it stands for.
     pub content: String,
     /// The last instant at which it is good.
+    pub until: Timestamp,
+}
+
+/// A device that waits until somebody has signed in for it elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The hash of its device code.
+    pub hash: String,
+    /// Of the code that people type.
+    pub user_code: String,
+    /// What it says of itself, and what is seen of it.
+    pub device: String,
+    /// The last instant at which it waits.
     pub until: Timestamp,
 }
 
@@ -193,6 +210,36 @@ pub trait People: Send + Sync + 'static {
         until: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// A device waits. `false` if too many do, or one does with this very code.
+    fn await_person(
+        &self,
+        waiting: &Waiting,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// The device whose user code has this hash, if it waits and nobody has answered.
+    fn waiting(
+        &self,
+        user_code: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Waiting>, Unavailable>> + Send;
+
+    /// Somebody has answered the device whose code has this hash: yes, with the pass that is to be kept for it, or no. `false` if it does
+    /// not wait any more, or somebody was faster.
+    fn answer_device(
+        &self,
+        hash: &str,
+        yes: Option<&Pass>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// The device whose code has this hash asks what was answered. Nothing if there is none.
+    fn ask_answer(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Result<(), NotYet>>, CommitError>> + Send;
 
     /// Keeps who somebody is, as proven just now.
     fn meet(&self, who: &Principal, now: Timestamp) -> impl Future<Output = Result<(), CommitError>> + Send;

@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use crate::{
     domain::{
         namespaces::Namespaces,
+        terms::DeviceCodes,
         text::{Domain, Label},
     },
     identity::RelyingParty,
@@ -32,6 +33,8 @@ pub struct Provider {
     pub domains: Vec<Domain>,
     /// Where its people and groups count.
     pub allowed_namespaces: Namespaces,
+    /// Whether devices without a browser are signed in there, too.
+    pub device_codes: DeviceCodes,
     /// Whether it gives addresses out itself, so that none needs to be verified.
     pub email_authority: bool,
     /// After so long somebody whom nothing else has confirmed must sign in again.
@@ -46,6 +49,8 @@ pub trait Providers: Send + Sync + 'static {
     fn named(&self, name: &str) -> Option<Arc<Provider>>;
     /// Whether there is surely no provider `name`: all are known, and none that is not at work just now has that name.
     fn is_gone(&self, name: &str) -> bool;
+    /// Whether at any of them devices without a browser are signed in, too.
+    fn any_by_device_codes(&self) -> bool;
 }
 
 /// The providers of today.
@@ -91,6 +96,10 @@ impl Providers for Registry {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.declared.as_ref().is_some_and(|declared| !declared.contains(name))
     }
+
+    fn any_by_device_codes(&self) -> bool {
+        self.find(|provider| provider.device_codes == DeviceCodes::Allowed).is_some()
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +109,12 @@ pub(crate) mod tests {
         domain::principal::Mailboxes,
         identity::{Claims, fetch::Loopback, oidc},
     };
+
+    /// The same, where devices without a browser are signed in, too.
+    pub(crate) fn with_device_codes(name: &str, domain: &str) -> Arc<Provider> {
+        let provider = Arc::into_inner(provider(name, domain)).unwrap();
+        Arc::new(Provider { device_codes: DeviceCodes::Allowed, ..provider })
+    }
 
     pub(crate) fn provider(name: &str, domain: &str) -> Arc<Provider> {
         let domains: Vec<Domain> = vec![domain.parse().unwrap()];
@@ -121,6 +136,7 @@ pub(crate) mod tests {
             )),
             domains,
             allowed_namespaces: Namespaces::All,
+            device_codes: DeviceCodes::Forbidden,
             email_authority: false,
             reauthenticate_after: SignedDuration::from_hours(24),
         })
@@ -141,5 +157,8 @@ pub(crate) mod tests {
         registry.replace([provider("other", "other.acme.example")], ["idle".to_owned()]);
         assert!(registry.is_gone("acme") && !registry.is_gone("other") && !registry.is_gone("idle"));
         assert!(of_domain("acme.example").is_none() && registry.named("acme").is_none());
+        assert!(!registry.any_by_device_codes());
+        registry.replace([provider("a", "a.example"), with_device_codes("b", "b.example")], []);
+        assert!(registry.any_by_device_codes());
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::api::{AllowedNamespaces, Condition, ReauthenticateText},
-    domain::text::{
-        ClaimPath, ClientId, Domain, EntryName, HttpsUrl, Label, OidcIssuer, ProviderIssuer, Scope,
+    domain::{
+        terms::DeviceCodes,
+        text::{ClaimPath, ClientId, Domain, EntryName, HttpsUrl, Label, OidcIssuer, ProviderIssuer, Scope},
     },
     identity::{oidc::Algorithm, saml::NameIdFormat},
 };
@@ -60,6 +61,10 @@ pub struct IdentityProviderSpec {
     /// where nobody can choose their own address. False if not given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub email_authority: bool,
+    /// Whether people sign in for devices without a browser, too, by typing a code that the device shows (RFC 8628). Whoever is talked into
+    /// typing somebody else's code signs that one in as themselves, so allow it only where there are such devices. Forbidden if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_codes: Option<DeviceCodes>,
     /// After so long people must sign in again, where nothing else tells that they have left: a Go duration from 15m to 2160h. 24h if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthenticate_after: Option<ReauthenticateText>,

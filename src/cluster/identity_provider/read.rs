@@ -142,6 +142,7 @@ fn provider(name: Label, declared: &IdentityProvider, relying_party: RelyingPart
         relying_party,
         domains: spec.domains.clone(),
         allowed_namespaces: allowed.map_or(Namespaces::None, AllowedNamespaces::namespaces),
+        device_codes: spec.device_codes.unwrap_or_default(),
         email_authority: spec.email_authority,
         reauthenticate_after: seconds.map_or(REAUTHENTICATE_AFTER, SignedDuration::from_secs),
     }
@@ -184,7 +185,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::namespaces::Namespaces;
+    use crate::domain::{namespaces::Namespaces, terms::DeviceCodes};
 
     fn declared(spec: &Value) -> IdentityProvider {
         let mut whole = json!({
@@ -218,6 +219,7 @@ mod tests {
             (read.reauthenticate_after, read.email_authority),
             (SignedDuration::from_hours(24), false)
         );
+        assert_eq!(read.device_codes, DeviceCodes::Forbidden);
         assert_eq!(read.domains, ["acme.example".parse().unwrap()]);
         assert_eq!(read.relying_party.issuer().as_str(), "https://idp.acme.example/");
         let settings = settings_of(&declared(&json!({})));
@@ -228,10 +230,10 @@ mod tests {
 
     #[test]
     fn what_is_declared_is_what_counts() {
-        let said = json!({"allowedNamespaces": {"from": "All"}, "reauthenticateAfter": "8h", "emailAuthority": true,
+        let said = json!({"allowedNamespaces": {"from": "All"}, "reauthenticateAfter": "8h", "emailAuthority": true, "deviceCodes": "Allowed",
             "claims": {"subject": "oid", "groups": "realm_access.roles"}});
         let read = read(&declared(&said)).unwrap();
-        assert_eq!(read.allowed_namespaces, Namespaces::All);
+        assert_eq!((&read.allowed_namespaces, read.device_codes), (&Namespaces::All, DeviceCodes::Allowed));
         assert_eq!((read.reauthenticate_after, read.email_authority), (SignedDuration::from_hours(8), true));
         let settings = settings_of(&declared(&said));
         assert!(settings.mailboxes.authority);

@@ -2,6 +2,7 @@
 //!
 //! The tokens lie in `$XDG_STATE_HOME/usher/login.json` (`~/.local/state/usher/login.json`), which only its owner may read.
 
+mod device;
 mod loopback;
 
 use std::{
@@ -38,12 +39,16 @@ pub(super) struct LoginArgs {
     /// Do not open a browser: only print the address to open on this machine.
     #[arg(long)]
     no_browser: bool,
+    /// There is no browser on this machine: prints a code, and the address at which it is typed in a browser anywhere.
+    #[arg(long, conflicts_with = "no_browser")]
+    device: bool,
 }
 
 const EXAMPLES: &str = "\
 Example:
   usher login --server https://usher.acme.example
-The browser must run on this machine: it is sent back to a port of 127.0.0.1.";
+The browser must run on this machine: it is sent back to a port of 127.0.0.1. If there is none:
+  usher login --server https://usher.acme.example --device";
 
 /// Where tokens are kept, and what the server is trusted by.
 #[derive(Debug, clap::Args)]
@@ -78,18 +83,14 @@ pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
         let kept = Kept::open(&args.place.folder()?)?;
         let server = args.place.server(&args.server)?;
         let endpoints = server.endpoints().await?;
-        let loopback = Loopback::open().await?;
         let hostname = Device::of_this_machine().hostname.and_then(|name| name.parse().ok());
         let device = args.device_name.clone().or(hostname);
         let device = device.as_ref().map(DeviceName::as_str);
-        let flow = Flow::begin(&endpoints, loopback.uri(), device, &Machine.entropy())?;
-        eprint("Sign in in your browser; if none opens, open this address on this machine:\n")?;
-        print(&format!("{}\n", flow.url()))?;
-        if !args.no_browser {
-            open_browser(flow.url());
-        }
-        let code = loopback.code(&flow).await?;
-        let tokens = server.exchange(&endpoints, &flow, &code, now()).await?;
+        let tokens = if args.device {
+            device::sign_in(&server, &endpoints, device).await?
+        } else {
+            in_browser(&server, &endpoints, device, !args.no_browser).await?
+        };
         // Whoever was signed in here before is not any more.
         if let Ok(Some(former)) = kept.tokens()
             && former.server == tokens.server
@@ -99,6 +100,23 @@ pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
         kept.keep(&tokens)?;
         said(&server.me(&tokens.access_token).await?, Output::Human)
     })
+}
+
+async fn in_browser(
+    server: &Server,
+    endpoints: &Endpoints,
+    device: Option<&str>,
+    opens: bool,
+) -> Result<Tokens, Failure> {
+    let loopback = Loopback::open().await?;
+    let flow = Flow::begin(endpoints, loopback.uri(), device, &Machine.entropy())?;
+    eprint("Sign in in your browser; if none opens, open this address on this machine:\n")?;
+    print(&format!("{}\n", flow.url()))?;
+    if opens {
+        open_browser(flow.url());
+    }
+    let code = loopback.code(&flow).await?;
+    Ok(server.exchange(endpoints, &flow, &code, now()).await?)
 }
 
 pub(super) fn whoami(args: &WhoamiArgs) -> Result<ExitCode, Failure> {

@@ -59,7 +59,7 @@ pub(in crate::http) fn document(calls: &[Call]) -> Value {
             "parameters": parameters(),
             "securitySchemes": {
                 key(Credential::AccessToken): {"type": "http", "scheme": "bearer", "description":
-                    "The access token of somebody who has signed in: by code and PKCE, at the endpoints that `/.well-known/oauth-authorization-server` names (RFC 8414), as `usher login` does. It is good for ten minutes, and ends at once when they sign out."},
+                    "The access token of somebody who has signed in: by code and PKCE, or by a device code (RFC 8628), at the endpoints that `/.well-known/oauth-authorization-server` names (RFC 8414), as `usher login` does. It is good for ten minutes, and ends at once when they sign out."},
                 key(Credential::ActivationKey): {"type": "http", "scheme": "bearer", "description":
                     "An activation key of the License: an entry of the Secret `NAME-activation-keys` in its namespace. It activates devices, and nothing else."},
                 key(Credential::ActivationToken): {"type": "http", "scheme": "bearer", "description":

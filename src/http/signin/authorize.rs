@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Desk, Refusal, cookie, own_form, pages, status};
 use crate::{
     domain::authorization::{Refused, Unverified},
-    service::sign_in::{Away, Failure, People, Why, form_token},
+    service::sign_in::{Away, Errand, Failure, People, Why, form_token},
 };
 
 pub(super) async fn authorize<L: People>(
@@ -66,16 +66,8 @@ pub(super) async fn depart<L: People>(
         Ok(authorization) => authorization,
         Err(refused) => return Ok(refuse(&desk, refused)),
     };
-    match desk.sign_in.depart(&authorization, &browser, &login).await {
-        Ok(Away { url, handle }) => {
-            let host = url.host_str().unwrap_or_default().to_owned();
-            let mut page =
-                pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over."));
-            if let Some(cookie) = handle.as_deref().and_then(|handle| cookie::handled(handle)) {
-                page.headers_mut().append(header::SET_COOKIE, cookie);
-            }
-            Ok(page)
-        }
+    match desk.sign_in.depart(Errand::Program(authorization), &browser, &login).await {
+        Ok(away) => Ok(leave(&away)),
         // What was typed may be mended on the same page.
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
             let page = pages::ask(&asked, &form, &login, Some(&why));
@@ -83,6 +75,16 @@ pub(super) async fn depart<L: People>(
         }
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// The browser goes to the provider.
+pub(super) fn leave(Away { url, handle }: &Away) -> Response {
+    let host = url.host_str().unwrap_or_default();
+    let mut page = pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over."));
+    if let Some(cookie) = handle.as_deref().and_then(|handle| cookie::handled(handle)) {
+        page.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    page
 }
 
 /// The answer, with which the browser is named.

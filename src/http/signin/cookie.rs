@@ -5,22 +5,36 @@
 //!
 //! What a provider of SAML says is brought by a form of its page, with which only a `None` cookie comes along. So there is a second one, for that
 //! alone: it holds the handle of one request, and is taken away where the browser lands.
+//!
+//! The code that somebody has typed for a device is shown to them again before they say yes. The ledger has only its hash, so meanwhile it is here.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::domain::device::UserCode;
+
 const NAME: &str = "__Host-usher-signin";
 const HANDLE: &str = "__Host-usher-saml";
+const TYPED: &str = "__Host-usher-code";
 /// 256 bits in base64url.
 const LENGTH: usize = 43;
 
 /// As what this browser is known, if it is one that we have named.
 pub(super) fn browser(headers: &HeaderMap) -> Option<&str> {
-    value(headers, NAME)
+    value(headers, NAME).filter(|value| is_ours(value))
 }
 
 /// The handle of the request from which it comes back, by SAML.
 pub(super) fn handle(headers: &HeaderMap) -> Option<&str> {
-    value(headers, HANDLE)
+    value(headers, HANDLE).filter(|value| is_ours(value))
+}
+
+/// The code that was typed in it.
+pub(super) fn code(headers: &HeaderMap) -> Option<UserCode> {
+    value(headers, TYPED)?.parse().ok()
+}
+
+fn is_ours(value: &str) -> bool {
+    value.len() == LENGTH && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -28,11 +42,7 @@ fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut named = all
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='));
-    let is_ours = |value: &&str| {
-        value.len() == LENGTH
-            && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    named.next().filter(is_ours)
+    named.next()
 }
 
 /// What gives it this name.
@@ -53,6 +63,17 @@ pub(super) fn handled(handle: &str) -> Option<HeaderValue> {
 /// What takes the handle away.
 pub(super) fn let_go() -> HeaderValue {
     HeaderValue::from_static("__Host-usher-saml=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0")
+}
+
+/// What keeps the code that was typed.
+pub(super) fn typed(code: &UserCode) -> Option<HeaderValue> {
+    let code = code.plain();
+    HeaderValue::from_str(&format!("{TYPED}={code}; Path=/; Secure; HttpOnly; SameSite=Lax")).ok()
+}
+
+/// What takes it away.
+pub(super) fn typed_no_more() -> HeaderValue {
+    HeaderValue::from_static("__Host-usher-code=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
 }
 
 #[cfg(test)]

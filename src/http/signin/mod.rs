@@ -8,6 +8,8 @@
 //! | `/signin/callback` | takes them in, by OpenID Connect |
 //! | `/signin/saml` · `/signin/saml/metadata` | the same by SAML; and what Usher is, by SAML |
 //! | `/signin/continue` | "continue as Ann on Lab 3?", and the answer |
+//! | `/oauth2/device_authorization` | a device without a browser is given its codes (RFC 8628) |
+//! | `/device` | the page on which somebody types the one that it shows, and their address |
 //! | `/oauth2/token` · `/oauth2/revoke` | tokens, and their end (RFC 6749, RFC 7009) |
 //!
 //! Pages have no script, no style of their own and nothing from elsewhere, and the browser is told to hold us to that. A form is sent by
@@ -18,6 +20,7 @@ mod authorize;
 mod bounds;
 mod brought;
 mod cookie;
+mod device;
 mod pages;
 mod returned;
 #[cfg(test)]
@@ -25,6 +28,7 @@ mod tests;
 mod token;
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -49,7 +53,7 @@ use crate::{
     domain::refusal::Code,
     service::{
         edge::Edge,
-        sign_in::{CONSUMER, Failure, METADATA, People, SignIn, Why, is_form_token},
+        sign_in::{CONSUMER, DEVICE, Failure, METADATA, People, SignIn, Why, is_form_token},
     },
 };
 
@@ -59,6 +63,10 @@ const PACE: Pace = Pace { at_once: 100, a_second: 20 };
 const DEPARTURES: Pace = Pace { at_once: 100, a_second: 2 };
 /// So many answers of SAML are read at once for one address, which is half of what is read at once for all.
 const READ: usize = 2;
+/// Of one network: people try again when they have mistyped, and whoever guesses codes is slow: 600 of 2.6 × 10^10 while a code is good.
+const GUESSES: Pace = Pace { at_once: 10, a_second: 1 };
+/// Of one network: a class switches its devices on, and nobody alone lets so many wait that there is no room for others.
+const DEVICES: Pace = Pace { at_once: 60, a_second: 1 };
 /// The largest form, in bytes.
 const LARGEST: usize = 16 * 1024;
 /// The largest form with what a provider of SAML says, which is in base64.
@@ -75,6 +83,8 @@ struct Desk<L> {
     departures: Arc<Paced>,
     reading: Arc<Places>,
     bounded: Arc<Bounded>,
+    guesses: Arc<Paced>,
+    devices: Arc<Paced>,
 }
 
 impl<L> Clone for Desk<L> {
@@ -86,6 +96,8 @@ impl<L> Clone for Desk<L> {
             departures: self.departures.clone(),
             reading: self.reading.clone(),
             bounded: self.bounded.clone(),
+            guesses: self.guesses.clone(),
+            devices: self.devices.clone(),
         }
     }
 }
@@ -98,12 +110,15 @@ pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) ->
 fn router_within<L: People>(bounds: Bounds, sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
     let paced = |pace| Arc::new(Paced::new(pace));
     let (pace, departures, reading) = (paced(PACE), paced(DEPARTURES), Arc::new(Places::new(READ)));
+    let (guesses, devices) = (paced(GUESSES), paced(DEVICES));
     let bounded = Arc::new(Bounded::by(bounds));
-    let desk = Desk { sign_in, edge, pace, departures, reading, bounded };
+    let desk = Desk { sign_in, edge, pace, departures, reading, bounded, guesses, devices };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
         .route("/oauth2/token", post(token::token::<L>))
+        .route("/oauth2/device_authorization", post(device::wait::<L>))
+        .route(DEVICE, get(device::page::<L>).post(device::depart::<L>))
         .route("/oauth2/revoke", post(token::revoke::<L>))
         .route("/signin", post(authorize::depart::<L>))
         .route("/signin/callback", get(returned::callback::<L>))
@@ -131,12 +146,22 @@ impl Peer {
     }
 }
 
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("an unknown address"),
+        }
+    }
+}
+
 /// What is around each: a pace, an end, and what the browser is told.
 async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
-    let peer = Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+    let peer =
+        Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical()));
     request.extensions_mut().insert(peer);
     let (network, now) = (peer.network(), desk.edge.now());
-    let departs = request.method() == Method::POST && request.uri().path() == "/signin";
+    let departs = request.method() == Method::POST && ["/signin", DEVICE].contains(&request.uri().path());
     let may =
         desk.pace.allows(network, now, true) && (!departs || desk.departures.allows(network, now, true));
     let answered =
@@ -166,7 +191,14 @@ fn own_form<L: People>(desk: &Desk<L>, headers: &HeaderMap, token: &str) -> Resu
 /// The status of the page that says why.
 const fn status(why: &Why) -> StatusCode {
     match why {
-        Why::NoAddress | Why::NoProvider(_) | Why::Elsewhere | Why::ProviderGone => StatusCode::BAD_REQUEST,
+        Why::NoAddress
+        | Why::NoProvider(_)
+        | Why::NoCode
+        | Why::UnknownCode
+        | Why::NoDevices
+        | Why::Elsewhere
+        | Why::ProviderGone => StatusCode::BAD_REQUEST,
+        Why::TooOften => StatusCode::TOO_MANY_REQUESTS,
         Why::Forged => StatusCode::FORBIDDEN,
         Why::Provider(_) | Why::BySaml(_) => StatusCode::BAD_GATEWAY,
         Why::Crowded => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,12 +4,13 @@ use axum::{
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    domain::authorization::Unverified,
+    domain::{authorization::Unverified, device::UserCode, text::DeviceName},
     http::page,
-    service::sign_in::{Consent, Why},
+    service::sign_in::{Claims, Consent, Errand, Why},
 };
 
 pub(super) async fn style() -> impl IntoResponse {
@@ -40,25 +41,116 @@ pub(super) fn ask(asked: &Unverified, token: &str, typed: &str, why: Option<&Why
         &html! {
             form method="post" action="/signin" {
                 @for (name, value) in hidden { input type="hidden" name=(name) value=(value); }
-                label for="login" { "Your work e-mail address, or its domain" }
-                input id="login" name="login" type="text" inputmode="email" autocomplete="email" autocapitalize="none"
-                    spellcheck="false" maxlength="254" required autofocus value=(typed)
-                    aria-describedby="hint" aria-invalid=[why.map(|_| "true")];
-                @if let Some(why) = why {
-                    p id="hint" class="wrong" role="alert" { (why) " " (why.next()) }
-                } @else {
-                    p id="hint" { "Your company's own sign-in takes over. Usher never sees your password." }
-                }
+                (address(typed, why, true))
                 button type="submit" { "Continue" }
             }
         },
     )
 }
 
-/// Is it them, and is it their program?
-pub(super) fn consent(consent: &Consent, token: &str) -> Html<String> {
-    let device = consent.authorization.device.as_ref().map(ToString::to_string);
-    let where_to = device.map_or_else(|| "on this machine".to_owned(), |device| format!("on {device}"));
+/// Their address, and what is wrong with it.
+fn address(typed: &str, why: Option<&Why>, is_first: bool) -> Markup {
+    html! {
+        label for="login" { "Your work e-mail address, or its domain" }
+        input id="login" name="login" type="text" inputmode="email" autocomplete="email" autocapitalize="none"
+            spellcheck="false" maxlength="254" required autofocus[is_first] value=(typed)
+            aria-describedby="hint" aria-invalid=[why.map(|_| "true")];
+        @if let Some(why) = why {
+            p id="hint" class="wrong" role="alert" { (why) " " (why.next()) }
+        } @else {
+            p id="hint" { "Your company's own sign-in takes over. Usher never sees your password." }
+        }
+    }
+}
+
+/// Which device, and who signs in for it? `token` is the form's.
+pub(super) fn device(token: &str, code: &str, login: &str, why: Option<&Why>) -> Html<String> {
+    let (of_code, of_address) = match why {
+        Some(Why::NoCode | Why::UnknownCode | Why::TooOften) => (why, None),
+        _ => (None, why),
+    };
+    page(
+        "Sign in for a device",
+        &html! {
+            form method="post" action="/device" {
+                input type="hidden" name="form" value=(token);
+                label for="code" { "The code that your device shows" }
+                input id="code" class="code" name="code" type="text" autocomplete="off" autocapitalize="characters" spellcheck="false"
+                    maxlength="32" placeholder="XXXX-XXXX" required autofocus[of_address.is_none()] value=(code)
+                    aria-describedby="code-hint" aria-invalid=[of_code.map(|_| "true")];
+                @if let Some(why) = of_code {
+                    p id="code-hint" class="wrong" role="alert" { (why) " " (why.next()) }
+                } @else {
+                    p id="code-hint" {
+                        "Only a code from a device in front of you. Whoever has sent you one, in a message or a call, wants to sign in as you."
+                    }
+                }
+                (address(login, of_address, of_address.is_some()))
+                button type="submit" { "Continue" }
+            }
+        },
+    )
+}
+
+/// A program on the machine of this browser asks.
+pub(super) fn of_program() -> Markup {
+    html! {
+        p { "A program on this machine has asked for it. Go on only if you have just begun to sign in there yourself." }
+    }
+}
+
+/// A device elsewhere asks: `code` was typed, in a browser at `here`.
+pub(super) fn of_device(code: &UserCode, claims: &Claims, here: &str, now: Timestamp) -> Markup {
+    let name = claims.name.as_ref().map_or("nothing", DeviceName::as_str);
+    let minutes = now.duration_since(claims.since).as_mins();
+    html! {
+        p { "A device asks for it. Nobody has proven what it says of itself:" }
+        dl {
+            dt { "It shows the code" } dd class="code" { (code) }
+            dt { "It calls itself" } dd { (name) }
+            dt { "It asks from" }
+            dd {
+                (claims.address)
+                @if claims.address == here { " (this browser, too)" } @else { " (this browser: " (here) ")" }
+            }
+            dt { "It asked" }
+            dd {
+                @match minutes {
+                    ..1 => "less than a minute ago",
+                    1 => "1 minute ago",
+                    more => { (more) " minutes ago" }
+                }
+            }
+        }
+        p {
+            "Go on only if you see this very code on a device in front of you, and have just begun to sign in there yourself. "
+            "If somebody has sent you the code, say no: they would go on as you."
+        }
+    }
+}
+
+/// A device fetches what they have said.
+pub(super) fn answered(name: Option<&DeviceName>, is_yes: bool) -> Html<String> {
+    let name = name.map_or("The device", DeviceName::as_str);
+    if is_yes {
+        let next = html! { p { (name) " goes on in a few seconds. You can close this page." } };
+        page("You are signed in", &next)
+    } else {
+        let next = html! {
+            p { (name) " is told so. You can close this page." }
+            p { "If somebody else has sent you the code, tell your platform team." }
+        };
+        page("You are not signed in", &next)
+    }
+}
+
+/// Is it them, and is it theirs, of which this is to be said?
+pub(super) fn consent(consent: &Consent, about: &Markup, token: &str) -> Html<String> {
+    let where_to = match (consent.errand.device_name(), &consent.errand) {
+        (Some(device), _) => format!("on {device}"),
+        (None, Errand::Program(_)) => "on this machine".to_owned(),
+        (None, Errand::Device(_)) => "on a device".to_owned(),
+    };
     page(
         &format!("Continue as {} {where_to}?", consent.called),
         &html! {
@@ -67,7 +159,7 @@ pub(super) fn consent(consent: &Consent, token: &str) -> Html<String> {
             } @else if let Some(why) = consent.why_no_email {
                 p class="wrong" { "No seat of an e-mail address can be yours: " (why) "." }
             }
-            p { "A program on this machine has asked for it. Go on only if you have just begun to sign in there yourself." }
+            (about)
             form method="post" action="/signin/continue" {
                 input type="hidden" name="form" value=(token);
                 button type="submit" name="answer" value="yes" { "Continue as " (consent.called) }
@@ -115,7 +207,11 @@ mod tests {
         let hostile = "\"><script>alert(1)</script>";
         let asked =
             Unverified { state: hostile.into(), device_name: hostile.into(), ..Unverified::default() };
-        for page in [ask(&asked, "t", hostile, Some(&Why::NoAddress)), refused(hostile, hostile)] {
+        for page in [
+            ask(&asked, "t", hostile, Some(&Why::NoAddress)),
+            device("t", hostile, hostile, Some(&Why::NoCode)),
+            refused(hostile, hostile),
+        ] {
             assert!(!page.0.contains("<script") && page.0.contains("&lt;script"), "{}", page.0);
         }
         let response = go_on("https://idp.acme.example/?a=b&c=d", hostile);
@@ -125,7 +221,7 @@ mod tests {
 
     #[test]
     fn no_page_brings_a_style_or_a_script_or_anything_from_elsewhere() {
-        let page = ask(&Unverified::default(), "t", "", None).0;
+        let page = ask(&Unverified::default(), "t", "", None).0 + &device("t", "", "", None).0;
         for inline in [" style=", "<style", "<script", "http://", "https://", "onclick", "<img"] {
             assert!(!page.contains(inline), "{inline}");
         }

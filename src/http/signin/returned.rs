@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{
-        Form, Query, State,
+        Extension, Form, Query, State,
         rejection::{FormRejection, QueryRejection},
     },
     http::{HeaderMap, header},
@@ -10,8 +10,8 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Desk, Refusal, authorize::with_browser, cookie, own_form, pages};
-use crate::service::sign_in::{Callback, People, Why, form_token};
+use super::{Desk, Peer, Refusal, authorize::with_browser, cookie, own_form, pages};
+use crate::service::sign_in::{Answered, Callback, Errand, People, Why, form_token};
 
 pub(super) async fn callback<L: People>(
     State(desk): State<Desk<L>>,
@@ -26,11 +26,19 @@ pub(super) async fn callback<L: People>(
 
 pub(super) async fn consent<L: People>(
     State(desk): State<Desk<L>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let browser = cookie::browser(&headers).ok_or(Why::Elsewhere)?;
     let consent = desk.sign_in.consent(browser).await?;
-    Ok(pages::consent(&consent, &form_token(browser)).into_response())
+    let about = match &consent.errand {
+        Errand::Program(_) => pages::of_program(),
+        Errand::Device(device) => {
+            let code = cookie::code(&headers).filter(|code| device.shows(code)).ok_or(Why::Elsewhere)?;
+            pages::of_device(&code, &device.claims, &peer.to_string(), desk.edge.now())
+        }
+    };
+    Ok(pages::consent(&consent, &about, &form_token(browser)).into_response())
 }
 
 /// The form on the page.
@@ -47,12 +55,17 @@ pub(super) async fn answer<L: People>(
 ) -> Result<Response, Refusal> {
     let Form(Answer { form, answer }) = form.map_err(|_| Why::Forged)?;
     let browser = own_form(&desk, &headers, &form)?;
-    let (back, said) = if answer == "yes" {
-        (desk.sign_in.agree(&browser).await?, "You are signed in. Your program goes on.")
-    } else {
-        (desk.sign_in.decline(&browser).await?, "You are not signed in. Your program is told so.")
+    let is_yes = answer == "yes";
+    let answered =
+        if is_yes { desk.sign_in.agree(&browser).await? } else { desk.sign_in.decline(&browser).await? };
+    let mut page = match answered {
+        Answered::Back(url) if is_yes => {
+            pages::go_on(url.as_str(), "You are signed in. Your program goes on.")
+        }
+        Answered::Back(url) => pages::go_on(url.as_str(), "You are not signed in. Your program is told so."),
+        Answered::Fetched(name) => pages::answered(name.as_ref(), is_yes).into_response(),
     };
-    let mut page = pages::go_on(back.as_str(), said);
-    page.headers_mut().insert(header::SET_COOKIE, cookie::forgotten());
+    page.headers_mut().append(header::SET_COOKIE, cookie::forgotten());
+    page.headers_mut().append(header::SET_COOKIE, cookie::typed_no_more());
     Ok(page)
 }

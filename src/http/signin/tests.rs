@@ -1,5 +1,7 @@
 //! Pages and endpoints, asked as browsers and programs ask.
 
+mod device;
+
 use std::time::Duration;
 
 use axum::{
@@ -14,7 +16,7 @@ use crate::{
     ledger::sqlite::Sqlite,
     service::sign_in::{
         form_token,
-        tests::{Hand, Scene, VERIFIER, asked},
+        tests::{Scene, VERIFIER, asked},
     },
 };
 
@@ -42,8 +44,11 @@ struct Usher(Scene, Router, Arc<Hand>);
 
 impl Usher {
     async fn new() -> Self {
-        let scene = Scene::new().await;
-        let hand = Arc::new(Hand::default());
+        Self::of(Scene::new().await)
+    }
+
+    fn of(scene: Scene) -> Self {
+        let hand = scene.hand.clone();
         let router = router::<Sqlite>(scene.sign_in.clone(), hand.clone());
         Self(scene, router, hand)
     }

@@ -13,10 +13,13 @@ use tracing::warn;
 use super::Desk;
 use crate::service::sign_in::{Denied, Failure, Grant, People};
 
+/// RFC 8628, section 3.4.
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// RFC 8414, section 2.
 pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response {
     let home = desk.sign_in.home();
-    Json(json!({
+    let mut said = json!({
         "issuer": home.origin(),
         "authorization_endpoint": home.at("/oauth2/authorize").as_str(),
         "token_endpoint": home.at("/oauth2/token").as_str(),
@@ -28,11 +31,20 @@ pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "authorization_response_iss_parameter_supported": true,
-    }))
-    .into_response()
+    });
+    // RFC 8628, section 4: said where it is so.
+    if desk.sign_in.knows_devices()
+        && let Some(said) = said.as_object_mut()
+    {
+        let endpoint = home.at("/oauth2/device_authorization");
+        said.insert("device_authorization_endpoint".to_owned(), endpoint.as_str().into());
+        let grants = ["authorization_code", "refresh_token", DEVICE_CODE];
+        said.insert("grant_types_supported".to_owned(), json!(grants));
+    }
+    Json(said).into_response()
 }
 
-/// RFC 6749, sections 4.1.3 and 6; RFC 7636, section 4.5.
+/// RFC 6749, sections 4.1.3 and 6; RFC 7636, section 4.5; RFC 8628, section 3.4.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
@@ -45,6 +57,8 @@ pub(super) struct Asked {
     redirect_uri: String,
     #[serde(default)]
     code_verifier: String,
+    #[serde(default)]
+    device_code: String,
     #[serde(default)]
     refresh_token: String,
 }
@@ -62,9 +76,10 @@ pub(super) async fn token<L: People>(
             redirect_uri: &asked.redirect_uri,
             verifier: &asked.code_verifier,
         },
+        DEVICE_CODE => Grant::DeviceCode(&asked.device_code),
         "refresh_token" => Grant::DeviceToken(&asked.refresh_token),
         _ => {
-            let said = "grant_type must be authorization_code or refresh_token";
+            let said = "grant_type must be authorization_code, refresh_token or that of RFC 8628";
             return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", said);
         }
     };
@@ -95,10 +110,13 @@ pub(super) async fn revoke<L: People>(
     }
 }
 
-fn denied_as(denied: Denied) -> Response {
+pub(super) fn denied_as(denied: Denied) -> Response {
     match denied {
         Denied::Client => refused(StatusCode::UNAUTHORIZED, "invalid_client", &denied.to_string()),
         Denied::Grant(why) => refused(StatusCode::BAD_REQUEST, "invalid_grant", why),
+        Denied::DeviceName => refused(StatusCode::BAD_REQUEST, "invalid_request", &denied.to_string()),
+        Denied::NoDevices => refused(StatusCode::BAD_REQUEST, "unauthorized_client", &denied.to_string()),
+        Denied::NotYet(why) => refused(StatusCode::BAD_REQUEST, why.code(), &why.to_string()),
         Denied::Failure(failure) => {
             if let Failure::Unavailable(source) = &failure {
                 warn!(error = &**source as &dyn std::error::Error, "tokens could not be given");
@@ -112,6 +130,6 @@ fn denied_as(denied: Denied) -> Response {
 }
 
 /// RFC 6749, section 5.2.
-fn refused(status: StatusCode, error: &str, description: &str) -> Response {
+pub(super) fn refused(status: StatusCode, error: &str, description: &str) -> Response {
     (status, Json(json!({"error": error, "error_description": description}))).into_response()
 }

@@ -1,6 +1,8 @@
 //! People, as every engine must keep them.
 
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod members;
 
 use super::{
@@ -36,6 +38,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, a_persons_devices_are_counted_by_themselves).await;
     run(open, whoever_is_erased_is_signed_out_and_unknown).await;
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
+    devices::check(open).await;
     members::check(open).await;
 }
 
@@ -346,11 +349,12 @@ async fn whoever_is_erased_is_signed_out_and_unknown<L: Ledger>(ledger: Shared<L
     let mut free = change(Some(facts(&*ledger).await.version));
     free.free = vec![uid("s")];
     ledger.commit(&free).await.unwrap();
-    assert!(keep(&*ledger, "under way", 900, 70).await);
+    assert!(keep(&*ledger, "under way", 900, 70).await && devices::waits(&*ledger, "tv", 900, 70).await);
     assert_eq!(ledger.erase(&[ANN.to_owned()], at(70)).await.unwrap(), 1);
     assert_eq!(ledger.signed_in(&mine.access, at(70)).await.unwrap(), None);
     assert_eq!(ledger.login(&mine.family, at(70)).await.unwrap(), None);
     assert_eq!(ledger.pass("under way", at(70)).await.unwrap(), None);
+    assert_eq!(ledger.ask_answer("tv", at(70)).await.unwrap(), None);
 }
 
 async fn who_signed_in_before_the_ledger_was_restored_signs_in_again<L: Ledger>(ledger: Shared<L>) {

@@ -2,22 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, People, SignIn, Url, Why, hashed};
+use super::{Device, Errand, Failure, People, SignIn, Url, Why, hashed};
 use crate::{
     domain::{
         authorization::Authorization,
         login::CODE,
         principal::NoAddress,
-        text::{ClientState, LoopbackUri, ProviderIssuer, Subject},
+        text::{ClientState, DeviceName, LoopbackUri, ProviderIssuer, Subject},
     },
     keys::token::{self, Purpose},
+    ledger::people::Pass,
 };
 
 /// What somebody is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
-    /// What their program asks for.
-    pub authorization: Authorization,
+    /// For what.
+    pub errand: Errand,
     /// What to call them.
     pub called: String,
     /// Their address, if one counts.
@@ -31,9 +32,18 @@ pub struct Consent {
 /// What a code stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Granted {
-    pub(super) authorization: Authorization,
+    pub(super) errand: Errand,
     pub(super) issuer: ProviderIssuer,
     pub(super) subject: Subject,
+}
+
+/// What becomes of an answer.
+#[derive(Debug)]
+pub enum Answered {
+    /// The browser goes there with it: a program listens.
+    Back(Url),
+    /// A device of this name asks for it.
+    Fetched(Option<DeviceName>),
 }
 
 /// The pass of whoever is asked in `browser`.
@@ -51,27 +61,46 @@ impl<L: People> SignIn<L> {
         Ok(serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?)
     }
 
-    /// They say yes: where the browser goes with the code.
+    /// They say yes.
     ///
     /// # Errors
-    /// When nothing was asked.
-    pub async fn agree(&self, browser: &str) -> Result<Url, Failure> {
-        let Consent { authorization, issuer, subject, .. } = self.answered(browser).await?;
-        let code = Purpose::Code.token(&self.edge.entropy(), "code");
-        let granted = Granted { authorization, issuer, subject };
-        self.keep(token::hash(&code), &granted, CODE).await?;
-        let Authorization { redirect_uri, state, .. } = granted.authorization;
-        Ok(self.back(&redirect_uri, Some(&state), &[("code", &code)]))
+    /// When nothing was asked, or the device does not wait any more.
+    pub async fn agree(&self, browser: &str) -> Result<Answered, Failure> {
+        let Consent { errand, issuer, subject, .. } = self.answered(browser).await?;
+        let granted = Granted { errand, issuer, subject };
+        match &granted.errand {
+            Errand::Program(Authorization { redirect_uri, state, .. }) => {
+                let code = Purpose::Code.token(&self.edge.entropy(), "code");
+                self.keep(token::hash(&code), &granted, CODE).await?;
+                Ok(Answered::Back(self.back(redirect_uri, Some(state), &[("code", &code)])))
+            }
+            Errand::Device(device) => {
+                let content = serde_json::to_string(&granted)?;
+                let pass = Pass { hash: device.hash.clone(), content, until: device.until };
+                self.tell(device, Some(&pass)).await
+            }
+        }
     }
 
-    /// They say no: where the browser goes with that.
+    /// They say no.
     ///
     /// # Errors
-    /// When nothing was asked.
-    pub async fn decline(&self, browser: &str) -> Result<Url, Failure> {
-        let Authorization { redirect_uri, state, .. } = self.answered(browser).await?.authorization;
-        let said = [("error", "access_denied"), ("error_description", "whoever signed in said no")];
-        Ok(self.back(&redirect_uri, Some(&state), &said))
+    /// When nothing was asked, or the device does not wait any more.
+    pub async fn decline(&self, browser: &str) -> Result<Answered, Failure> {
+        match self.answered(browser).await?.errand {
+            Errand::Program(Authorization { redirect_uri, state, .. }) => {
+                let said = [("error", "access_denied"), ("error_description", "whoever signed in said no")];
+                Ok(Answered::Back(self.back(&redirect_uri, Some(&state), &said)))
+            }
+            Errand::Device(device) => self.tell(&device, None).await,
+        }
+    }
+
+    async fn tell(&self, device: &Device, yes: Option<&Pass>) -> Result<Answered, Failure> {
+        if !self.ledger.answer_device(&device.hash, yes, self.edge.now()).await? {
+            return Err(Why::UnknownCode.into());
+        }
+        Ok(Answered::Fetched(device.claims.name.clone()))
     }
 
     async fn answered(&self, browser: &str) -> Result<Consent, Failure> {

@@ -3,12 +3,12 @@
 use zeroize::Zeroizing;
 
 use super::{
-    CALLBACK, Failure, People, SignIn, Why,
-    agree::{Consent, asked},
+    CALLBACK, Consent, Errand, Failure, People, SignIn, Why,
+    agree::asked,
     depart::{Departed, away},
 };
 use crate::{
-    domain::{authorization::Authorization, login::PATIENCE},
+    domain::login::PATIENCE,
     identity::{Principal, RelyingParty, oidc::Callback},
 };
 
@@ -21,8 +21,7 @@ impl<L: People> SignIn<L> {
     pub async fn arrive(&self, browser: &str, callback: &Callback) -> Result<Zeroizing<String>, Failure> {
         let now = self.edge.now();
         let pass = self.ledger.take_pass(&away(browser, &callback.state), now).await?;
-        let Departed { authorization, provider, pending } =
-            serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?;
+        let Departed { errand, provider, pending } = serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?;
         let provider = self.providers.named(provider.as_str()).ok_or(Why::ProviderGone)?;
         let back = self.home.at(CALLBACK);
         // It is another kind of provider by now.
@@ -30,16 +29,16 @@ impl<L: People> SignIn<L> {
         let who = oidc.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
         self.meet(&who).await?;
         let renewed = self.browser();
-        self.keep(asked(&renewed), &question(authorization, who), PATIENCE).await?;
+        self.keep(asked(&renewed), &question(errand, who), PATIENCE).await?;
         Ok(renewed)
     }
 }
 
 /// What `who` is asked.
-pub(super) fn question(authorization: Authorization, who: Principal) -> Consent {
+pub(super) fn question(errand: Errand, who: Principal) -> Consent {
     let email = who.email.as_ref().ok().map(ToString::to_string);
     Consent {
-        authorization,
+        errand,
         called: if who.name.is_empty() {
             email.clone().unwrap_or_else(|| who.subject.to_string())
         } else {

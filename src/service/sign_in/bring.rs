@@ -47,7 +47,7 @@ impl<L: People> SignIn<L> {
     pub async fn bring(&self, handle: &str, brought: &Brought) -> Result<Zeroizing<String>, Failure> {
         let now = self.edge.now();
         let pass = self.ledger.take_pass(&away_by_saml(handle, &brought.relay_state), now).await?;
-        let SentBySaml { authorization, provider, pending, browser } =
+        let SentBySaml { errand, provider, pending, browser } =
             serde_json::from_str(&pass.ok_or(Why::Elsewhere)?)?;
         let provider = self.providers.named(provider.as_str()).ok_or(Why::ProviderGone)?;
         let RelyingParty::Saml(saml) = &provider.relying_party else { return Err(Why::ProviderGone.into()) };
@@ -60,7 +60,7 @@ impl<L: People> SignIn<L> {
         }
         self.meet(&who).await?;
         let next = self.browser();
-        let consent = question(authorization, who);
+        let consent = question(errand, who);
         self.keep(landing(&next), &Landing { consent, browser }, PATIENCE).await?;
         Ok(next)
     }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{CALLBACK, Failure, People, SignIn, Url, Why, hashed};
+use super::{CALLBACK, Errand, Failure, People, SignIn, Url, Why, hashed};
 use crate::{
     domain::{
-        authorization::Authorization,
+        terms::DeviceCodes,
         text::{Domain, Email, Label},
     },
     identity::{RelyingParty, oidc, saml},
@@ -15,8 +15,8 @@ use crate::{
 /// What is kept of somebody who is there.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Departed {
-    /// What their program asks for.
-    pub(super) authorization: Authorization,
+    /// For what.
+    pub(super) errand: Errand,
     /// Where they are.
     pub(super) provider: Label,
     /// What is kept of what was asked there.
@@ -26,7 +26,7 @@ pub(super) struct Departed {
 /// The same, by SAML.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SentBySaml {
-    pub(super) authorization: Authorization,
+    pub(super) errand: Errand,
     pub(super) provider: Label,
     pub(super) pending: saml::Pending,
     /// Where they come from: [`hashed`], for it is a browser's name.
@@ -62,12 +62,7 @@ impl<L: People> SignIn<L> {
     ///
     /// # Errors
     /// When nobody signs in with that, or the provider is away.
-    pub async fn depart(
-        &self,
-        authorization: &Authorization,
-        browser: &str,
-        typed: &str,
-    ) -> Result<Away, Failure> {
+    pub async fn depart(&self, errand: Errand, browser: &str, typed: &str) -> Result<Away, Failure> {
         let typed = typed.trim();
         let of_address = typed.parse::<Email>().ok().and_then(|email| email.domain().parse().ok());
         let domain: Domain =
@@ -75,14 +70,17 @@ impl<L: People> SignIn<L> {
         let Some(provider) = self.providers.of_domain(&domain) else {
             return Err(Why::NoProvider(domain).into());
         };
+        if matches!(errand, Errand::Device(_)) && provider.device_codes == DeviceCodes::Forbidden {
+            return Err(Why::NoDevices.into());
+        }
         let (entropy, now) = (self.edge.entropy(), self.edge.now());
-        let (authorization, name) = (authorization.clone(), provider.name.clone());
+        let name = provider.name.clone();
         match &provider.relying_party {
             RelyingParty::Oidc(oidc) => {
                 let begun = oidc.begin(&self.home.at(CALLBACK), &entropy, now).await;
                 let (url, pending) = begun.map_err(Why::from)?;
                 let hash = away(browser, &pending.state);
-                self.keep_away(hash, &Departed { authorization, provider: name, pending }).await?;
+                self.keep_away(hash, &Departed { errand, provider: name, pending }).await?;
                 Ok(Away { url, handle: None })
             }
             RelyingParty::Saml(saml) => {
@@ -91,7 +89,7 @@ impl<L: People> SignIn<L> {
                 let handle = self.browser();
                 let hash = away_by_saml(&handle, &pending.relay_state);
                 let browser = known(browser);
-                self.keep_away(hash, &SentBySaml { authorization, provider: name, pending, browser }).await?;
+                self.keep_away(hash, &SentBySaml { errand, provider: name, pending, browser }).await?;
                 Ok(Away { url, handle: Some(handle) })
             }
         }

@@ -6,6 +6,7 @@
 //!                             of this browser         of this browser, under a new name                      ▼
 //!                                                                                     exchange: verifier ──► tokens
 //!   by SAML      depart ──► provider ──► bring ──► land ──► "continue as …?": the form of another site brings no cookie but one for just that
+//!   without a browser: see `device`
 //!   device token ──► refresh: is the provider still there, and was the person proven lately? ──► the next one, and an access token
 //! ```
 //!
@@ -14,12 +15,13 @@
 //! 2. Each pass is taken once, in a transaction, whatever the replicas.
 //! 3. Nobody becomes somebody without having said yes on Usher's own page, which names the machine: that page is what a link that somebody
 //!    else has sent cannot get around.
-//! 4. A code that is shown twice, and a device token that was used before, end the login: two have it.
+//! 4. A code or device code that is shown twice, and a device token that was used before, end the login: two have it.
 
 mod agree;
 mod arrive;
 mod bring;
 mod depart;
+mod device;
 mod refuse;
 mod tokens;
 
@@ -40,8 +42,9 @@ pub use crate::{
     identity::{oidc::Callback, saml::Brought},
     ledger::people::People,
 };
-pub use agree::Consent;
+pub use agree::{Answered, Consent};
 pub use depart::Away;
+pub use device::{Claims, Codes, DEVICE, Device, Errand};
 pub use refuse::{Failure, Why};
 pub use tokens::{Denied, Grant, Tokens};
 

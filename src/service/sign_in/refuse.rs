@@ -18,6 +18,18 @@ pub enum Why {
     /// The sign-in is not one of this browser's, or is over.
     #[error("This sign-in was begun in another browser, is finished already, or took too long.")]
     Elsewhere,
+    /// No device waits under the code that was typed.
+    #[error("No device waits with this code, or not any more.")]
+    UnknownCode,
+    /// What was typed is no code.
+    #[error("This is no such code: it has eight letters, such as WDJB-MJHT.")]
+    NoCode,
+    /// Too many codes were typed.
+    #[error("Too many codes were typed from your network.")]
+    TooOften,
+    /// The provider of the domain does not allow that, or none does.
+    #[error("Nobody signs in here by a code.")]
+    NoDevices,
     /// The form was not sent by Usher's own page.
     #[error("This was not sent by a page of Usher.")]
     Forged,
@@ -47,6 +59,14 @@ impl Why {
                 "Look for a slip of the pen. If there is none, ask your platform team for an IdentityProvider with this domain."
             }
             Self::Elsewhere | Self::Forged => "Go back to the program that sent you here, and begin again.",
+            Self::UnknownCode => {
+                "Look at the device: is it the code that it shows now? After ten minutes it must begin again."
+            }
+            Self::NoCode => "Type the code as the device shows it.",
+            Self::TooOften => "Wait a minute; then type the code as the device shows it.",
+            Self::NoDevices => {
+                "Sign in on a machine with a browser, or ask your platform team for an IdentityProvider of your domain with deviceCodes: Allowed."
+            }
             Self::ProviderGone => {
                 "Ask your platform team; then begin again in the program that sent you here."
             }

@@ -1,5 +1,7 @@
 //! Signing in, on a real ledger, as far as no provider is asked.
 
+mod device;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -20,7 +22,10 @@ use crate::{
     identity::oidc::Refused,
     keys::token,
     ledger::sqlite::{Sqlite, tests::tamper},
-    service::providers::{Registry, tests::provider},
+    service::providers::{
+        Registry,
+        tests::{provider, with_device_codes},
+    },
 };
 
 /// RFC 7636, appendix B.
@@ -72,9 +77,9 @@ pub(crate) fn asked() -> Unverified {
 
 pub(crate) struct Scene {
     pub(crate) sign_in: Arc<SignIn<Sqlite>>,
-    hand: Arc<Hand>,
+    pub(crate) hand: Arc<Hand>,
     providers: Arc<Registry>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Scene {
@@ -86,7 +91,14 @@ impl Scene {
         providers.replace([provider("acme", "acme.example")], []);
         let home = "https://usher.acme.example".parse().unwrap();
         let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), home));
-        Self { sign_in, hand, providers, _directory: directory }
+        Self { sign_in, hand, providers, directory }
+    }
+
+    /// The same, where devices without a browser are signed in, too.
+    pub(crate) async fn with_devices() -> Self {
+        let scene = Self::new().await;
+        scene.providers.replace([with_device_codes("acme", "acme.example")], []);
+        scene
     }
 
     /// Ann has proven who she is.
@@ -105,10 +117,13 @@ impl Scene {
 
     /// What Ann is asked in `browser`.
     pub(crate) async fn is_asked(&self, browser: &str) {
+        self.is_asked_about(browser, Errand::Program(asked().verified().unwrap())).await;
+    }
+
+    pub(crate) async fn is_asked_about(&self, browser: &str, errand: Errand) {
         let Principal { issuer, subject, name, .. } = self.ann().await;
-        let authorization = asked().verified().unwrap();
         let (email, why_no_email) = (Some("ann@acme.example".into()), None);
-        let consent = Consent { authorization, called: name, email, why_no_email, issuer, subject };
+        let consent = Consent { errand, called: name, email, why_no_email, issuer, subject };
         self.sign_in.keep(agree::asked(browser), &consent, 600).await.unwrap();
     }
 
@@ -116,7 +131,7 @@ impl Scene {
     async fn code(&self) -> String {
         let Principal { issuer, subject, .. } = self.ann().await;
         let code = format!("code {}", self.hand.drawn.fetch_add(1, Ordering::SeqCst));
-        let granted = Granted { authorization: asked().verified().unwrap(), issuer, subject };
+        let granted = Granted { errand: Errand::Program(asked().verified().unwrap()), issuer, subject };
         self.sign_in.keep(token::hash(&code), &granted, CODE).await.unwrap();
         code
     }
@@ -239,7 +254,7 @@ async fn whoever_goes_on_is_still_somebody_of_a_provider_that_was_asked_lately()
 async fn what_one_browser_began_no_other_ends() {
     let scene = Scene::new().await;
     let departed = depart::Departed {
-        authorization: asked().verified().unwrap(),
+        errand: Errand::Program(asked().verified().unwrap()),
         provider: "acme".parse().unwrap(),
         pending: serde_json::from_str(r#"{"state": "s", "nonce": "n", "verifier": "v"}"#).unwrap(),
     };
@@ -259,7 +274,7 @@ async fn what_one_browser_began_no_other_ends() {
     scene.is_asked("mine").await;
     assert!(matches!(scene.sign_in.agree("another").await, Err(Failure::Refused(Why::Elsewhere))));
     assert_eq!(scene.sign_in.consent("mine").await.unwrap().called, "Ann Example");
-    let url = scene.sign_in.agree("mine").await.unwrap();
+    let Answered::Back(url) = scene.sign_in.agree("mine").await.unwrap() else { panic!() };
     assert!(url.as_str().starts_with("http://127.0.0.1:4321/?code=usher_code_"), "{url}");
     assert!(url.as_str().ends_with("&state=af0ifjsldkj&iss=https%3A%2F%2Fusher.acme.example"), "{url}");
     assert!(matches!(scene.sign_in.agree("mine").await, Err(Failure::Refused(Why::Elsewhere))), "once");
@@ -282,8 +297,8 @@ async fn where_sign_ins_that_lead_nowhere_have_all_the_room_whoever_was_proven_g
 #[tokio::test]
 async fn of_what_is_typed_only_the_domain_is_looked_at_and_it_must_be_a_providers() {
     let scene = Scene::new().await;
-    let authorization = asked().verified().unwrap();
-    let typed = async |typed: &str| scene.sign_in.depart(&authorization, "mine", typed).await.unwrap_err();
+    let errand = Errand::Program(asked().verified().unwrap());
+    let typed = async |typed: &str| scene.sign_in.depart(errand.clone(), "mine", typed).await.unwrap_err();
     for known in ["ann@acme.example", " Ann@ACME.example ", "acme.example", "@acme.example"] {
         let away = typed(known).await;
         assert!(matches!(away, Failure::Refused(Why::Provider(Refused::Away(_)))), "{known}: {away}");

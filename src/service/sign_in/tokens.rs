@@ -3,10 +3,11 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Failure, People, SignIn, agree::Granted};
+use super::{Errand, Failure, People, SignIn, agree::Granted};
 use crate::{
     domain::{
         authorization::CLIENT,
+        device::NotYet,
         login::{self, ACCESS, Shown, after, ends_at},
     },
     keys::token::{self, Purpose},
@@ -28,6 +29,8 @@ pub enum Grant<'a> {
         /// That of which it has shown the hash.
         verifier: &'a str,
     },
+    /// A login, if somebody has signed in for the device that has this code (RFC 8628, section 3.4).
+    DeviceCode(&'a str),
     /// To go on.
     DeviceToken(&'a str),
 }
@@ -56,6 +59,15 @@ pub enum Denied {
     /// What it shows is good for nothing.
     #[error("{0}")]
     Grant(&'static str),
+    /// What a device calls itself is no name.
+    #[error("device_name must be letters, digits, spaces and . _ ( ) # -")]
+    DeviceName,
+    /// At no provider devices are signed in by a code.
+    #[error("nobody signs in here by a device code: no IdentityProvider has deviceCodes: Allowed")]
+    NoDevices,
+    /// Nobody has signed in for the device, or not with a yes, or it asks too soon.
+    #[error(transparent)]
+    NotYet(#[from] NotYet),
     /// Usher cannot answer now.
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -90,6 +102,7 @@ impl<L: People> SignIn<L> {
         }
         match grant {
             Grant::Code { code, redirect_uri, verifier } => self.exchange(code, redirect_uri, verifier).await,
+            Grant::DeviceCode(code) => self.fetch(code).await,
             Grant::DeviceToken(token) => self.refresh(token).await,
         }
     }
@@ -101,12 +114,29 @@ impl<L: People> SignIn<L> {
             return Err(BAD_CODE);
         };
         let granted: Granted = serde_json::from_str(&content).map_err(Failure::from)?;
-        if granted.authorization.redirect_uri.as_str() != redirect_uri {
+        let Errand::Program(authorization) = &granted.errand else { return Err(BAD_CODE) };
+        if authorization.redirect_uri.as_str() != redirect_uri {
             return Err(Denied::Grant("redirect_uri is not the one that the code was asked for with"));
         }
-        if !granted.authorization.is_of(verifier) {
+        if !authorization.is_of(verifier) {
             return Err(Denied::Grant("code_verifier is not what code_challenge is the hash of"));
         }
+        self.begin(&hash, granted).await
+    }
+
+    async fn fetch(&self, code: &str) -> Result<Tokens, Denied> {
+        let (now, hash) = (self.edge.now(), token::hash(code));
+        self.ledger.ask_answer(&hash, now).await?.ok_or(BAD_CODE)??;
+        let Some(content) = self.ledger.pass(&hash, now).await? else {
+            self.end_what_began_by(&hash).await?;
+            return Err(BAD_CODE);
+        };
+        self.begin(&hash, serde_json::from_str(&content).map_err(Failure::from)?).await
+    }
+
+    /// Begins a login by the code of this hash.
+    async fn begin(&self, code: &str, granted: Granted) -> Result<Tokens, Denied> {
+        let now = self.edge.now();
         let drawn = self.edge.entropy();
         let family: [u8; 16] = *drawn.first_chunk().unwrap_or(&[0; 16]);
         let entropy = self.edge.entropy();
@@ -116,7 +146,7 @@ impl<L: People> SignIn<L> {
             id: super::hashed("login", &[&token::family_hash(&family)]),
             issuer: granted.issuer,
             subject: granted.subject,
-            device: granted.authorization.device.map(|name| name.to_string()).unwrap_or_default(),
+            device: granted.errand.device_name().map(ToString::to_string).unwrap_or_default(),
             family: token::family_hash(&family),
             current: token::hash(&device),
             previous: None,
@@ -127,7 +157,7 @@ impl<L: People> SignIn<L> {
             ends_at: ends_at(now, now),
             version: 1,
         };
-        match self.ledger.begin_login(&hash, &login).await? {
+        match self.ledger.begin_login(code, &login).await? {
             Begun::Now => Ok(self.tokens(&login, access, device)),
             Begun::Before(other) => {
                 self.ledger.end_login(&other).await?;

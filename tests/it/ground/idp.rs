@@ -26,7 +26,13 @@ pub async fn browser(width: u32, height: u32) -> Client {
     let mut arguments = vec!["--headless=new".to_owned(), format!("--window-size={width},{height}")];
     // Chromium's sandbox does not work for root, nor in most containers.
     arguments.extend(["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"].map(str::to_owned));
-    let capabilities = json!({"goog:chromeOptions": {"args": arguments}, "acceptInsecureCerts": true});
+    let mut options = json!({"args": arguments});
+    // No window is as narrow as a phone.
+    if width < 500 {
+        let metrics = json!({"width": width, "height": height, "pixelRatio": 1.0});
+        options["mobileEmulation"] = json!({"deviceMetrics": metrics});
+    }
+    let capabilities = json!({"goog:chromeOptions": options, "acceptInsecureCerts": true});
     let capabilities = capabilities.as_object().unwrap().clone();
     ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)

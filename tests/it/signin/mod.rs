@@ -1,5 +1,6 @@
 //! Signing in, at a real identity provider and in a real browser.
 
+mod device;
 mod groups;
 mod oidc;
 mod people;
@@ -8,11 +9,14 @@ mod seats;
 
 use std::sync::Arc;
 
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 use usher::{
     cluster::api::IdentityProvider,
-    domain::{namespaces::Namespaces, principal::Mailboxes},
+    domain::{namespaces::Namespaces, principal::Mailboxes, terms::DeviceCodes},
     identity::{
         Claims,
         oidc::{Algorithm, Settings},
@@ -92,6 +96,19 @@ impl Scene {
         until("people sign in there", async || {
             let acme = self.operator.providers.named("acme")?;
             (acme.allowed_namespaces == namespaces).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Scene {
+    /// From now on, at the IdentityProvider `acme`.
+    async fn devices_are_signed_in(&self) {
+        let allowed = Patch::Merge(json!({"spec": {"deviceCodes": "Allowed"}}));
+        self.providers().patch("acme", &PatchParams::default(), &allowed).await.unwrap();
+        until("devices are signed in there", async || {
+            let acme = self.operator.providers.named("acme")?;
+            (acme.device_codes == DeviceCodes::Allowed).then_some(())
         })
         .await;
     }

@@ -47,9 +47,18 @@ impl<'a> Machine<'a> {
 
     /// Begins to sign in: what the browser is to open.
     pub(super) fn login(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        let more = ["--no-browser", "--device-name", "Lab 3", "--server", &self.scene.listening.url];
+        self.login_by("--no-browser")
+    }
+
+    /// The same, without a browser: where to type what is said next.
+    pub(super) fn login_on_device(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
+        self.login_by("--device")
+    }
+
+    fn login_by(&self, way: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
+        let more = [way, "--device-name", "Lab 3", "--server", &self.scene.listening.url];
         let mut child =
-            self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut url = String::new();
         said.read_line(&mut url).unwrap();
@@ -94,7 +103,7 @@ pub(super) async fn begun(browser: &Client, url: &str, address: &str) {
 }
 
 /// Whether all of the page is seen without moving it sideways.
-async fn fits(browser: &Client) {
+pub(super) async fn fits(browser: &Client) {
     let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
     assert_eq!(browser.execute(wider, Vec::new()).await.unwrap(), json!(false));
 }

@@ -22,7 +22,8 @@ pub async fn erase(connection: &mut Connection, identity: &str) -> Result<bool, 
     }
     if erased > 0 {
         // What is under way says who it is about, too.
-        sqlx::query("DELETE FROM passes").execute(connection).await?;
+        sqlx::query("DELETE FROM passes").execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM device_codes").execute(connection).await?;
     }
     Ok(erased > 0)
 }

@@ -1,5 +1,6 @@
 //! People: passes, logins, and what is theirs.
 
+mod devices;
 mod erase;
 mod logins;
 mod members;
@@ -18,13 +19,16 @@ use super::{
 };
 use crate::{
     domain::{
+        device::NotYet,
         license::{Key, Uid},
         principal::Principal,
         standing::Person,
     },
     ledger::{
         CommitError, Unavailable,
-        people::{Arrival, Begun, GroupAt, Login, Members, Met, Pass, People, REMEMBERED, SWEPT, SignedIn},
+        people::{
+            Arrival, Begun, GroupAt, Login, Members, Met, Pass, People, REMEMBERED, SWEPT, SignedIn, Waiting,
+        },
     },
 };
 
@@ -116,6 +120,43 @@ impl People for Handle {
         let used = passes::use_assertion(&mut transaction, hash, until, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(used)
+    }
+
+    async fn await_person(&self, waiting: &Waiting, now: Timestamp) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let waits = devices::wait(&mut transaction, waiting, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(waits)
+    }
+
+    async fn waiting(&self, user_code: &str, now: Timestamp) -> Result<Option<Waiting>, Unavailable> {
+        devices::waiting(&self.ask, user_code, now).await.map_err(while_doing("reading which device waits"))
+    }
+
+    async fn answer_device(
+        &self,
+        hash: &str,
+        yes: Option<&Pass>,
+        now: Timestamp,
+    ) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let answered = devices::answer(&mut transaction, hash, yes, now).await.map_err(failed)?;
+        // What was not answered has changed nothing.
+        if answered {
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(answered)
+    }
+
+    async fn ask_answer(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Result<(), NotYet>>, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let told = devices::ask(&mut transaction, hash, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(told)
     }
 
     async fn meet(&self, who: &Principal, now: Timestamp) -> Result<(), CommitError> {

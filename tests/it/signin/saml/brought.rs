@@ -16,7 +16,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::read::DeflateDecoder;
 use jiff::{SignedDuration, Timestamp};
 use usher::{
-    domain::{authorization::Unverified, namespaces::Namespaces, principal::Mailboxes},
+    domain::{authorization::Unverified, namespaces::Namespaces, principal::Mailboxes, terms::DeviceCodes},
     identity::{
         Claims, RelyingParty,
         saml::{Reader, Refusal, Refused, SUBCOMMAND, ServiceProvider, Settings, Source},
@@ -25,7 +25,7 @@ use usher::{
     service::{
         edge::Edge,
         providers::{Provider, Registry},
-        sign_in::{Away, Brought, Failure, SignIn, Why},
+        sign_in::{Away, Brought, Errand, Failure, SignIn, Why},
     },
 };
 
@@ -92,6 +92,7 @@ fn acme(mint: &Mint, reader: Reader) -> Arc<Provider> {
         relying_party: RelyingParty::Saml(Box::new(ServiceProvider::new(settings, source, reader))),
         domains,
         allowed_namespaces: Namespaces::All,
+        device_codes: DeviceCodes::Forbidden,
         email_authority: true,
         reauthenticate_after: SignedDuration::from_hours(24),
     })
@@ -130,9 +131,8 @@ impl Desk {
             code_challenge_method: "S256".into(),
             device_name: "Lab 3".into(),
         };
-        let authorization = asked.verified().unwrap();
-        let Away { url, handle } =
-            self.one.depart(&authorization, browser, "ann@acme.example").await.unwrap();
+        let errand = Errand::Program(asked.verified().unwrap());
+        let Away { url, handle } = self.one.depart(errand, browser, "ann@acme.example").await.unwrap();
         let pairs: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         let mut request = String::new();
         let deflated = BASE64_STANDARD.decode(&pairs["SAMLRequest"]).unwrap();

@@ -27,7 +27,7 @@ use crate::{
 
 impl Scene {
     /// The IdentityProvider `acme`, by SAML: people count everywhere.
-    async fn people_come_by_saml(&self) -> IdentityProvider {
+    pub(super) async fn people_come_by_saml(&self) -> IdentityProvider {
         let provider = json!({
             "kind": "IdentityProvider", "metadata": {"name": "acme"},
             "spec": {

@@ -1,0 +1,1 @@
+../../sqlite/migrations/0022_device_codes.sql
