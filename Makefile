@@ -52,6 +52,13 @@ check: ## Check formatting, lints, scripts, and that generated files are up to d
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); \
 	else echo 'check: skipped the scripts: shellcheck is not installed'; fi
 
+.PHONY: pictures
+pictures: ## Take a picture of each page on which people sign in, into docs/pictures
+	@dev/setup postgres browser
+	@dev/control-plane build
+	@mkdir -p docs/pictures
+	USHER_PICTURES=$$PWD/docs/pictures cargo test --quiet --locked --test it -- signin::pictures
+
 .PHONY: mutants
 mutants: ## Change the code in one place at a time, and list the changes that no test notices
 	@dev/mutants

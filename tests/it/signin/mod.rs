@@ -4,6 +4,7 @@ mod device;
 mod groups;
 mod oidc;
 mod people;
+mod pictures;
 mod saml;
 mod seats;
 
