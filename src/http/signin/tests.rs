@@ -16,7 +16,7 @@ use crate::{
     ledger::sqlite::Sqlite,
     service::sign_in::{
         form_token,
-        tests::{Scene, VERIFIER, asked},
+        tests::{Hand, Scene, VERIFIER, asked},
     },
 };
 

@@ -288,7 +288,7 @@ async fn where_sign_ins_that_lead_nowhere_have_all_the_room_whoever_was_proven_g
     scene.is_asked("mine").await;
     let all = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
         INSERT INTO passes (hash, content, expires_at) SELECT 'nobody ' || i, '', 9999999999 FROM n";
-    tamper(&scene._directory.path().join("ledger.db"), all).await;
+    tamper(&scene.directory.path().join("ledger.db"), all).await;
     assert!(matches!(goes("second").await, Err(Failure::Refused(Why::Crowded))));
     scene.sign_in.agree("mine").await.unwrap();
     scene.is_asked("mine").await;

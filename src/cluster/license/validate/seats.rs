@@ -275,6 +275,7 @@ mod tests {
             groups: [name.parse().unwrap()].into(),
             proven_at: at(0),
             holds: None,
+            anothers: false,
             asked: false,
         };
         let mut license = license(1);
