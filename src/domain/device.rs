@@ -142,7 +142,6 @@ impl NotYet {
 
 impl Wait {
     /// The device asks: what it is told, and how it waits from then on.
-    #[must_use]
     pub fn asked(self, now: Timestamp) -> (Result<(), NotYet>, Self) {
         let next = Self { asked_at: Some(now), ..self };
         if now > self.until {

@@ -139,7 +139,7 @@ refusals! {
     /// The seat of whoever has signed in waits: all seats are taken.
     SeatWaiting = "seat-waiting", next "Wait until a seat is free, or ask whoever manages the License.";
     /// The seat is another person's, who had the same address.
-    HolderChanged = "holder-changed", next "Ask an administrator: whoever deletes the Seat and makes it again gives it to you.";
+    HolderChanged = "holder-changed", next "Ask an administrator: whoever deletes the Seat gives it to whoever comes next with the address.";
     /// People of this identity provider do not count in the License's namespace.
     NamespaceNotAllowed = "namespace-not-allowed", next "Ask the platform team to have the IdentityProvider's `allowedNamespaces` name the namespace.";
     /// The License is suspended.

@@ -260,7 +260,15 @@ async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
     let scene = Scene::new().await;
     let bounds = Bounds { form: Duration::from_millis(1), ..Bounds::default() };
     let router = router_within::<Sqlite>(bounds, scene.sign_in.clone(), Arc::new(Hand::default()));
-    for path in ["/signin", "/signin/saml", "/signin/continue", "/oauth2/token", "/oauth2/revoke"] {
+    for path in [
+        "/signin",
+        "/device",
+        "/signin/saml",
+        "/signin/continue",
+        "/oauth2/token",
+        "/oauth2/revoke",
+        "/oauth2/device_authorization",
+    ] {
         let told = router.clone().oneshot(Request::post(path).body(endless()).unwrap()).await.unwrap();
         assert_eq!(told.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
         let whole = Request::post(path).body(Body::from("SAMLResponse=")).unwrap();
