@@ -18,7 +18,7 @@ use crate::{
     domain::{
         namespaces::Namespaces,
         terms::DeviceCodes,
-        text::{Domain, Label},
+        text::{Domain, Label, ProviderIssuer},
     },
     identity::RelyingParty,
 };
@@ -51,6 +51,29 @@ pub trait Providers: Send + Sync + 'static {
     fn is_gone(&self, name: &str) -> bool;
     /// Whether at any of them devices without a browser are signed in, too.
     fn any_by_device_codes(&self) -> bool;
+}
+
+/// Why somebody's provider is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It is not at work just now, or not known yet: it may be as before tomorrow.
+    Idle,
+    /// There is none of that name any more, or another one.
+    Gone,
+}
+
+impl dyn Providers {
+    /// The provider of somebody whom the one of this name has proven under this issuer.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    pub fn of_proven(&self, name: &str, issuer: &ProviderIssuer) -> Result<Arc<Provider>, Absent> {
+        match self.named(name) {
+            Some(provider) if provider.relying_party.issuer() == issuer => Ok(provider),
+            None if !self.is_gone(name) => Err(Absent::Idle),
+            _ => Err(Absent::Gone),
+        }
+    }
 }
 
 /// The providers of today.

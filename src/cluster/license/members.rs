@@ -133,56 +133,44 @@ fn counted(
         providers.iter().copied().chain(met.people.iter().map(|one| &one.provider)).collect();
     let found: BTreeMap<Label, Found> = all.into_iter().map(|name| (name.clone(), provider(name))).collect();
     for (name, found) in &found {
-        match found {
-            Ok(provider) => {
-                // Who was proven before the ledger was lost has yet to be proven again.
-                let known = met.known_since.map(|since| holds_until(since, provider.reauthenticate_after));
-                if let Some(known) = known.filter(|known| *known > now) {
-                    members.unknown = true;
-                    members.changes_at(known);
-                }
-            }
-            Err(because) => {
-                // Who was in a group when the ledger was lost is not known before all could have come again.
-                let known = met.known_since.filter(|_| may_be_back(because.as_ref())).map(at_the_latest);
-                if let Some(known) = known.filter(|known| *known > now) {
-                    members.unknown = true;
-                    members.changes_at(known);
-                }
-                if let Some(because) = because.clone().filter(|_| providers.contains(name)) {
-                    members.missing.insert(name.clone(), because);
-                }
-            }
+        // Who was in a group when the ledger was lost is not known before all have had to come again.
+        let known = met.known_since.and_then(|since| heard_until(found, since));
+        if let Some(known) = known.filter(|known| *known > now) {
+            members.unknown = true;
+            members.changes_at(known);
+        }
+        if let Err(Some(because)) = found
+            && providers.contains(name)
+        {
+            members.missing.insert(name.clone(), because.clone());
         }
     }
     for member in met.people {
-        let (until, counts) = match found.get(&member.provider) {
-            // The name may be another provider's today.
-            Some(Ok(provider)) if *provider.relying_party.issuer() == member.person.issuer => {
-                (holds_until(member.proven_at, provider.reauthenticate_after), true)
-            }
-            Some(Err(because)) if may_be_back(because.as_ref()) => (at_the_latest(member.proven_at), false),
-            _ => continue,
-        };
-        if until > now {
+        let Some(found) = found.get(&member.provider) else { continue };
+        // The name may be another provider's today.
+        let is_another = |provider: &Provider| *provider.relying_party.issuer() != member.person.issuer;
+        if found.as_ref().is_ok_and(|provider| is_another(provider)) {
+            continue;
+        }
+        if let Some(until) = heard_until(found, member.proven_at).filter(|until| *until > now) {
             members.changes_at(until);
             let asked = member.asked && sign_in == SignIn::Verified && member.person.email.is_some();
             let holder = member.holder(|holder| named.contains(holder));
-            let list = if counts { &mut members.counting } else { &mut members.kept };
+            let list = if found.is_ok() { &mut members.counting } else { &mut members.kept };
             list.push((holder, Member { asked, ..member }));
         }
     }
     members
 }
 
-/// Whether a provider whose people do not count now, for this reason, may be as before tomorrow.
-fn may_be_back(because: Option<&Because>) -> bool {
-    because.is_none_or(|because| because.reason != Reason::ProviderNotAllowed)
-}
-
-/// Until when it holds what a provider said at `since`, if nobody knows how long that one's word holds.
-fn at_the_latest(since: Timestamp) -> Timestamp {
-    holds_until(since, SignedDuration::from_hours(LONGEST))
+/// Until when it matters what a provider said at `since`: of one that is not there or not at work, which may be as before tomorrow, for as long
+/// as any word holds; of one whose people do not count here, not at all.
+fn heard_until(found: &Found, since: Timestamp) -> Option<Timestamp> {
+    match found {
+        Ok(provider) => Some(holds_until(since, provider.reauthenticate_after)),
+        Err(Some(because)) if because.reason == Reason::ProviderNotAllowed => None,
+        Err(_) => Some(holds_until(since, SignedDuration::from_hours(LONGEST))),
+    }
 }
 
 fn not_there(provider: &Label) -> Because {

@@ -22,7 +22,7 @@ pub(super) async fn brought<L: People>(
     let handle = cookie::handle(&headers).ok_or(Why::Elsewhere)?;
     let Form(brought) = brought.map_err(|_| Why::Elsewhere)?;
     // Whoever brings much waits for themselves, and others read meanwhile.
-    let place = desk.reading.of(peer.network()).await;
+    let place = desk.limits.reading.of(peer.network()).await;
     let next = desk.sign_in.bring(handle, &brought).await?;
     drop(place);
     // 303: it goes on with a GET, with which the browser's own cookie comes along.

@@ -39,7 +39,7 @@ pub(super) async fn wait<L: People>(
     let Ok(Form(Asked { client_id, device_name })) = asked else {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form, each parameter once");
     };
-    if !desk.devices.allows(peer.network(), desk.edge.now(), true) {
+    if !desk.limits.devices.allows(peer.network(), desk.edge.now(), true) {
         let said = "too many devices of your network ask: try again in a minute";
         return refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", said);
     }
@@ -105,7 +105,7 @@ async fn departed<L: People>(
     login: &str,
 ) -> Result<Response, Failure> {
     let code: UserCode = code.parse().map_err(|_| Why::NoCode)?;
-    if !desk.guesses.allows(peer.network(), desk.edge.now(), true) {
+    if !desk.limits.guesses.allows(peer.network(), desk.edge.now(), true) {
         return Err(Why::TooOften.into());
     }
     let device = desk.sign_in.find(&code).await?;

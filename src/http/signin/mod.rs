@@ -80,26 +80,35 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 struct Desk<L> {
     sign_in: Arc<SignIn<L>>,
     edge: Arc<dyn Edge>,
-    pace: Arc<Paced>,
-    departures: Arc<Paced>,
-    reading: Arc<Places>,
-    bounded: Arc<Bounded>,
-    guesses: Arc<Paced>,
-    devices: Arc<Paced>,
+    limits: Arc<Limits>,
+}
+
+/// What strangers can cost.
+struct Limits {
+    pace: Paced,
+    departures: Paced,
+    guesses: Paced,
+    devices: Paced,
+    reading: Places,
+    bounded: Bounded,
+}
+
+impl Limits {
+    fn within(bounds: Bounds) -> Self {
+        Self {
+            pace: Paced::new(PACE),
+            departures: Paced::new(DEPARTURES),
+            guesses: Paced::new(GUESSES),
+            devices: Paced::new(DEVICES),
+            reading: Places::new(READ),
+            bounded: Bounded::by(bounds),
+        }
+    }
 }
 
 impl<L> Clone for Desk<L> {
     fn clone(&self) -> Self {
-        Self {
-            sign_in: self.sign_in.clone(),
-            edge: self.edge.clone(),
-            pace: self.pace.clone(),
-            departures: self.departures.clone(),
-            reading: self.reading.clone(),
-            bounded: self.bounded.clone(),
-            guesses: self.guesses.clone(),
-            devices: self.devices.clone(),
-        }
+        Self { sign_in: self.sign_in.clone(), edge: self.edge.clone(), limits: self.limits.clone() }
     }
 }
 
@@ -109,11 +118,7 @@ pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) ->
 }
 
 fn router_within<L: People>(bounds: Bounds, sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
-    let paced = |pace| Arc::new(Paced::new(pace));
-    let (pace, departures, reading) = (paced(PACE), paced(DEPARTURES), Arc::new(Places::new(READ)));
-    let (guesses, devices) = (paced(GUESSES), paced(DEVICES));
-    let bounded = Arc::new(Bounded::by(bounds));
-    let desk = Desk { sign_in, edge, pace, departures, reading, bounded, guesses, devices };
+    let desk = Desk { sign_in, edge, limits: Arc::new(Limits::within(bounds)) };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
@@ -163,10 +168,10 @@ async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, ne
     request.extensions_mut().insert(peer);
     let (network, now) = (peer.network(), desk.edge.now());
     let departs = request.method() == Method::POST && ["/signin", DEVICE].contains(&request.uri().path());
-    let may =
-        desk.pace.allows(network, now, true) && (!departs || desk.departures.allows(network, now, true));
+    let may = desk.limits.pace.allows(network, now, true)
+        && (!departs || desk.limits.departures.allows(network, now, true));
     let answered =
-        if may { desk.bounded.answer(network, request, next).await } else { Err(Code::RateLimited) };
+        if may { desk.limits.bounded.answer(network, request, next).await } else { Err(Code::RateLimited) };
     let mut response = answered.unwrap_or_else(|code| Problem::from(code).into_response());
     let headers = response.headers_mut();
     for (name, value) in [

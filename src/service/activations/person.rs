@@ -28,6 +28,7 @@ use crate::{
         activations::Taken,
         people::{Met, Pin, SignedIn},
     },
+    service::providers::Absent,
 };
 
 /// How long somebody who may take a seat by coming waits for it, and how often it is looked for.
@@ -136,15 +137,15 @@ impl<L: Activations> Runtime<L> {
 
     /// Whether people of this provider count in the License's namespace, today.
     fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Failure> {
-        let (providers, name) = (&self.people.providers, principal.provider.as_str());
-        let provider = match providers.named(name) {
-            Some(provider) if *provider.relying_party.issuer() == principal.issuer => provider,
-            None if !providers.is_gone(name) => {
+        let name = principal.provider.as_str();
+        let provider = match self.people.providers.of_proven(name, &principal.issuer) {
+            Ok(provider) => provider,
+            Err(Absent::Idle) => {
                 return Err(Failure::Unavailable(
                     format!("the identity provider {name} is not at work").into(),
                 ));
             }
-            _ => {
+            Err(Absent::Gone) => {
                 let detail = format!("The identity provider {name} is not known here any more.");
                 return Err(Refusal::new(Code::Unauthorized, detail).into());
             }

@@ -15,6 +15,7 @@ use crate::{
         CommitError,
         people::{Begun, Login, SignedIn},
     },
+    service::providers::Absent,
 };
 
 /// What a program asks for (RFC 6749, sections 4.1.3 and 6).
@@ -192,10 +193,12 @@ impl<L: People> SignIn<L> {
                 }
             };
             let name = principal.provider.as_str();
-            let provider = match self.providers.named(name) {
-                Some(provider) if *provider.relying_party.issuer() == principal.issuer => provider,
-                None if !self.providers.is_gone(name) => return Err(Failure::idle(name).into()),
-                _ => return Err(Denied::Grant("the identity provider is not known here any more")),
+            let provider = match self.providers.of_proven(name, &principal.issuer) {
+                Ok(provider) => provider,
+                Err(Absent::Idle) => return Err(Failure::idle(name).into()),
+                Err(Absent::Gone) => {
+                    return Err(Denied::Grant("the identity provider is not known here any more"));
+                }
             };
             if proven_at.duration_until(now) > provider.reauthenticate_after {
                 return Err(Denied::Grant(

@@ -106,18 +106,27 @@ pub async fn forked(connection: &mut Connection, license: &str) -> Result<Vec<St
     .await
 }
 
+/// Ends those of the License `$1` that are meant by `$2`.
+macro_rules! withdraw {
+    ($which:literal) => {
+        concat!(
+            "UPDATE activations SET state = 'withdrawn', version = version + 1, ended_at = $3
+             WHERE license = $1 AND state IN ('active', 'quarantined', 'lapsed') AND ",
+            $which,
+            " RETURNING id"
+        )
+    };
+}
+
 /// Ends what has lost its place: the activations of whoever loses a seat, those of the person to whom a Seat that was deleted was pinned,
 /// and those that the change names. Returns them.
 pub async fn withdrawn(connection: &mut Connection, change: &Change) -> Result<Vec<String>, CommitError> {
-    const OF_SEAT: &str = "UPDATE activations SET state = 'withdrawn', version = version + 1, ended_at = $3
-         WHERE license = $1 AND state IN ('active', 'quarantined', 'lapsed')
-         AND holder IN (SELECT holder FROM bindings WHERE license = $1 AND seat = $2) RETURNING id";
-    const OF_PERSON: &str = "UPDATE activations SET state = 'withdrawn', version = version + 1, ended_at = $3
-         WHERE license = $1 AND state IN ('active', 'quarantined', 'lapsed')
-         AND holder IN (SELECT holder FROM bindings WHERE license = $1 AND seat = $2 AND issuer IS NOT NULL)
-         RETURNING id";
-    const NAMED: &str = "UPDATE activations SET state = 'withdrawn', version = version + 1, ended_at = $3
-         WHERE license = $1 AND state IN ('active', 'quarantined', 'lapsed') AND id = $2 RETURNING id";
+    const OF_SEAT: &str =
+        withdraw!("holder IN (SELECT holder FROM bindings WHERE license = $1 AND seat = $2)");
+    const OF_PERSON: &str = withdraw!(
+        "holder IN (SELECT holder FROM bindings WHERE license = $1 AND seat = $2 AND issuer IS NOT NULL)"
+    );
+    const NAMED: &str = withdraw!("id = $2");
     let seats = change.free.iter().map(|seat| (OF_SEAT, seat.0.as_str()));
     let deleted = change.moved.iter().map(|(from, _)| (OF_PERSON, from.0.as_str()));
     let named = change.end.iter().map(|id| (NAMED, id.as_str()));
