@@ -1,12 +1,11 @@
 //! A ledger as it is when many have activated: put there as rows, for asking for a million activations takes hours.
 
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 
 use jiff::{Timestamp, ToSpan as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use serde_json::json;
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use usher::{
     domain::chain::{Call, Chain, Digest, LastCall, Operation, Position, State},
     keys::{
@@ -16,13 +15,20 @@ use usher::{
     service::activations::{Answer, LeaseAnswer},
 };
 
-use crate::{Failure, clock::unix, installation::Own};
+use crate::{
+    Failure,
+    clock::unix,
+    engine::{Connection, Engine, Ledger},
+    installation::Own,
+};
 
 /// Where a chain begins.
 const START: Position = Position { incarnation: 1, sequence: 0 };
 /// How large documents and key sets are, in bytes.
 const DOCUMENT: usize = 1_100;
 const KEY_SET: usize = 700;
+/// How many rows one statement puts there.
+const AT_ONCE: usize = 100;
 
 /// The key of nonces that Usher has made.
 pub async fn nonce_keys(client: &Client) -> Result<NonceKeys, Failure> {
@@ -34,31 +40,39 @@ pub async fn nonce_keys(client: &Client) -> Result<NonceKeys, Failure> {
 
 /// Gives each of the Licenses (by UID) activations numbered `numbers`, while Usher is down. They come back in no order.
 pub async fn grow(
-    ledger: &Path,
+    ledger: &Ledger,
     keys: &NonceKeys,
     licenses: &[String],
     numbers: Range<usize>,
 ) -> Result<Vec<Own>, Failure> {
-    let mut connection =
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(ledger)).await?;
+    let mut connection = Connection::to(ledger).await?;
     let expires = Timestamp::from_second(i64::try_from(unix()?)?)? + 72.hours();
     let row = Row { chain: serde_json::to_string(&chain(expires))?, answer: answer(expires)?, expires };
     let mut grown = Vec::with_capacity(numbers.len() * licenses.len());
     for number in numbers {
-        let mut transaction = connection.begin().await?;
+        let mut rows = Vec::with_capacity(licenses.len());
         for (place, license) in licenses.iter().enumerate() {
             let id = format!("{place:016x}{number:016x}");
             let token = Purpose::Activation.token(&keys.token_seed(&id), &id).to_string();
-            insert(&mut transaction, &row, license, &id, &token).await?;
-            grown.push(Own { nonce: keys.nonce(&id, START), token, id, asked: 0 });
+            rows.push(row.values(license, &id, &token));
+            grown.push(Own { nonce: keys.nonce(&id, START), token, id, asked: 0, session: String::new() });
         }
-        transaction.commit().await?;
+        for some in rows.chunks(AT_ONCE) {
+            connection.execute(format!("{INSERT} {}", some.join(", "))).await?;
+        }
     }
-    connection.close().await?;
+    if ledger.engine == Engine::Postgres {
+        // What it does by itself sooner or later.
+        connection.execute("ANALYZE".into()).await?;
+    }
     // Tokens are random, so this is a shuffle.
     grown.sort_unstable_by(|one, other| one.token.cmp(&other.token));
     Ok(grown)
 }
+
+const INSERT: &str = "INSERT INTO activations
+     (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery)
+     VALUES";
 
 /// What is the same in all rows.
 struct Row {
@@ -96,27 +110,14 @@ fn answer(expires: Timestamp) -> Result<String, Failure> {
     })?)
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    row: &Row,
-    license: &str,
-    id: &str,
-    token: &str,
-) -> Result<(), Failure> {
-    sqlx::query(
-        "INSERT INTO activations
-         (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery)
-         VALUES ($1, $2, $3, $4, $5, $1, 'active', 1, $6, $7, 0, $8, 0, FALSE)",
-    )
-    .bind(id)
-    .bind(license)
-    .bind(format!("device:{id}"))
-    .bind(json!({"id": id}).to_string())
-    .bind(token::hash(token))
-    .bind(&row.chain)
-    .bind(&row.answer)
-    .bind(row.expires.as_second())
-    .execute(connection)
-    .await?;
-    Ok(())
+impl Row {
+    /// The row of one activation. Nothing in it has a quotation mark.
+    fn values(&self, license: &str, id: &str, token: &str) -> String {
+        let (device, token) = (json!({"id": id}), token::hash(token));
+        let Self { chain, answer, expires } = self;
+        format!(
+            "('{id}', '{license}', 'device:{id}', '{device}', '{token}', '{id}', 'active', 1, '{chain}', '{answer}', 0, {}, 0, FALSE)",
+            expires.as_second()
+        )
+    }
 }

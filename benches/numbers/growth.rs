@@ -6,9 +6,10 @@ use kube::Client;
 
 use crate::{
     Failure,
+    engine::{Engine, Ledger},
     ground::Ground,
     grown::{grow, nonce_keys},
-    installation::{Own, refreshes},
+    installation::{Asked, Own, asks},
     load::{Server, free_port},
     people,
     plan::Plan,
@@ -28,8 +29,17 @@ const GOAL: f64 = 0.85;
 const AGAIN: Duration = Duration::from_millis(100);
 const TRIES: usize = 1_200;
 
-/// Measures the row `growth`: the small side first, for the ledger only grows.
-pub async fn measure(plan: &Plan) -> Result<Line, Failure> {
+/// Measures the rows `growth`.
+pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
+    let mut lines = Vec::new();
+    for engine in Engine::ALL {
+        lines.push(of(engine, plan).await?);
+    }
+    Ok(lines)
+}
+
+/// The small side first, for the ledger only grows.
+async fn of(engine: Engine, plan: &Plan) -> Result<Line, Failure> {
     let ground = Ground::start()?;
     let client = ground.admin().await?;
     people::settle(&client).await?;
@@ -39,27 +49,27 @@ pub async fn measure(plan: &Plan) -> Result<Line, Failure> {
         licenses.push(people::license(&client, &people::license_name(number), MANY).await?);
     }
     let mut ready = Ready::watch(&client);
-    let usher = Usher::start(&kubeconfig, &ground.path("ledger.db"))?;
+    let ledger = engine.ledger(&ground)?;
+    let usher = Usher::start(&kubeconfig, &ledger.at)?;
     ready.are(LICENSES).await?;
     drop(usher);
 
-    let side = Side { ground: &ground, kubeconfig: &kubeconfig, client: &client, runs: plan.runs };
+    let side = Side { ledger: &ledger, kubeconfig: &kubeconfig, client: &client, runs: plan.runs };
     let few = FEW / LICENSES;
     let many = plan.scaled(MANY).max(2 * FEW) / LICENSES;
     let keys = nonce_keys(&client).await?;
-    let ledger = ground.path("ledger.db");
     let first = grow(&ledger, &keys, &licenses, 0..few).await?;
     let (small, mut all) = side.rates(first).await?;
     all.extend(grow(&ledger, &keys, &licenses, few..many).await?);
     let count = all.len();
     all.sort_unstable_by(|one, other| one.token.cmp(&other.token));
     let (large, _) = side.rates(all).await?;
-    Ok(line(count, &small, &large, plan.runs))
+    Ok(line(engine, count, &small, &large, plan.runs))
 }
 
 /// What both sides stand on.
 struct Side<'a> {
-    ground: &'a Ground,
+    ledger: &'a Ledger,
     kubeconfig: &'a Path,
     client: &'a Client,
     runs: usize,
@@ -70,12 +80,12 @@ impl Side<'_> {
     async fn rates(&self, mut installations: Vec<Own>) -> Result<(Sorted, Vec<Own>), Failure> {
         tell(&format!("refreshes of {} activations", installations.len()));
         let port = free_port()?;
-        let _usher = Usher::listening(self.kubeconfig, &self.ground.path("ledger.db"), port)?;
+        let _usher = Usher::listening(self.kubeconfig, &self.ledger.at, port)?;
         let server = Server::of_usher(self.client, port).await?;
         at_work(&server, installations.first_mut().ok_or("no activations")?).await?;
         let mut rates = Vec::new();
         for _ in 0..self.runs {
-            let (run, back) = refreshes(&server, CONNECTIONS, installations).await?;
+            let (run, back) = asks(Asked::Refresh, &server, CONNECTIONS, installations).await?;
             installations = back;
             rates.push(run.a_second);
         }
@@ -96,11 +106,14 @@ async fn at_work(server: &Server, own: &mut Own) -> Result<(), Failure> {
     Err("Usher did not get to work in time".into())
 }
 
-fn line(count: usize, small: &Sorted, large: &Sorted, runs: usize) -> Line {
+fn line(engine: Engine, count: usize, small: &Sorted, large: &Sorted, runs: usize) -> Line {
     let ratio = large.median() / small.median();
     let ((least, most), (least_small, most_small)) = (large.spread(), small.spread());
     Line {
-        what: format!("random refreshes at {CONNECTIONS} connections, of {count} activations against {FEW}"),
+        what: format!(
+            "random refreshes at {CONNECTIONS} connections, of {count} activations against {FEW}, on {}",
+            engine.name()
+        ),
         goal: Some((format!("≥ {GOAL} ×"), ratio >= GOAL)),
         figure: format!("{ratio:.2} ×"),
         detail: format!(

@@ -1,6 +1,8 @@
-//! Installations that refresh.
+//! Installations that ask: for new documents, or to keep their sessions.
 
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::{
     Failure,
@@ -18,9 +20,41 @@ pub struct Own {
     pub nonce: String,
     /// How often it has asked.
     pub asked: u64,
+    /// The session that it keeps, once it has opened one.
+    pub session: String,
+}
+
+/// What an installation asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Refresh,
+    Heartbeat,
 }
 
 impl Own {
+    async fn ask(&mut self, what: Asked, connection: &mut Connection) -> Result<(), Failure> {
+        match what {
+            Asked::Refresh => self.refresh(connection).await,
+            Asked::Heartbeat => self.heartbeat(connection).await,
+        }
+    }
+
+    /// Keeps its session, which it opens first.
+    async fn heartbeat(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+        let (id, authorization) = (&self.id, format!("authorization: Bearer {}\r\n", self.token));
+        if self.session.is_empty() {
+            let headers = format!("{authorization}idempotency-key: {id}\r\n");
+            let told =
+                connection.post("/v1/sessions", &headers, &json!({"activation": id}).to_string()).await?;
+            let answer: Value = serde_json::from_str(&told.body)?;
+            answer.get("until").ok_or_else(|| format!("no session was opened: {told:?}"))?;
+            self.session = answer.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        }
+        let told =
+            connection.post(&format!("/v1/sessions/{}/heartbeat", self.session), &authorization, "").await?;
+        if told.status == 200 { Ok(()) } else { Err(format!("a heartbeat was refused: {told:?}").into()) }
+    }
+
     /// Refreshes, and keeps the next nonce.
     pub async fn refresh(&mut self, connection: &mut Connection) -> Result<(), Failure> {
         self.asked += 1;
@@ -46,8 +80,9 @@ pub struct Run {
     pub took: Vec<Duration>,
 }
 
-/// Refreshes on so many connections, each with its part of the installations, which come back.
-pub async fn refreshes(
+/// Asks on so many connections, each with its part of the installations, which come back.
+pub async fn asks(
+    what: Asked,
     server: &Server,
     connections: usize,
     mut installations: Vec<Own>,
@@ -64,7 +99,7 @@ pub async fn refreshes(
                 let one = Since::now();
                 let at = next % own.len();
                 if let Some(own) = own.get_mut(at) {
-                    own.refresh(&mut connection).await?;
+                    own.ask(what, &mut connection).await?;
                 }
                 took.push(one.elapsed());
                 next += 1;

@@ -8,8 +8,8 @@
 //! | `idle` | what Usher writes to etcd while nothing happens | – |
 //! | `restart` | Usher killed → the first Secret of the next one | – |
 //! | `failover` | the leader killed → the first Secret of another replica, which has to wait for the Lease | – |
-//! | `refresh` | durable refreshes a second at 1, 16 and 64 connections; first activations | a server that only signs, and one that only commits in groups |
-//! | `growth` | refreshes of random ones of a million activations | of ten thousand |
+//! | `refresh` | durable refreshes a second at 1, 16 and 64 connections, and heartbeats of sessions; first activations; on each engine | a server that only signs, and one that only commits in groups |
+//! | `growth` | refreshes of random ones of a million activations, on each engine | of ten thousand |
 //! | `verify` | verifying a document | the bare signature check |
 //!
 //! Where there are two sides, their runs alternate, so that what else the machine does meets both. Everything is real: the
@@ -20,6 +20,7 @@
 
 mod bare;
 mod clock;
+mod engine;
 mod ground;
 mod grown;
 mod growth;
@@ -92,7 +93,7 @@ async fn measure(plan: &Plan) -> Result<String, Failure> {
         lines.extend(refresh::measure(plan).await?);
     }
     if plan.has(Row::Growth) {
-        lines.push(growth::measure(plan).await?);
+        lines.extend(growth::measure(plan).await?);
     }
     Ok(report::page(plan, &machine, &lines))
 }

@@ -7,6 +7,7 @@ use kube::Client;
 use crate::{
     Failure,
     clock::Since,
+    engine::Engine,
     ground::Ground,
     grown::{grow, nonce_keys},
     people,
@@ -46,8 +47,8 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     tell(&size);
 
     let mut ready = Ready::watch(&admin);
-    let (kubeconfig, ledger) = (ground.kubeconfig_of_usher()?, ground.path("ledger.db"));
-    let mut usher = Usher::start(&kubeconfig, &ledger)?;
+    let (kubeconfig, ledger) = (ground.kubeconfig_of_usher()?, Engine::Sqlite.ledger(&ground)?);
+    let mut usher = Usher::start(&kubeconfig, &ledger.at)?;
     ready.are(licenses * (1 + SEATS_EACH) + 1).await?;
     drop(ready);
     let first = usher.most_memory()?;
@@ -56,7 +57,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         drop(usher);
         let keys = nonce_keys(&admin).await?;
         grow(&ledger, &keys, &uids, 0..ACTIVATIONS_EACH).await?;
-        usher = Usher::start(&kubeconfig, &ledger)?;
+        usher = Usher::start(&kubeconfig, &ledger.at)?;
     }
     let mut lines = Vec::new();
     if plan.has(Row::Idle) {

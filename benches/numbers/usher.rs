@@ -1,6 +1,7 @@
 //! The real program, released, as a process.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -16,21 +17,21 @@ pub struct Usher {
 
 impl Usher {
     /// Starts it. It is not at work yet.
-    pub fn start(kubeconfig: &Path, ledger: &Path) -> Result<Self, Failure> {
+    pub fn start(kubeconfig: &Path, ledger: impl AsRef<OsStr>) -> Result<Self, Failure> {
         Self::start_as("usher", kubeconfig, ledger)
     }
 
     /// The same by another name in the Lease, such as another pod has.
-    pub fn start_as(name: &str, kubeconfig: &Path, ledger: &Path) -> Result<Self, Failure> {
+    pub fn start_as(name: &str, kubeconfig: &Path, ledger: impl AsRef<OsStr>) -> Result<Self, Failure> {
         Self::begin(name, kubeconfig, ledger, 0)
     }
 
     /// The same, serving programs at this port.
-    pub fn listening(kubeconfig: &Path, ledger: &Path, port: u16) -> Result<Self, Failure> {
+    pub fn listening(kubeconfig: &Path, ledger: impl AsRef<OsStr>, port: u16) -> Result<Self, Failure> {
         Self::begin("usher", kubeconfig, ledger, port)
     }
 
-    fn begin(name: &str, kubeconfig: &Path, ledger: &Path, port: u16) -> Result<Self, Failure> {
+    fn begin(name: &str, kubeconfig: &Path, ledger: impl AsRef<OsStr>, port: u16) -> Result<Self, Failure> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
             .arg("--listen")
