@@ -9,7 +9,10 @@ use kube::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::{cluster::api::MANAGER, keys::tls::Pem};
+use crate::{
+    cluster::{api::MANAGER, labels},
+    keys::tls::Pem,
+};
 
 const NAME: &str = "usher-ca";
 const CERTIFICATE: &str = "tls.crt";
@@ -70,7 +73,11 @@ pub async fn keep(client: &Client, namespace: &str, fresh: &Pem) -> Result<Pem, 
 
 fn secret(ca: &Pem) -> Secret {
     Secret {
-        metadata: ObjectMeta { name: Some(NAME.into()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(NAME.into()),
+            labels: Some(labels::of_usher()),
+            ..ObjectMeta::default()
+        },
         immutable: Some(true),
         type_: Some("kubernetes.io/tls".into()),
         string_data: Some(

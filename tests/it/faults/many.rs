@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// So many, unless the environment says otherwise.
-const MANY: usize = 2_000;
+const MANY: usize = 5_000;
 /// One in so many has a seat, and two who want it.
 const CONTESTED: usize = 10;
 /// How many people are at it at once.
