@@ -32,12 +32,23 @@ pub struct Claims {
 #[error("the claim {0} is missing, or is not a subject")]
 pub struct NoSubject(String);
 
-/// The claim at `path`: one of that whole name, else on the way that the dots show.
-fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
+/// The claim at `path`, or at `default`: one of that whole name, else on the way that the dots show.
+fn find<'a>(claims: &'a Value, path: Option<&ClaimPath>, default: &str) -> Option<&'a Value> {
+    let path = path.map_or(default, ClaimPath::as_str);
     claims.get(path).or_else(|| path.split('.').try_fold(claims, |value, name| value.get(name)))
 }
 
 impl Claims {
+    /// What these claims say to be the address.
+    pub(super) fn email<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
+        find(claims, self.email.as_ref(), "email")
+    }
+
+    /// What these claims say to be the groups.
+    pub(super) fn groups<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
+        find(claims, self.groups.as_ref(), "groups")
+    }
+
     /// Who these verified claims are about.
     ///
     /// # Errors
@@ -48,16 +59,13 @@ impl Claims {
         (provider, issuer): (&Label, &ProviderIssuer),
         mailboxes: &Mailboxes,
     ) -> Result<Principal, NoSubject> {
-        let find = |path: &Option<ClaimPath>, default| {
-            at(verified, path.as_ref().map_or(default, ClaimPath::as_str))
-        };
         let no_subject =
             || NoSubject(self.subject.as_ref().map_or_else(|| "sub".into(), ToString::to_string));
-        let subject = find(&self.subject, "sub").and_then(Value::as_str);
+        let subject = find(verified, self.subject.as_ref(), "sub").and_then(Value::as_str);
         let subject: Subject = subject.and_then(|text| text.parse().ok()).ok_or_else(no_subject)?;
         let is_verified = verified.get("email_verified") == Some(&Value::Bool(true));
-        let email = mailboxes.address(find(&self.email, "email").and_then(Value::as_str), is_verified);
-        let groups = find(&self.groups, "groups").and_then(Value::as_array);
+        let email = mailboxes.address(self.email(verified).and_then(Value::as_str), is_verified);
+        let groups = self.groups(verified).and_then(Value::as_array);
         // Whatever no resource can name counts nowhere.
         let groups: BTreeSet<ProviderGroup> = groups
             .into_iter()
@@ -65,7 +73,7 @@ impl Claims {
             .take(GROUPS)
             .filter_map(|group| group.as_str()?.parse().ok())
             .collect();
-        let name = find(&self.name, "name").and_then(Value::as_str).unwrap_or_default();
+        let name = find(verified, self.name.as_ref(), "name").and_then(Value::as_str).unwrap_or_default();
         let name = name.chars().filter(|char| !char.is_control()).take(NAME).collect();
         Ok(Principal { provider: provider.clone(), issuer: issuer.clone(), subject, email, groups, name })
     }

@@ -19,6 +19,7 @@ use openidconnect::{
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
+    header::{AUTHORIZATION, HeaderValue},
     redirect::Policy,
 };
 
@@ -36,6 +37,9 @@ pub enum Error {
     /// The URL is not of https.
     #[error("{0} is not an https URL")]
     NotHttps(String),
+    /// The provider gave a token that no header can bring back.
+    #[error("its access token is none")]
+    NoToken,
     /// It leads to where no provider is.
     #[error("{0} is not an address that a provider may have")]
     Forbidden(IpAddr),
@@ -129,10 +133,15 @@ impl Fetcher {
         if self.loopback.permits(literal) { Ok(()) } else { Err(Error::Forbidden(literal)) }
     }
 
-    /// What is at `url`, and with which status.
-    pub(super) async fn get(&self, url: &Url) -> Result<(u16, Vec<u8>), Error> {
+    /// What is at `url` for whoever has the token `bearer`, and with which status.
+    pub(super) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<(u16, Vec<u8>), Error> {
         let mut request = HttpRequest::new(Vec::new());
         *request.uri_mut() = url.as_str().parse().map_err(|_| Error::NotHttps(url.to_string()))?;
+        if let Some(token) = bearer {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::NoToken)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
         let response = self.fetch(request).await?;
         Ok((response.status().as_u16(), response.into_body()))
     }

@@ -8,6 +8,7 @@
 
 mod keys;
 pub mod token;
+mod user_info;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use openidconnect::{
     AuthType, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
     OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope as WireScope,
-    TokenResponse as _, TokenUrl,
+    TokenResponse as _, TokenUrl, UserInfoUrl,
     core::{CoreClient, CoreClientAuthMethod, CoreJwsSigningAlgorithm, CoreResponseType},
     url::Url,
 };
@@ -135,6 +136,9 @@ pub enum Refused {
     /// The ID token is not what it must be.
     #[error("the ID token of the identity provider is not to be believed: {0}")]
     Token(#[from] Check),
+    /// Its UserInfo endpoint says of somebody else what was asked of this person.
+    #[error("the UserInfo endpoint of the identity provider speaks of somebody else")]
+    OtherPerson,
     /// It does not say whom it is about.
     #[error("{0}")]
     Subject(String),
@@ -301,8 +305,11 @@ impl RelyingParty {
             },
         )?;
         let Settings { provider, issuer, claims, mailboxes, .. } = &self.settings;
+        let endpoint = metadata.userinfo_endpoint().map(UserInfoUrl::url);
+        let known =
+            user_info::completed(verified, claims, endpoint, tokens.access_token(), &self.fetcher).await?;
         claims
-            .principal(&verified, (provider, issuer), mailboxes)
+            .principal(&known, (provider, issuer), mailboxes)
             .map_err(|error| Refused::Subject(error.to_string()))
     }
 }

@@ -94,7 +94,7 @@ impl Described {
     async fn ask(&self, now: Timestamp) -> Result<Description, Unknown> {
         match &self.source {
             Source::Metadata { url, fetcher } => {
-                let (status, xml) = fetcher.get(url).await?;
+                let (status, xml) = fetcher.get(url, None).await?;
                 if status != 200 {
                     return Err(Unknown::Status(status));
                 }

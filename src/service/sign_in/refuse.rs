@@ -56,7 +56,7 @@ impl Why {
                 "Type your work address, such as ann@acme.example, or only what follows the @."
             }
             Self::NoProvider(_) => {
-                "Look for a slip of the pen. If there is none, ask your platform team for an IdentityProvider with this domain."
+                "Look for a typing error. If there is none, ask your platform team for an IdentityProvider with this domain."
             }
             Self::Elsewhere | Self::Forged => "Go back to the program that sent you here, and begin again.",
             Self::UnknownCode => {

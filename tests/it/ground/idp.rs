@@ -1,4 +1,5 @@
-//! Keycloak, one for all tests of this process, and the browser in which its people sign in.
+//! Identity providers, one of each for all tests of this process, and the browser in which their people sign in: Keycloak, and [`second`],
+//! which is unlike it.
 
 use std::sync::LazyLock;
 
@@ -8,8 +9,8 @@ use serde_json::json;
 
 use super::supervised::Supervised;
 
-static KEYCLOAK: LazyLock<Supervised> = LazyLock::new(|| Supervised::run("idp", &["URL", "CA"]));
-static DRIVER: LazyLock<Supervised> = LazyLock::new(|| Supervised::run("browser", &["URL"]));
+static KEYCLOAK: LazyLock<Supervised> = LazyLock::new(|| Supervised::run("idp", &["run"], &["URL", "CA"]));
+static DRIVER: LazyLock<Supervised> = LazyLock::new(|| Supervised::run("browser", &["run"], &["URL"]));
 
 /// The issuer of the realm `acme`.
 pub fn issuer() -> String {
@@ -47,4 +48,34 @@ pub async fn sign_in(browser: &Client, name: &str) {
     field.send_keys(name).await.unwrap();
     browser.find(Locator::Id("password")).await.unwrap().send_keys(name).await.unwrap();
     browser.find(Locator::Id("kc-login")).await.unwrap().click().await.unwrap();
+}
+
+/// Another provider.
+pub mod second {
+    use std::sync::LazyLock;
+
+    use fantoccini::{Client, Locator};
+
+    use crate::ground::supervised::Supervised;
+
+    static PROVIDER: LazyLock<Supervised> =
+        LazyLock::new(|| Supervised::run("idp", &["run", "second"], &["URL", "CA"]));
+
+    /// How it is known.
+    pub fn issuer() -> String {
+        PROVIDER.said("URL").to_owned()
+    }
+
+    /// What its TLS is verified with, as PEM.
+    pub fn ca() -> String {
+        std::fs::read_to_string(PROVIDER.said("CA")).unwrap()
+    }
+
+    /// Does what `name` does at its page, where their password is their name.
+    pub async fn sign_in(browser: &Client, name: &str) {
+        let field = browser.wait().for_element(Locator::Id("username")).await.unwrap();
+        field.send_keys(name).await.unwrap();
+        browser.find(Locator::Id("password")).await.unwrap().send_keys(name).await.unwrap();
+        browser.find(Locator::Css("button[type=submit]")).await.unwrap().click().await.unwrap();
+    }
 }

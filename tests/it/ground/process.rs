@@ -21,6 +21,11 @@ pub fn kubeconfig_beside(ledger: &Path, ground: &Ground) -> PathBuf {
     path
 }
 
+/// A port of this machine that nobody listens at.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A process that ends with us: when this is dropped, when this thread ends, and so when this process does.
 pub struct Usher {
     child: Child,

@@ -14,10 +14,10 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts `dev/SCRIPT run` and waits until it has said these, as `NAME=value` lines.
-    pub fn run(script: &str, names: &[&str]) -> Self {
+    /// Starts `dev/SCRIPT ARGUMENTS` and waits until it has said these, as `NAME=value` lines.
+    pub fn run(script: &str, arguments: &[&str], names: &[&str]) -> Self {
         let mut supervisor = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dev").join(script))
-            .arg("run")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -7,12 +7,12 @@ use k8s_openapi::api::{coordination::v1::Lease, core::v1::ConfigMap};
 use kube::{Api, Client, Config, client::Body};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::replicas::{free_port, start};
+use super::replicas::start;
 use crate::ground::{
     Ground,
     cable::Cable,
     postgres::database,
-    process::{Usher, kubeconfig_beside},
+    process::{Usher, free_port, kubeconfig_beside},
     until, wait_for,
 };
 

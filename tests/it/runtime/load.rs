@@ -21,12 +21,11 @@ use super::{
     Own, for_devices,
     history::{Answer, Entry, Kind, check},
     program::{Call, Program, Told, drawn, key_named},
-    replicas::free_port,
 };
 use crate::{
     ground::{
         Ground, Listening, Machine,
-        process::{Usher, kubeconfig_beside},
+        process::{Usher, free_port, kubeconfig_beside},
         until, wait_for,
     },
     scenarios::{Place, license_conditions, with},

@@ -20,7 +20,7 @@ use crate::{
     ground::{
         Ground, Listening, license,
         postgres::database,
-        process::{Usher, kubeconfig_beside},
+        process::{Usher, free_port, kubeconfig_beside},
         seat, until, wait_for,
     },
     scenarios::Place,
@@ -35,10 +35,6 @@ pub(super) struct Replicas {
     ushers: [Usher; 2],
     pub(super) programs: [Program; 2],
     _directory: tempfile::TempDir,
-}
-
-pub(super) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub(super) fn start(kubeconfig: &Path, url: &str, name: &str, port: u16) -> Usher {

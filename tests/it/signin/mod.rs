@@ -1,12 +1,14 @@
 //! Signing in, at a real identity provider and in a real browser.
 
 mod device;
+mod faults;
 mod groups;
 mod oidc;
 mod people;
 mod pictures;
 mod saml;
 mod seats;
+mod second;
 
 use std::sync::Arc;
 
@@ -67,9 +69,7 @@ impl Scene {
         let ground = Ground::own();
         let directory = tempfile::tempdir().unwrap();
         let client = Client::try_from(ground.usher_config().await).unwrap();
-        let secret = "--from-literal=secret=for development only";
-        let of_type = "--type=usher.dev/client-secret";
-        ground.kubectl(&["create", "secret", "generic", "acme", "-n", "usher-system", of_type, secret]);
+        client_secret(&ground);
         let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Machine)).await;
         let listening = operator.listen_at(host).await;
         let place = Place::new(&ground).await;
@@ -85,15 +85,7 @@ impl Scene {
 
     /// The IdentityProvider `acme`, whose people count in these namespaces.
     async fn people_count_in(&self, allowed: &Value, namespaces: Namespaces) {
-        let provider = json!({
-            "kind": "IdentityProvider", "metadata": {"name": "acme"},
-            "spec": {
-                "oidc": {"issuer": idp::issuer(), "clientId": "usher", "clientSecretRef": {"name": "acme", "key": "secret"},
-                    "ca": idp::ca(), "allowLoopback": true},
-                "domains": ["acme.example"], "allowedNamespaces": allowed,
-            },
-        });
-        apply(&self.place.client, "", &provider).await.unwrap();
+        apply(&self.place.client, "", &acme(allowed)).await.unwrap();
         until("people sign in there", async || {
             let acme = self.operator.providers.named("acme")?;
             (acme.allowed_namespaces == namespaces).then_some(())
@@ -113,6 +105,25 @@ impl Scene {
         })
         .await;
     }
+}
+
+/// By what Keycloak believes that it is Usher.
+fn client_secret(ground: &Ground) {
+    let secret = "--from-literal=secret=for development only";
+    let of_type = "--type=usher.dev/client-secret";
+    ground.kubectl(&["create", "secret", "generic", "acme", "-n", "usher-system", of_type, secret]);
+}
+
+/// The IdentityProvider `acme`, whose people count in these namespaces.
+fn acme(allowed: &Value) -> Value {
+    json!({
+        "kind": "IdentityProvider", "metadata": {"name": "acme"},
+        "spec": {
+            "oidc": {"issuer": idp::issuer(), "clientId": "usher", "clientSecretRef": {"name": "acme", "key": "secret"},
+                "ca": idp::ca(), "allowLoopback": true},
+            "domains": ["acme.example"], "allowedNamespaces": allowed,
+        },
+    })
 }
 
 fn for_people() -> Value {

@@ -14,26 +14,33 @@ use usher_license::{Holder, User};
 
 use super::Scene;
 use crate::{
-    ground::{idp, seat, until},
+    ground::{Listening, idp, seat, until},
     runtime::{
         Own,
-        program::{Call, Told, drawn},
+        program::{Call, Program, Told, drawn},
     },
+    scenarios::Place,
 };
 
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
 /// Somebody's machine, with what `usher login` keeps there.
-pub(super) struct Machine<'a> {
-    scene: &'a Scene,
+pub(super) struct Machine {
+    usher: Listening,
+    namespace: String,
     folder: tempfile::TempDir,
 }
 
-impl<'a> Machine<'a> {
-    pub(super) fn new(scene: &'a Scene) -> Self {
+impl Machine {
+    pub(super) fn new(scene: &Scene) -> Self {
+        Self::of(scene.listening.clone(), &scene.place)
+    }
+
+    /// The same, of this Usher's people.
+    pub(super) fn of(usher: Listening, place: &Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.crt"), &scene.listening.ca).unwrap();
-        Self { scene, folder }
+        std::fs::write(folder.path().join("ca.crt"), &usher.ca).unwrap();
+        Self { usher, namespace: place.namespace.clone(), folder }
     }
 
     fn command(&self, name: &str, more: &[&str]) -> Command {
@@ -56,7 +63,7 @@ impl<'a> Machine<'a> {
     }
 
     fn login_by(&self, way: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        let more = [way, "--device-name", "Lab 3", "--server", &self.scene.listening.url];
+        let more = [way, "--device-name", "Lab 3", "--server", &self.usher.url];
         let mut child =
             self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
@@ -77,11 +84,11 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) async fn activate(&self, token: &str, device: &str) -> Told {
-        let license = format!("{}/cad", self.scene.place.namespace);
+        let license = format!("{}/cad", self.namespace);
         let body = json!({"license": license, "device": {"id": device, "name": "Lab 3"}});
         let key = drawn();
         let call = Call { token: Some(token), key: Some(&key), body: Some(body), ..Call::default() };
-        self.scene.program.send(Method::POST, "/v1/activations", &call).await
+        Program::at(&self.usher).send(Method::POST, "/v1/activations", &call).await
     }
 }
 
