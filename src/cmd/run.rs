@@ -224,10 +224,10 @@ impl<L: Ledger> Parts<L> {
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let people = Grounds { providers: context.providers.clone(), intent: context.clone() };
-        let sign_in = args
-            .public_url
-            .clone()
-            .map(|home| Arc::new(SignIn::new(kept.people, edge.clone(), context.providers.clone(), home)));
+        let sign_in = args.public_url.clone().map(|home| {
+            let (providers, keys) = (context.providers.clone(), nonces.clone());
+            Arc::new(SignIn::new(kept.people, edge.clone(), providers, keys, home))
+        });
         let runtime =
             Arc::new(Runtime::new(kept.facts, edge, signers, nonces, context.clone(), callers, people));
         let settings = Settings {

@@ -9,11 +9,18 @@
 //! 1. Each use of a device token gives its successor, and takes the place of a successor that nobody used.
 //! 2. Whatever else of the family is shown was used, or was overtaken: two have the tokens, and nobody can say who is the right one.
 //! 3. A login ends 30 days after it was last used, and after 90 days in any case.
+//! 4. When a device token is used, the provider is asked again whether the person is still there, if it has given something to ask with
+//!    and was not asked within the last minute. Programs come every ten minutes ([`ACCESS`]), so that asks each time of those who come as they
+//!    should, holds up a program gone wild, and lets a leaver go on for eleven minutes at most ([`LEAVER`]).
 
 use jiff::{SignedDuration, Timestamp};
 
 /// How long an access token is good, in seconds: so long may a person go on who was signed out nowhere but at the provider.
 pub const ACCESS: i64 = 600;
+/// So many seconds a provider is not asked again about one login.
+pub const PAUSE: i64 = 60;
+/// So long may a person go on whom their provider does not let in any more, if that can be asked again.
+pub const LEAVER: i64 = ACCESS + PAUSE;
 /// After so many seconds without use a login ends.
 pub const IDLE: i64 = 30 * 24 * 3_600;
 /// After so many seconds it ends in any case.
@@ -46,6 +53,12 @@ pub fn shown(token: &str, current: &str, previous: Option<&str>) -> Shown {
     }
 }
 
+/// Whether the provider is to be asked again that was asked then. What lies ahead was written by a clock that has been turned back since.
+#[must_use]
+pub fn is_to_be_asked(asked_at: Timestamp, now: Timestamp) -> bool {
+    !(asked_at..after(asked_at, PAUSE)).contains(&now)
+}
+
 /// The first instant at which a login is over that began at `since` and is used now.
 #[must_use]
 pub fn ends_at(since: Timestamp, now: Timestamp) -> Timestamp {
@@ -69,6 +82,13 @@ mod tests {
         assert_eq!(shown("t1", "t2", Some("t1")), Shown::Previous);
         assert_eq!(shown("t0", "t2", Some("t1")), Shown::Stale);
         assert_eq!(shown("t0", "t1", None), Shown::Stale);
+    }
+
+    #[test]
+    fn a_provider_is_asked_again_after_a_minute_and_by_a_clock_that_was_turned_back() {
+        for (now, asked) in [(100, false), (159, false), (160, true), (99, true)] {
+            assert_eq!(is_to_be_asked(at(100), at(now)), asked, "{now}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::{
 
 use openidconnect::{
     AsyncHttpClient, HttpRequest, HttpResponse,
+    http::StatusCode,
     url::{Host, Url},
 };
 use reqwest::{
@@ -46,9 +47,23 @@ pub enum Error {
     /// The provider answered more than any makes sense.
     #[error("the answer is larger than {LARGEST} bytes")]
     TooLarge,
+    /// It says that it cannot.
+    #[error("the provider answers with the status {0}")]
+    Failing(u16),
     /// It did not answer.
     #[error("the provider does not answer")]
     Away(#[source] reqwest::Error),
+}
+
+impl Error {
+    /// Whether the provider may have done what it was asked for.
+    pub(super) fn may_be_done(&self) -> bool {
+        match self {
+            Self::Away(error) => !error.is_connect() && !error.is_builder(),
+            Self::TooLarge => true,
+            Self::Certificates(_) | Self::NotHttps(_) | Self::Forbidden(_) | Self::Failing(_) => false,
+        }
+    }
 }
 
 /// Whether a provider may be on this machine.
@@ -169,7 +184,15 @@ impl<'c> AsyncHttpClient<'c> for Fetcher {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.fetch(request))
+        Box::pin(async {
+            let response = self.fetch(request).await?;
+            // Whatever else it says then is no answer to what it was asked.
+            let status = response.status();
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                return Err(Error::Failing(status.as_u16()));
+            }
+            Ok(response)
+        })
     }
 }
 

@@ -9,6 +9,8 @@
 //! restore. 128 bits cannot be guessed over the network; half of the HMAC is what RFC 2104, section 5, calls the least.
 //! The key id is made from the key, and only says which of several keys to try.
 
+mod seal;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};

@@ -85,7 +85,13 @@ pub struct Login {
     pub used_at: Timestamp,
     /// The first instant at which it is over.
     pub ends_at: Timestamp,
-    /// Its version: it rises with each change.
+    /// By what the provider is asked again about the person: sealed; nothing if it gave nothing.
+    pub again: Option<String>,
+    /// When it was last asked, if it can be.
+    pub asked_at: Timestamp,
+    /// Whether its answer was lost, or is under way.
+    pub in_doubt: bool,
+    /// Its version: it rises whenever it goes on.
     pub version: i64,
 }
 
@@ -105,7 +111,7 @@ pub enum Begun {
 pub struct SignedIn {
     /// Who.
     pub principal: Principal,
-    /// When their provider last said so.
+    /// When their provider last said so; long ago if it has said since that they are not let in any more.
     pub proven_at: Timestamp,
     /// Where.
     pub login: Login,
@@ -263,6 +269,34 @@ pub trait People: Send + Sync + 'static {
 
     /// The login goes on with these tokens, if it still has the version that `login` has; that rises.
     fn go_on(&self, login: &Login) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// The provider is about to be asked about whoever is signed in there: `false` if another asks, or it is over. The answer is in doubt
+    /// until it is [told](Self::told), whatever becomes of whoever asked.
+    fn ask_provider(
+        &self,
+        login: &Login,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CommitError>> + Send;
+
+    /// The provider, asked at [`Login::asked_at`], has answered: from now on `login` says by what it is asked the next time, and whether
+    /// anything is in doubt, and this is who the person is, as proven just now. Nothing of that if the login is over.
+    fn told(
+        &self,
+        login: &Login,
+        who: Option<&Principal>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// The provider, asked at [`Login::asked_at`], does not let the person in any more: the login is over, and nothing that it has said of
+    /// them before counts, unless they were proven since. Nothing of that if the login is over already.
+    fn deny(&self, login: &Login, now: Timestamp) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Whether the provider of this issuer can be asked again about each who is signed in there; nothing if nobody is.
+    fn can_be_asked(
+        &self,
+        issuer: &ProviderIssuer,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<bool>, Unavailable>> + Send;
 
     /// The login of this id is over, with all its tokens. `false` if it was.
     fn end_login(&self, id: &str) -> impl Future<Output = Result<bool, CommitError>> + Send;

@@ -65,7 +65,8 @@ pub struct IdentityProviderSpec {
     /// typing somebody else's code signs that one in as themselves, so allow it only where there are such devices. Forbidden if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_codes: Option<DeviceCodes>,
-    /// After so long people must sign in again, where nothing else tells that they have left: a Go duration from 15m to 2160h. 24h if not given.
+    /// After so long people must sign in again, where nothing else tells that they are still there: a Go duration from 15m to 2160h. 24h if not
+    /// given. A provider that gives refresh tokens is asked again whenever somebody's program goes on, and says so then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reauthenticate_after: Option<ReauthenticateText>,
 }
@@ -83,7 +84,8 @@ pub struct OidcSpec {
     pub client_id: ClientId,
     /// Where the client secret is: an entry of a Secret of type usher.dev/client-secret in Usher's own namespace.
     pub client_secret_ref: EntryRef,
-    /// What is asked for beside `openid`, at most 16. `email` and `profile` if not given.
+    /// What is asked for beside `openid`, at most 16. `email` and `profile` if not given. Add `offline_access` where the provider gives no refresh
+    /// token without it, or one that ends with the session in the browser, as Keycloak does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
     pub scopes: Option<Vec<Scope>>,
@@ -231,6 +233,9 @@ pub struct LeavingStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[schemars(inline)]
 pub enum LeavingBy {
+    /// The provider is asked again whenever their programs go on, by the refresh token that it has given for each who is signed in. While it
+    /// does not answer, `reauthenticateAfter` is the bound.
+    Recheck,
     /// They must sign in again, and the provider does not let them.
     Reauthentication,
 }

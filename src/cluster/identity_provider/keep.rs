@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::warn;
+use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::{
@@ -30,6 +30,7 @@ use crate::{
         reason::Because,
     },
     identity::{LOOK, PAUSE, Standing},
+    ledger::Ledger,
     service::providers::Provider,
 };
 
@@ -40,7 +41,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 type Tended = HashMap<String, (Arc<Provider>, AbortHandle)>;
 
 /// Keeps until it is dropped.
-pub(in crate::cluster) async fn keep<L: Send + Sync + 'static>(context: Arc<Context<L>>) {
+pub(in crate::cluster) async fn keep<L: Ledger>(context: Arc<Context<L>>) {
     let (mut tended, mut tasks): (Tended, _) = (HashMap::new(), JoinSet::new());
     loop {
         // Before all are known, nobody knows whose anything is.
@@ -68,7 +69,9 @@ async fn turn<L>(context: &Context<L>) -> bool {
         let (name, of) = (provider.name_any(), version(context, provider));
         let kept = former.get(&name).filter(|kept| kept.of.uid == of.uid);
         let outcome = match owned.get(&Uid(of.uid.clone())) {
-            Some(Err(because)) => Ok(Outcome { of, provider: Err(because.clone()), standing: None }),
+            Some(Err(because)) => {
+                Ok(Outcome { of, provider: Err(because.clone()), standing: None, can_be_asked: false })
+            }
             _ => made_or_kept(context, provider, of, kept).await,
         };
         match outcome {
@@ -121,7 +124,7 @@ async fn made_or_kept<L>(
         return Ok(Outcome { of, ..kept.clone() });
     }
     let provider = made(context, provider, of.secret.is_some()).await?.map(Arc::new);
-    Ok(Outcome { of, provider, standing: None })
+    Ok(Outcome { of, provider, standing: None, can_be_asked: false })
 }
 
 async fn made<L>(
@@ -147,11 +150,7 @@ async fn made<L>(
 }
 
 /// Whoever is at work is asked how it stands, and nobody else.
-fn tend_to_those_at_work<L: Send + Sync + 'static>(
-    context: &Arc<Context<L>>,
-    tended: &mut Tended,
-    tasks: &mut JoinSet<()>,
-) {
+fn tend_to_those_at_work<L: Ledger>(context: &Arc<Context<L>>, tended: &mut Tended, tasks: &mut JoinSet<()>) {
     // Those that have ended are forgotten.
     while tasks.try_join_next().is_some() {}
     let mut at_work: HashMap<String, Arc<Provider>> = context
@@ -176,12 +175,20 @@ fn tend_to_those_at_work<L: Send + Sync + 'static>(
 }
 
 /// Asks one provider how it stands, again and again.
-async fn tend<L>(context: Arc<Context<L>>, name: String, provider: Arc<Provider>) {
+async fn tend<L: Ledger>(context: Arc<Context<L>>, name: String, provider: Arc<Provider>) {
     loop {
         let now = context.edge.now();
         let standing = provider.relying_party.standing(now).await;
         let next = next(&standing, now);
-        if context.identities.note(&name, &provider, standing) {
+        let issuer = provider.relying_party.issuer();
+        let can_be_asked = match context.ledger.can_be_asked(issuer, now).await {
+            Ok(can_be_asked) => Some(can_be_asked == Some(true)),
+            Err(error) => {
+                debug!(%error, "whether a provider can be asked about its people is seen later");
+                None
+            }
+        };
+        if context.identities.note(&name, &provider, standing, can_be_asked) {
             context.push([Task::IdentityProvider(name.clone())]);
         }
         context.edge.wait_until(now.checked_add(next).unwrap_or(Timestamp::MAX)).await;

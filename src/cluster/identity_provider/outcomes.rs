@@ -27,6 +27,8 @@ pub(super) struct Outcome {
     pub(super) provider: Result<Arc<Provider>, Because>,
     /// How the provider stands, once it was asked.
     pub(super) standing: Option<Standing>,
+    /// Whether it can be asked again about each who is signed in there.
+    pub(super) can_be_asked: bool,
 }
 
 impl Outcome {
@@ -81,21 +83,30 @@ impl Outcomes {
                 let noted =
                     all.as_ref().and_then(|all| all.get(name)).filter(|noted| noted.serves_like(outcome));
                 outcome.standing = noted.and_then(|noted| noted.standing.clone());
+                outcome.can_be_asked = noted.is_some_and(|noted| noted.can_be_asked);
             }
             *all = Some(outcomes);
         });
     }
 
-    /// The provider at work under `name` stands so. Returns whether that is news.
-    pub(super) fn note(&self, name: &str, provider: &Arc<Provider>, standing: Standing) -> bool {
+    /// The provider at work under `name` stands so, and can be asked again about each who is signed in there, if that could be found out.
+    /// Returns whether that is news.
+    pub(super) fn note(
+        &self,
+        name: &str,
+        provider: &Arc<Provider>,
+        standing: Standing,
+        can_be_asked: Option<bool>,
+    ) -> bool {
         self.look(|all| {
             let outcome = all.as_mut().and_then(|all| all.get_mut(name));
             let is_it = |outcome: &&mut Outcome| {
                 outcome.provider.as_ref().is_ok_and(|at_work| Arc::ptr_eq(at_work, provider))
             };
             let Some(outcome) = outcome.filter(is_it) else { return false };
-            let news = outcome.standing.as_ref() != Some(&standing);
-            outcome.standing = Some(standing);
+            let can_be_asked = can_be_asked.unwrap_or(outcome.can_be_asked);
+            let news = outcome.standing.as_ref() != Some(&standing) || outcome.can_be_asked != can_be_asked;
+            (outcome.standing, outcome.can_be_asked) = (Some(standing), can_be_asked);
             news
         })
     }

@@ -8,7 +8,10 @@ use crate::{
         CertificateStatus, Conditions, IdentityProvider, IdentityProviderStatus, LeavingBy, LeavingStatus,
         Type, seconds,
     },
-    domain::reason::{Because, Reason},
+    domain::{
+        login::LEAVER,
+        reason::{Because, Reason},
+    },
     identity::{Known, Standing},
     service::providers::Provider,
 };
@@ -30,14 +33,14 @@ pub(super) fn of(
         }
     };
     let Standing { known, trouble } = outcome.standing.as_ref()?;
-    let within = leavers_out_in(provider);
+    let leaving = leaving(provider, outcome.can_be_asked);
     let conditions = match trouble {
-        None => conditions.with(Type::Ready, true, &opened(at_work, known.as_ref(), &within)),
+        None => conditions.with(Type::Ready, true, &opened(at_work, known.as_ref(), &leaving)),
         Some((trouble, _)) => conditions.with(Type::Ready, false, &away(trouble, known.is_some())),
     };
     let status = IdentityProviderStatus {
         observed_generation: generation,
-        leaving: Some(LeavingStatus { by: LeavingBy::Reauthentication, within }),
+        leaving: Some(leaving),
         conditions: conditions.list(),
         ..former
     };
@@ -77,19 +80,31 @@ fn published(
     status
 }
 
-/// As it is declared, for people know their own words best.
-fn leavers_out_in(provider: &IdentityProvider) -> String {
-    provider.spec.reauthenticate_after.clone().map_or_else(|| "24h".to_owned(), String::from)
+fn leaving(provider: &IdentityProvider, can_be_asked: bool) -> LeavingStatus {
+    if can_be_asked {
+        return LeavingStatus { by: LeavingBy::Recheck, within: format!("{}m", LEAVER / 60) };
+    }
+    // As it is declared, for people know their own words best.
+    let within = provider.spec.reauthenticate_after.clone().map_or_else(|| "24h".to_owned(), String::from);
+    LeavingStatus { by: LeavingBy::Reauthentication, within }
 }
 
-fn opened(at_work: &Provider, known: Option<&Known>, within: &str) -> Because {
+fn opened(
+    at_work: &Provider,
+    known: Option<&Known>,
+    LeavingStatus { by, within }: &LeavingStatus,
+) -> Because {
     let people = match at_work.domains.as_slice() {
         [domain] => format!("people of {domain}"),
         domains => format!("people of {} domains", domains.len()),
     };
     let host = known.map_or("", |known| &known.host);
+    let how = match by {
+        LeavingBy::Recheck => "for it is asked again whenever their programs go on",
+        LeavingBy::Reauthentication => "having to sign in again",
+    };
     let message = format!(
-        "{people} sign in at {host}; whoever leaves there is signed out of Usher within {within}, having to sign in again"
+        "{people} sign in at {host}; whoever leaves there is signed out of Usher within {within}, {how}"
     );
     Because::new(Reason::Discovered, message)
 }
@@ -133,7 +148,7 @@ mod tests {
         let known = known.map(|keys| Known { host: "login.acme.example".into(), keys, ..Known::default() });
         let trouble = trouble.map(|trouble| (trouble.to_owned(), at(0)));
         let version = Version { uid: "u".into(), generation: 3, secret: None };
-        Outcome { of: version, provider, standing: Some(Standing { known, trouble }) }
+        Outcome { of: version, provider, standing: Some(Standing { known, trouble }), can_be_asked: false }
     }
 
     fn said(status: &IdentityProviderStatus) -> Vec<(Type, &str, &str, &str)> {
@@ -159,6 +174,20 @@ mod tests {
             status.leaving,
             Some(LeavingStatus { by: LeavingBy::Reauthentication, within: "8h".into() })
         );
+    }
+
+    #[test]
+    fn of_a_provider_that_can_be_asked_again_about_all_its_people_leavers_are_out_at_once() {
+        let outcome = Outcome { can_be_asked: true, ..stands(Some(2), None) };
+        let status = of(&declared(), &outcome, at(60)).unwrap();
+        let said = &status.conditions[0].message;
+        assert!(
+            said.ends_with(
+                "is signed out of Usher within 11m, for it is asked again whenever their programs go on"
+            ),
+            "{said}"
+        );
+        assert_eq!(status.leaving, Some(LeavingStatus { by: LeavingBy::Recheck, within: "11m".into() }));
     }
 
     #[test]

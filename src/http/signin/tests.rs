@@ -1,5 +1,6 @@
 //! Pages and endpoints, asked as browsers and programs ask.
 
+mod again;
 mod device;
 
 use std::time::Duration;

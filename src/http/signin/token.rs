@@ -70,22 +70,34 @@ pub(super) async fn token<L: People>(
     let Ok(Form(asked)) = asked else {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form, each parameter once");
     };
-    let grant = match asked.grant_type.as_str() {
-        "authorization_code" => Grant::Code {
-            code: &asked.code,
-            redirect_uri: &asked.redirect_uri,
-            verifier: &asked.code_verifier,
-        },
-        DEVICE_CODE => Grant::DeviceCode(&asked.device_code),
-        "refresh_token" => Grant::DeviceToken(&asked.refresh_token),
-        _ => {
+    // Whoever does not wait for the answer does not stop it: a provider may be asked, and what it says is kept.
+    let given = tokio::spawn(async move {
+        let grant = asked.grant()?;
+        Some(desk.sign_in.give(&asked.client_id, grant).await)
+    });
+    match given.await {
+        Ok(Some(Ok(tokens))) => Json(tokens).into_response(),
+        Ok(Some(Err(denied))) => denied_as(denied),
+        Ok(None) => {
             let said = "grant_type must be authorization_code, refresh_token or that of RFC 8628";
-            return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", said);
+            refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", said)
         }
-    };
-    match desk.sign_in.give(&asked.client_id, grant).await {
-        Ok(tokens) => Json(tokens).into_response(),
-        Err(denied) => denied_as(denied),
+        Err(ended) => denied_as(Failure::Unavailable(ended.into()).into()),
+    }
+}
+
+impl Asked {
+    fn grant(&self) -> Option<Grant<'_>> {
+        Some(match self.grant_type.as_str() {
+            "authorization_code" => Grant::Code {
+                code: &self.code,
+                redirect_uri: &self.redirect_uri,
+                verifier: &self.code_verifier,
+            },
+            DEVICE_CODE => Grant::DeviceCode(&self.device_code),
+            "refresh_token" => Grant::DeviceToken(&self.refresh_token),
+            _ => return None,
+        })
     }
 }
 

@@ -1,11 +1,13 @@
 //! OpenID Connect: Usher as a relying party, by code and PKCE.
 //!
 //! ```text
-//!   begin ─► (where to send the browser, Pending) ─► … the browser comes back with code, state, iss … ─► finish ─► Principal
+//!   begin ─► (where to send the browser, Pending) ─► … the browser comes back with code, state, iss … ─► finish ─► Principal, Again
+//!                                                                            later, and again and again: Again ─► ask_again ─► Answer
 //! ```
 //!
 //! What [`Pending`] has must come from the very browser that was sent away, and once: that is for whoever keeps it.
 
+mod again;
 mod keys;
 pub mod token;
 mod user_info;
@@ -14,15 +16,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use openidconnect::{
-    AuthType, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope as WireScope,
-    TokenResponse as _, TokenUrl, UserInfoUrl,
-    core::{CoreClient, CoreClientAuthMethod, CoreJwsSigningAlgorithm, CoreResponseType},
+    AccessToken, AuthType, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope as WireScope, TokenResponse as _, TokenUrl, UserInfoUrl,
+    core::{CoreClientAuthMethod, CoreIdToken, CoreJwsSigningAlgorithm, CoreResponseType},
     url::Url,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
@@ -34,8 +37,10 @@ use crate::domain::{
     principal::Mailboxes,
     text::{ClientId as ClientIdText, Label, ProviderIssuer, Scope},
 };
+use again::{AT_ONCE, Client};
+pub use again::{Again, Answer};
 pub use keys::{Error as Undiscovered, Metadata};
-use token::{Check, Expected};
+use token::{Answers, Check, Expected};
 
 /// A way to sign ID tokens that may be allowed: of a provider's own key, never of a shared secret.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +155,7 @@ pub struct RelyingParty {
     published: keys::Published,
     fetcher: Fetcher,
     algorithms: Vec<CoreJwsSigningAlgorithm>,
+    places: Semaphore,
 }
 
 impl RelyingParty {
@@ -162,7 +168,8 @@ impl RelyingParty {
         let issuer = IssuerUrl::new(settings.issuer.to_string())
             .map_err(|_| fetch::Error::NotHttps(settings.issuer.to_string()))?;
         let algorithms = settings.algorithms.iter().map(|algorithm| (*algorithm).into()).collect();
-        Ok(Self { published: keys::Published::of(issuer, fetcher.clone()), settings, fetcher, algorithms })
+        let (published, places) = (keys::Published::of(issuer, fetcher.clone()), Semaphore::new(AT_ONCE));
+        Ok(Self { published, settings, fetcher, algorithms, places })
     }
 
     /// How it is known.
@@ -225,12 +232,7 @@ impl RelyingParty {
         let metadata = self.published(now).await?;
         let [state, nonce, verifier] = ["state", "nonce", "verifier"].map(|what| drawn(entropy, what));
         let pending = Pending { state, nonce, verifier };
-        let client = CoreClient::from_provider_metadata(
-            (*metadata).clone(),
-            ClientId::new(self.settings.client.to_string()),
-            None,
-        )
-        .set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
+        let client = self.client(&metadata).set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
         let challenge =
             PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pending.verifier.clone()));
         let (state, nonce) = (pending.state.clone(), pending.nonce.clone());
@@ -247,7 +249,7 @@ impl RelyingParty {
         Ok((request.url().0, pending))
     }
 
-    /// Who came back with `callback` to `redirect`.
+    /// Who came back with `callback` to `redirect`, and by what the provider can be asked about them again.
     ///
     /// # Errors
     /// Why nobody did.
@@ -257,7 +259,7 @@ impl RelyingParty {
         callback: &Callback,
         redirect: &Url,
         now: Timestamp,
-    ) -> Result<Principal, Refused> {
+    ) -> Result<(Principal, Option<Again>), Refused> {
         if !bool::from(callback.state.as_bytes().ct_eq(pending.state.as_bytes())) {
             return Err(Refused::State);
         }
@@ -270,14 +272,7 @@ impl RelyingParty {
             (None, Some(code)) => AuthorizationCode::new(code.clone()),
             (error, _) => return Err(Refused::Denied(plain(error.as_deref().unwrap_or("no code")))),
         };
-        let client_id = ClientId::new(self.settings.client.to_string());
-        let secret = ClientSecret::new((*self.settings.secret).clone());
-        let methods = metadata.token_endpoint_auth_methods_supported();
-        let only_post =
-            methods.is_some_and(|methods| !methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
-        let client = CoreClient::from_provider_metadata((*metadata).clone(), client_id.clone(), Some(secret))
-            .set_auth_type(if only_post { AuthType::RequestBody } else { AuthType::BasicAuth })
-            .set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
+        let client = self.client(&metadata).set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
         let exchange = client.exchange_code(code).map_err(away)?;
         let tokens = exchange
             .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.clone()))
@@ -290,24 +285,47 @@ impl RelyingParty {
                 other => away(other),
             })?;
         let token = tokens.id_token().ok_or(Check::Malformed)?;
+        let nonce = Nonce::new(pending.nonce.clone());
+        let who = self.believed(token, tokens.access_token(), Answers::This(&nonce), now).await?;
+        Ok((who, Again::given(&tokens, &pending.nonce, now)))
+    }
+
+    /// Usher, as the provider's endpoints know it.
+    fn client(&self, metadata: &Metadata) -> Client {
+        let methods = metadata.token_endpoint_auth_methods_supported();
+        let only_post =
+            methods.is_some_and(|methods| !methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
+        let (id, secret) = (self.settings.client.to_string(), (*self.settings.secret).clone());
+        Client::from_provider_metadata(metadata.clone(), ClientId::new(id), Some(ClientSecret::new(secret)))
+            .set_auth_type(if only_post { AuthType::RequestBody } else { AuthType::BasicAuth })
+    }
+
+    /// Who an ID token is about that came with this access token.
+    async fn believed(
+        &self,
+        token: &CoreIdToken,
+        access_token: &AccessToken,
+        answers: Answers<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Refused> {
         let kid = token::unverified_kid(token);
         let metadata = self.published.with_key(kid.as_deref(), now).await.map_err(away)?;
         let verified = token::verify(
             token,
             &Expected {
                 issuer: metadata.issuer(),
-                client: &client_id,
+                client: &ClientId::new(self.settings.client.to_string()),
                 algorithms: &self.algorithms,
                 keys: metadata.jwks(),
-                nonce: &Nonce::new(pending.nonce.clone()),
-                access_token: tokens.access_token(),
+                answers,
+                access_token,
                 now,
             },
         )?;
         let Settings { provider, issuer, claims, mailboxes, .. } = &self.settings;
         let endpoint = metadata.userinfo_endpoint().map(UserInfoUrl::url);
         let known =
-            user_info::completed(verified, claims, endpoint, tokens.access_token(), &self.fetcher).await?;
+            user_info::completed(verified, claims, endpoint, access_token, &self.fetcher).await?;
         claims
             .principal(&known, (provider, issuer), mailboxes)
             .map_err(|error| Refused::Subject(error.to_string()))

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::{
-    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, IssuerUrl, Nonce,
+    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, IssuerUrl, Nonce, NonceVerifier as _,
     SignatureVerificationError,
     core::{CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
@@ -78,6 +78,24 @@ impl From<ClaimsVerificationError> for Check {
     }
 }
 
+/// Which request a token answers, by what was drawn for that.
+#[derive(Debug, Clone, Copy)]
+pub enum Answers<'a> {
+    /// This one.
+    This(&'a Nonce),
+    /// One that asks again about whoever signed in by this one: then it has this nonce or none (OpenID Connect Core, section 12.2).
+    Again(&'a Nonce),
+}
+
+impl Answers<'_> {
+    fn hold(self, said: Option<&Nonce>) -> Result<(), String> {
+        match self {
+            Self::Again(_) if said.is_none() => Ok(()),
+            Self::This(nonce) | Self::Again(nonce) => nonce.verify(said),
+        }
+    }
+}
+
 /// What a token is held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
@@ -89,8 +107,8 @@ pub struct Expected<'a> {
     pub algorithms: &'a [CoreJwsSigningAlgorithm],
     /// The issuer's keys.
     pub keys: &'a CoreJsonWebKeySet,
-    /// What was drawn for the request that it answers.
-    pub nonce: &'a Nonce,
+    /// Which request it answers.
+    pub answers: Answers<'a>,
     /// The access token that came with it.
     pub access_token: &'a AccessToken,
     /// Now.
@@ -102,12 +120,12 @@ pub struct Expected<'a> {
 /// # Errors
 /// The first check that did not hold.
 pub fn verify(token: &CoreIdToken, expected: &Expected<'_>) -> Result<Value, Check> {
-    let Expected { issuer, client, algorithms, keys, nonce, access_token, now } = *expected;
+    let Expected { issuer, client, algorithms, keys, answers, access_token, now } = *expected;
     let lenient = instant(now.checked_sub(LEEWAY).unwrap_or(now))?;
     let verifier = CoreIdTokenVerifier::new_public_client(client.clone(), issuer.clone(), keys.clone())
         .set_allowed_algs(algorithms.iter().cloned())
         .set_time_fn(move || lenient);
-    let claims = token.claims(&verifier, nonce)?;
+    let claims = token.claims(&verifier, |nonce: Option<&Nonce>| answers.hold(nonce))?;
     // With one audience, which is us, no other party may have been meant either.
     if claims.authorized_party().is_some_and(|party| party != client) {
         return Err(Check::AuthorizedParty);
@@ -198,6 +216,10 @@ mod tests {
     }
 
     fn judge(token: &str) -> Result<Value, Check> {
+        judge_as(token, Answers::This(&Nonce::new("n".into())))
+    }
+
+    fn judge_as(token: &str, answers: Answers<'_>) -> Result<Value, Check> {
         let Ok(token) = token.parse::<CoreIdToken>() else { return Err(Check::Malformed) };
         verify(
             &token,
@@ -206,7 +228,7 @@ mod tests {
                 client: &ClientId::new("usher".into()),
                 algorithms: &[CoreJwsSigningAlgorithm::EdDsa],
                 keys: &CoreJsonWebKeySet::new(vec![A.as_verification_key()]),
-                nonce: &Nonce::new("n".into()),
+                answers,
                 access_token: &AccessToken::new("access".into()),
                 now: Timestamp::from_second(NOW).unwrap(),
             },
@@ -258,6 +280,20 @@ mod tests {
     fn a_token_that_answers_another_request_is_refused() {
         assert_eq!(with(&json!({"nonce": "m"})), Err(Check::Nonce));
         assert_eq!(with(&json!({"nonce": null})), Err(Check::Nonce));
+    }
+
+    #[test]
+    fn a_token_that_comes_when_it_is_asked_again_has_the_nonce_of_the_sign_in_or_none() {
+        let judged = |nonce: &Value| {
+            let mut claims = good();
+            claims["nonce"] = nonce.clone();
+            if nonce.is_null() {
+                claims.as_object_mut().unwrap().remove("nonce");
+            }
+            judge_as(&minted(&claims), Answers::Again(&Nonce::new("n".into()))).map(|_| ())
+        };
+        assert_eq!((judged(&json!("n")), judged(&json!(null))), (Ok(()), Ok(())));
+        assert_eq!(judged(&json!("m")), Err(Check::Nonce));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! People, as every engine must keep them.
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod members;
@@ -38,6 +40,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, a_persons_devices_are_counted_by_themselves).await;
     run(open, whoever_is_erased_is_signed_out_and_unknown).await;
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
+    again::check(open).await;
     devices::check(open).await;
     members::check(open).await;
 }
@@ -80,6 +83,9 @@ fn login(id: &str, subject: &str, since: i64) -> Login {
         since: at(since),
         used_at: at(since),
         ends_at: ends_at(at(since), at(since)),
+        again: None,
+        asked_at: at(since),
+        in_doubt: false,
         version: 1,
     }
 }

@@ -27,6 +27,9 @@ pub struct Consent {
     pub why_no_email: Option<NoAddress>,
     pub(super) issuer: ProviderIssuer,
     pub(super) subject: Subject,
+    /// By what the provider can be asked about them again, sealed.
+    #[serde(default)]
+    pub(super) again: Option<String>,
 }
 
 /// What a code stands for.
@@ -35,6 +38,8 @@ pub(super) struct Granted {
     pub(super) errand: Errand,
     pub(super) issuer: ProviderIssuer,
     pub(super) subject: Subject,
+    #[serde(default)]
+    pub(super) again: Option<String>,
 }
 
 /// What becomes of an answer.
@@ -66,8 +71,8 @@ impl<L: People> SignIn<L> {
     /// # Errors
     /// When nothing was asked, or the device does not wait any more.
     pub async fn agree(&self, browser: &str) -> Result<Answered, Failure> {
-        let Consent { errand, issuer, subject, .. } = self.answered(browser).await?;
-        let granted = Granted { errand, issuer, subject };
+        let Consent { errand, issuer, subject, again, .. } = self.answered(browser).await?;
+        let granted = Granted { errand, issuer, subject, again };
         match &granted.errand {
             Errand::Program(Authorization { redirect_uri, state, .. }) => {
                 let code = Purpose::Code.token(&self.edge.entropy(), "code");

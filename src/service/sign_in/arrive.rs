@@ -6,6 +6,7 @@ use super::{
     CALLBACK, Consent, Errand, Failure, People, SignIn, Why,
     agree::asked,
     depart::{Departed, away},
+    recheck::under_way,
 };
 use crate::{
     domain::login::PATIENCE,
@@ -26,16 +27,18 @@ impl<L: People> SignIn<L> {
         let back = self.home.at(CALLBACK);
         // It is another kind of provider by now.
         let RelyingParty::Oidc(oidc) = &provider.relying_party else { return Err(Why::ProviderGone.into()) };
-        let who = oidc.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
+        let (who, again) = oidc.finish(&pending, callback, &back, now).await.map_err(Why::from)?;
         self.meet(&who).await?;
+        let of = under_way(&who.issuer, &who.subject);
+        let again = again.and_then(|again| self.sealer().seal(&of, &again));
         let renewed = self.browser();
-        self.keep(asked(&renewed), &question(errand, who), PATIENCE).await?;
+        self.keep(asked(&renewed), &question(errand, who, again), PATIENCE).await?;
         Ok(renewed)
     }
 }
 
-/// What `who` is asked.
-pub(super) fn question(errand: Errand, who: Principal) -> Consent {
+/// What `who` is asked, of whom the provider can be asked again by that.
+pub(super) fn question(errand: Errand, who: Principal, again: Option<String>) -> Consent {
     let email = who.email.as_ref().ok().map(ToString::to_string);
     Consent {
         errand,
@@ -48,5 +51,6 @@ pub(super) fn question(errand: Errand, who: Principal) -> Consent {
         why_no_email: who.email.as_ref().err().copied(),
         issuer: who.issuer,
         subject: who.subject,
+        again,
     }
 }

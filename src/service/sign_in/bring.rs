@@ -60,7 +60,7 @@ impl<L: People> SignIn<L> {
         }
         self.meet(&who).await?;
         let next = self.browser();
-        let consent = question(errand, who);
+        let consent = question(errand, who, None);
         self.keep(landing(&next), &Landing { consent, browser }, PATIENCE).await?;
         Ok(next)
     }

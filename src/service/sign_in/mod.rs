@@ -7,7 +7,8 @@
 //!                                                                                     exchange: verifier ──► tokens
 //!   by SAML      depart ──► provider ──► bring ──► land ──► "continue as …?": the form of another site brings no cookie but one for just that
 //!   without a browser: see `device`
-//!   device token ──► refresh: is the provider still there, and was the person proven lately? ──► the next one, and an access token
+//!   device token ──► refresh: is the provider still there, does it still let the person in (see `recheck`), and were they proven lately?
+//!                    ──► the next one, and an access token
 //! ```
 //!
 //! 1. What a browser does is good in that browser alone: the pass of each step is found by the hash of what the URL says *and* of what
@@ -22,10 +23,11 @@ mod arrive;
 mod bring;
 mod depart;
 mod device;
+mod recheck;
 mod refuse;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
@@ -35,6 +37,7 @@ use super::{edge::Edge, providers::Providers};
 use crate::{
     domain::{self, hex, login::PATIENCE},
     identity::{Principal, Url, saml},
+    keys::nonce::NonceKeys,
     ledger::people::{PASSES, Pass},
 };
 
@@ -53,6 +56,8 @@ pub struct SignIn<L> {
     ledger: L,
     edge: Arc<dyn Edge>,
     providers: Arc<dyn Providers>,
+    /// What seals what providers give, once it is found.
+    keys: Arc<OnceLock<NonceKeys>>,
     home: Home,
 }
 
@@ -105,8 +110,14 @@ pub const METADATA: &str = "/signin/saml/metadata";
 
 impl<L: People> SignIn<L> {
     /// Puts the parts together.
-    pub fn new(ledger: L, edge: Arc<dyn Edge>, providers: Arc<dyn Providers>, home: Home) -> Self {
-        Self { ledger, edge, providers, home }
+    pub fn new(
+        ledger: L,
+        edge: Arc<dyn Edge>,
+        providers: Arc<dyn Providers>,
+        keys: Arc<OnceLock<NonceKeys>>,
+        home: Home,
+    ) -> Self {
+        Self { ledger, edge, providers, keys, home }
     }
 
     /// Where people and programs reach Usher.

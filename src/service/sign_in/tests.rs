@@ -1,6 +1,8 @@
 //! Signing in, on a real ledger, as far as no provider is asked.
 
 mod device;
+pub(crate) mod provider;
+pub(crate) mod recheck;
 
 use std::{
     future::Future,
@@ -20,7 +22,7 @@ use crate::{
         principal::Principal,
     },
     identity::oidc::Refused,
-    keys::token,
+    keys::{nonce::NonceKey, token},
     ledger::sqlite::{Sqlite, tests::tamper},
     service::providers::{
         Registry,
@@ -85,12 +87,23 @@ pub(crate) struct Scene {
 impl Scene {
     /// Usher, where people of acme.example sign in.
     pub(crate) async fn new() -> Self {
+        let keys = NonceKeys::new(NonceKey::from_secret([7; 32]), Vec::new());
+        Self::with_keys(OnceLock::from(keys)).await
+    }
+
+    /// The same, before the key was found.
+    async fn without_keys() -> Self {
+        Self::with_keys(OnceLock::new()).await
+    }
+
+    async fn with_keys(keys: OnceLock<NonceKeys>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
         let (hand, providers) = (Arc::new(Hand::default()), Arc::new(Registry::default()));
         providers.replace([provider("acme", "acme.example")], []);
         let home = "https://usher.acme.example".parse().unwrap();
-        let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), home));
+        let keys = Arc::new(keys);
+        let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), keys, home));
         Self { sign_in, hand, providers, directory }
     }
 
@@ -123,7 +136,7 @@ impl Scene {
     pub(crate) async fn is_asked_about(&self, browser: &str, errand: Errand) {
         let Principal { issuer, subject, name, .. } = self.ann().await;
         let (email, why_no_email) = (Some("ann@acme.example".into()), None);
-        let consent = Consent { errand, called: name, email, why_no_email, issuer, subject };
+        let consent = Consent { errand, called: name, email, why_no_email, issuer, subject, again: None };
         self.sign_in.keep(agree::asked(browser), &consent, 600).await.unwrap();
     }
 
@@ -131,7 +144,8 @@ impl Scene {
     async fn code(&self) -> String {
         let Principal { issuer, subject, .. } = self.ann().await;
         let code = format!("code {}", self.hand.drawn.fetch_add(1, Ordering::SeqCst));
-        let granted = Granted { errand: Errand::Program(asked().verified().unwrap()), issuer, subject };
+        let errand = Errand::Program(asked().verified().unwrap());
+        let granted = Granted { errand, issuer, subject, again: None };
         self.sign_in.keep(token::hash(&code), &granted, CODE).await.unwrap();
         code
     }
@@ -144,7 +158,7 @@ impl Scene {
         self.sign_in.give("usher", Grant::DeviceToken(&tokens.refresh_token)).await
     }
 
-    async fn is_good(&self, tokens: &Tokens) -> bool {
+    pub(crate) async fn is_good(&self, tokens: &Tokens) -> bool {
         let hash = token::hash(&tokens.access_token);
         self.sign_in.ledger.signed_in(&hash, self.hand.now()).await.unwrap().is_some()
     }

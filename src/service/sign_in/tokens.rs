@@ -1,9 +1,11 @@
 //! A program is given tokens, for a code or for a device token, and gives them back.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Errand, Failure, People, SignIn, agree::Granted};
+use super::{Errand, Failure, People, SignIn, agree::Granted, recheck::under_way};
 use crate::{
     domain::{
         authorization::CLIENT,
@@ -15,7 +17,7 @@ use crate::{
         CommitError,
         people::{Begun, Login, SignedIn},
     },
-    service::providers::Absent,
+    service::providers::{Absent, Provider},
 };
 
 /// What a program asks for (RFC 6749, sections 4.1.3 and 6).
@@ -143,8 +145,14 @@ impl<L: People> SignIn<L> {
         let entropy = self.edge.entropy();
         let device = token::device_token(&family, &entropy);
         let access = Purpose::Access.token(&entropy, "access");
+        let id = super::hashed("login", &[&token::family_hash(&family)]);
+        let (sealer, of) = (self.sealer(), under_way(&granted.issuer, &granted.subject));
+        let again = granted.again.and_then(|sealed| sealer.open(&of, &sealed));
         let login = Login {
-            id: super::hashed("login", &[&token::family_hash(&family)]),
+            again: again.and_then(|again| sealer.seal(&id, &again)),
+            asked_at: now,
+            in_doubt: false,
+            id,
             issuer: granted.issuer,
             subject: granted.subject,
             device: granted.errand.device_name().map(ToString::to_string).unwrap_or_default(),
@@ -179,11 +187,17 @@ impl<L: People> SignIn<L> {
     async fn refresh(&self, shown: &str) -> Result<Tokens, Denied> {
         let Some(family) = token::family(shown) else { return Err(BAD_TOKEN) };
         let hash = token::hash(shown);
+        let mut asked: Option<i64> = None;
         // Of two who go on at once one is first, and the other one is met as whoever comes after.
         for _ in 0..TRIES {
             let now = self.edge.now();
             let found = self.ledger.login(&token::family_hash(&family), now).await?;
-            let Some(SignedIn { principal, proven_at, login }) = found else { return Err(BAD_TOKEN) };
+            let Some(found) = found else { return Err(BAD_TOKEN) };
+            let login = &found.login;
+            // Somebody went on while the provider was asked: what they were given is not overtaken by whoever asked.
+            if asked.is_some_and(|version| version != login.version) {
+                break;
+            }
             let previous = match login::shown(&hash, &login.current, login.previous.as_deref()) {
                 Shown::Current => login.current.clone(),
                 Shown::Previous => hash.clone(),
@@ -192,15 +206,12 @@ impl<L: People> SignIn<L> {
                     return Err(BAD_TOKEN);
                 }
             };
-            let name = principal.provider.as_str();
-            let provider = match self.providers.of_proven(name, &principal.issuer) {
-                Ok(provider) => provider,
-                Err(Absent::Idle) => return Err(Failure::idle(name).into()),
-                Err(Absent::Gone) => {
-                    return Err(Denied::Grant("the identity provider is not known here any more"));
-                }
-            };
-            if proven_at.duration_until(now) > provider.reauthenticate_after {
+            let provider = self.provider_of(&found)?;
+            if self.recheck(&provider, &found, now).await? {
+                asked = Some(login.version);
+                continue;
+            }
+            if found.proven_at.duration_until(now) > provider.reauthenticate_after {
                 return Err(Denied::Grant(
                     "it is time to sign in again: the identity provider is to be asked",
                 ));
@@ -215,7 +226,7 @@ impl<L: People> SignIn<L> {
                 access_until: after(now, ACCESS),
                 used_at: now,
                 ends_at: ends_at(login.since, now),
-                ..login
+                ..login.clone()
             };
             match self.ledger.go_on(&next).await {
                 Ok(()) => return Ok(self.tokens(&next, access, device)),
@@ -224,6 +235,14 @@ impl<L: People> SignIn<L> {
             }
         }
         Err(CommitError::Conflict.into())
+    }
+
+    fn provider_of(&self, found: &SignedIn) -> Result<Arc<Provider>, Denied> {
+        let name = found.principal.provider.as_str();
+        self.providers.of_proven(name, &found.principal.issuer).map_err(|absent| match absent {
+            Absent::Idle => Failure::idle(name).into(),
+            Absent::Gone => Denied::Grant("the identity provider is not known here any more"),
+        })
     }
 
     /// Ends the login whose device token or access token this is (RFC 7009). Of any other nothing is said.

@@ -3,9 +3,12 @@
 
 use std::sync::LazyLock;
 
+use ::http::{Method, Request, StatusCode};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use kube::{Config, client::Body};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use serde_json::{Value, json};
 
 use super::supervised::Supervised;
 
@@ -77,5 +80,65 @@ pub mod second {
         field.send_keys(name).await.unwrap();
         browser.find(Locator::Id("password")).await.unwrap().send_keys(name).await.unwrap();
         browser.find(Locator::Css("button[type=submit]")).await.unwrap().click().await.unwrap();
+    }
+}
+
+/// Whoever administers the realm `acme`.
+pub struct Admin(kube::Client);
+
+impl Admin {
+    pub fn new() -> Self {
+        let ca = CertificateDer::from_pem_slice(ca().as_bytes()).unwrap();
+        let mut config = Config::new(issuer().trim_end_matches("/realms/acme").parse().unwrap());
+        config.root_cert = Some(vec![ca.to_vec()]);
+        Self(kube::Client::try_from(config).unwrap())
+    }
+
+    async fn send(&self, request: Request<Body>) -> (Option<String>, Value) {
+        let what = format!("{} {}", request.method(), request.uri());
+        let answer = self.0.send(request).await.unwrap();
+        let status: StatusCode = answer.status();
+        assert!(status.is_success(), "{what}: {status}");
+        let made = answer.headers().get("location").map(|made| made.to_str().unwrap().to_owned());
+        let body = answer.into_body().collect_bytes().await.unwrap();
+        (made, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> (Option<String>, Value) {
+        let form = "grant_type=password&client_id=admin-cli&username=admin&password=admin";
+        let request = Request::post("/realms/master/protocol/openid-connect/token")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let (_, tokens) = self.send(request.body(Body::from(form.as_bytes().to_vec())).unwrap()).await;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/admin/realms/acme/users{path}"))
+            .header("authorization", format!("Bearer {}", tokens["access_token"].as_str().unwrap()))
+            .header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string().into_bytes())).unwrap()).await
+    }
+
+    /// Somebody comes to the company, into this group: their id.
+    pub async fn takes_on(&self, name: &str, group: &str) -> String {
+        let user = json!({"username": name, "enabled": true, "firstName": name, "lastName": "Example",
+            "email": format!("{name}@acme.example"), "emailVerified": true, "groups": [group],
+            "credentials": [{"type": "password", "value": name, "temporary": false}]});
+        let (made, _) = self.ask(Method::POST, "", &user).await;
+        made.unwrap().rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// They are disabled, and nothing else.
+    pub async fn disables(&self, id: &str) {
+        let (_, mut user) = self.ask(Method::GET, &format!("/{id}"), &Value::Null).await;
+        user["enabled"] = json!(false);
+        self.ask(Method::PUT, &format!("/{id}"), &user).await;
+    }
+
+    /// They are in no group any more.
+    pub async fn takes_out_of_groups(&self, id: &str) {
+        let (_, groups) = self.ask(Method::GET, &format!("/{id}/groups"), &Value::Null).await;
+        for group in groups.as_array().unwrap() {
+            let group = group["id"].as_str().unwrap();
+            self.ask(Method::DELETE, &format!("/{id}/groups/{group}"), &Value::Null).await;
+        }
     }
 }

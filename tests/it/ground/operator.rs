@@ -5,7 +5,7 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc, LazyLock, Mutex,
+        Arc, LazyLock, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,6 +25,7 @@ use usher::{
     identity::saml::{Reader, SUBCOMMAND},
     keys::{
         Published,
+        nonce::NonceKeys,
         tls::{make_ca, make_certificate},
     },
     ledger::sqlite::Sqlite,
@@ -133,6 +134,7 @@ pub struct Operator {
     runtime: Arc<Runtime<Sqlite>>,
     /// The facts of people, as whoever answers them has them.
     pub people: Sqlite,
+    nonces: Arc<OnceLock<NonceKeys>>,
     edge: Arc<dyn Edge>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
@@ -198,6 +200,7 @@ impl Operator {
         context.saml = Reader::of(env!("CARGO_BIN_EXE_usher"), [SUBCOMMAND]);
         let context = Arc::new(context);
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
+        let keys = nonces.clone();
         let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let grounds = Grounds { providers: context.providers.clone(), intent: context.clone() };
@@ -212,7 +215,7 @@ impl Operator {
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
-        Self { metrics, published, runtime, people, providers, edge, stop, running }
+        Self { metrics, published, runtime, people, providers, nonces: keys, edge, stop, running }
     }
 
     /// Serves programs over TLS, until the operator is told to stop, and waits until they can be answered.
@@ -244,7 +247,8 @@ impl Operator {
         // Browsers are sent back to this very port, so it is chosen before anything is served there.
         let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let home = format!("https://{host}:{}", any.port()).parse().unwrap();
-        let sign_in = SignIn::new(self.people.another(), self.edge.clone(), self.providers.clone(), home);
+        let (people, providers) = (self.people.another(), self.providers.clone());
+        let sign_in = SignIn::new(people, self.edge.clone(), providers, self.nonces.clone(), home);
         let router = http::main(
             self.runtime.clone(),
             self.edge.clone(),

@@ -135,6 +135,15 @@ impl Program {
         self.try_send(method, path, call).await.unwrap()
     }
 
+    /// Sends a form: what it is told, and with which status.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
+        let body = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        let answer = self.client.send(request.body(Body::from(body.into_bytes())).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.into_body().collect_bytes().await.unwrap()).unwrap())
+    }
+
     /// Activates `device` by an activation key, with the key of the request; fails only if no answer comes.
     pub async fn try_activate(
         &self,

@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Members of the group `cad-users` at `acme` are assigned to `cad`.
-fn members() -> Value {
+pub(super) fn members() -> Value {
     json!({"kind": "UserAssignment", "metadata": {"name": "members"},
         "spec": {"licenseRef": {"name": "cad"}, "groups": [{"provider": "acme", "name": "cad-users"}]}})
 }
 
-fn admitting(sign_in: &str) -> Value {
+pub(super) fn admitting(sign_in: &str) -> Value {
     let interns = json!([{"name": "interns", "seats": 1, "match": {"provider": "acme", "providerGroups": ["interns"]}}]);
     with(
         license(1),
@@ -32,7 +32,7 @@ fn admitting(sign_in: &str) -> Value {
 }
 
 impl Scene {
-    async fn seat_of(&self, person: &str, state: SeatState) -> Seat {
+    pub(super) async fn seat_of(&self, person: &str, state: SeatState) -> Seat {
         let address = format!("{person}@acme.example");
         let is = |seat: &Seat| {
             let user = seat.spec.holder.user.as_ref().and_then(|user| user.email.as_ref());

@@ -3,6 +3,7 @@
 mod device;
 mod faults;
 mod groups;
+mod leaving;
 mod oidc;
 mod people;
 mod pictures;
@@ -24,7 +25,7 @@ use usher::{
         Claims,
         oidc::{Algorithm, Settings},
     },
-    service::providers::Providers as _,
+    service::{edge::Edge, providers::Providers as _},
 };
 
 use crate::{
@@ -66,11 +67,16 @@ impl Scene {
 
     /// The same, where people and programs reach it at `host`.
     async fn at(host: &str) -> Self {
+        Self::by(host, Arc::new(Machine)).await
+    }
+
+    /// The same, with this clock.
+    async fn by(host: &str, edge: Arc<dyn Edge>) -> Self {
         let ground = Ground::own();
         let directory = tempfile::tempdir().unwrap();
         let client = Client::try_from(ground.usher_config().await).unwrap();
         client_secret(&ground);
-        let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Machine)).await;
+        let operator = Operator::start(client, &directory.path().join("ledger.db"), edge).await;
         let listening = operator.listen_at(host).await;
         let place = Place::new(&ground).await;
         place.apply(&for_people()).await;

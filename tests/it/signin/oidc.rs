@@ -52,7 +52,7 @@ async fn who(name: &str) -> Principal {
     let (url, pending) = begun(&usher).await;
     let callback = signed_in(&browser, &url, name).await;
     browser.close().await.unwrap();
-    usher.finish(&pending, &callback, &back(), now()).await.unwrap()
+    usher.finish(&pending, &callback, &back(), now()).await.unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread")]

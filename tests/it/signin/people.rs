@@ -78,9 +78,17 @@ impl Machine {
     }
 
     pub(super) fn access_token(&self) -> String {
+        self.kept("access_token")
+    }
+
+    pub(super) fn device_token(&self) -> String {
+        self.kept("device_token")
+    }
+
+    fn kept(&self, what: &str) -> String {
         let kept = std::fs::read(self.folder.path().join("state/login.json")).unwrap();
         let kept: Value = serde_json::from_slice(&kept).unwrap();
-        kept["access_token"].as_str().unwrap().to_owned()
+        kept[what].as_str().unwrap().to_owned()
     }
 
     pub(super) async fn activate(&self, token: &str, device: &str) -> Told {

@@ -60,6 +60,9 @@ impl Scene {
             since: now,
             used_at: now,
             ends_at: after(now, ACCESS),
+            again: None,
+            asked_at: now,
+            in_doubt: false,
             version: 1,
         };
         let people = &self.operator.people;

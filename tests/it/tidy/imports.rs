@@ -32,10 +32,11 @@ const MAY_ENTER: [(&str, &[&str]); 8] = [
 ];
 
 /// What the outside world is called, and the rooms that hide it from the others.
-const HIDDEN_IN: [(&str, &[&str]); 22] = [
+const HIDDEN_IN: [(&str, &[&str]); 23] = [
     ("sqlx", &["ledger"]),
     ("ed25519_dalek", &["keys"]),
     ("hmac", &["keys"]),
+    ("aws_lc_rs", &["keys"]),
     ("rcgen", &["keys"]),
     ("openidconnect", &["identity"]),
     ("reqwest", &["identity"]),

@@ -17,7 +17,7 @@ pub(in crate::ledger::conformance) async fn check<L: Ledger, Guard>(open: &impl 
     run(open, of_a_restored_ledger_it_is_known_since_when_it_knows).await;
 }
 
-fn of(provider: Option<&str>, name: &str) -> GroupAt {
+pub(super) fn of(provider: Option<&str>, name: &str) -> GroupAt {
     GroupAt { provider: provider.map(|name| name.parse().unwrap()), name: name.parse().unwrap() }
 }
 
@@ -27,7 +27,7 @@ fn in_groups(subject: &str, groups: &[&str]) -> Principal {
     Principal { groups, ..principal(subject, Ok(&email)) }
 }
 
-async fn subjects<L: Ledger>(ledger: &L, of: &[GroupAt]) -> Vec<String> {
+pub(super) async fn subjects<L: Ledger>(ledger: &L, of: &[GroupAt]) -> Vec<String> {
     let members = ledger.members(&uid("l"), of).await.unwrap();
     members.people.into_iter().map(|member| member.person.subject.to_string()).collect()
 }

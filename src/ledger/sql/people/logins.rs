@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Connection, Pool, Row, SWEPT, damaged, instant, principal};
+use super::{Connection, Pool, Row, SWEPT, damaged, instant, principal, proven_at};
 use crate::ledger::people::{Begun, LOGINS, Login, SignedIn};
 
 fn login(row: &Row) -> Result<Login, sqlx::Error> {
@@ -20,15 +20,19 @@ fn login(row: &Row) -> Result<Login, sqlx::Error> {
         since: instant(row.try_get("since")?)?,
         used_at: instant(row.try_get("used_at")?)?,
         ends_at: instant(row.try_get("ends_at")?)?,
+        again: row.try_get("again")?,
+        asked_at: instant(row.try_get("asked_at")?)?,
+        in_doubt: row.try_get("in_doubt")?,
         version: row.try_get("version")?,
     })
 }
 
 /// Who is signed in where `$1` says so, at the second `$2`.
-const BY_FAMILY: &str = "SELECT logins.*, provider, name, email, no_email, member_of, proven_at FROM logins
+const BY_FAMILY: &str =
+    "SELECT logins.*, provider, name, email, no_email, member_of, proven_at, denied FROM logins
      JOIN principals ON principals.issuer = logins.issuer AND principals.subject = logins.subject
      WHERE family = $1 AND ends_at > $2 AND incarnation = (SELECT incarnation FROM ledger_meta)";
-const BY_ACCESS: &str = "SELECT logins.*, provider, name, email, no_email, member_of, proven_at FROM logins
+const BY_ACCESS: &str = "SELECT logins.*, provider, name, email, no_email, member_of, proven_at, denied FROM logins
      JOIN principals ON principals.issuer = logins.issuer AND principals.subject = logins.subject
      WHERE access = $1 AND access_until >= $2 AND ends_at > $2 AND incarnation = (SELECT incarnation FROM ledger_meta)";
 
@@ -42,8 +46,7 @@ async fn find(
         .bind(hash)
         .bind(now.as_second())
         .try_map(|row: Row| {
-            let proven_at = instant(row.try_get("proven_at")?)?;
-            Ok(SignedIn { principal: principal(&row)?, proven_at, login: login(&row)? })
+            Ok(SignedIn { principal: principal(&row)?, proven_at: proven_at(&row)?, login: login(&row)? })
         })
         .fetch_optional(pool)
         .await
@@ -90,8 +93,8 @@ pub(super) async fn begin(
     sweep(connection, login).await?;
     sqlx::query(
         "INSERT INTO logins (id, issuer, subject, device, family, current, access, access_until, since, used_at, ends_at,
-                             version, incarnation)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, incarnation FROM ledger_meta",
+                             again, asked_at, in_doubt, version, incarnation)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, incarnation FROM ledger_meta",
     )
     .bind(&login.id)
     .bind(login.issuer.as_str())
@@ -104,6 +107,9 @@ pub(super) async fn begin(
     .bind(login.since.as_second())
     .bind(login.used_at.as_second())
     .bind(login.ends_at.as_second())
+    .bind(&login.again)
+    .bind(login.asked_at.as_second())
+    .bind(login.in_doubt)
     .bind(login.version)
     .execute(connection)
     .await?;

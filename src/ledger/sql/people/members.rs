@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Connection, Pool, Row, damaged, instant, principal};
+use super::{Connection, Pool, Row, damaged, instant, principal, proven_at};
 use crate::{
     domain::{
         license::{Key, Uid},
@@ -92,7 +92,7 @@ fn member(row: &Row) -> Result<(i64, Member), sqlx::Error> {
         person: Person { issuer, subject, email: email.ok() },
         provider,
         groups,
-        proven_at: instant(row.try_get("proven_at")?)?,
+        proven_at: proven_at(row)?,
         holds: row.try_get("holds")?,
         anothers: row.try_get("anothers")?,
         asked: row.try_get("asked")?,

@@ -1,5 +1,6 @@
 //! People: passes, logins, and what is theirs.
 
+mod again;
 mod devices;
 mod erase;
 mod logins;
@@ -23,6 +24,7 @@ use crate::{
         license::{Key, Uid},
         principal::Principal,
         standing::Person,
+        text::ProviderIssuer,
     },
     ledger::{
         CommitError, Unavailable,
@@ -54,6 +56,11 @@ fn principal(row: &Row) -> Result<Principal, sqlx::Error> {
     })
 }
 
+/// When somebody's provider last said who they are; long ago if it has said since that they are not let in any more.
+fn proven_at(row: &Row) -> Result<Timestamp, sqlx::Error> {
+    if row.try_get("denied")? { Ok(Timestamp::UNIX_EPOCH) } else { instant(row.try_get("proven_at")?) }
+}
+
 fn json(value: &impl serde::Serialize) -> Result<String, CommitError> {
     serde_json::to_string(value).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))
 }
@@ -63,7 +70,7 @@ async fn meet(connection: &mut Connection, who: &Principal, now: Timestamp) -> R
         "INSERT INTO principals (issuer, subject, provider, name, email, no_email, member_of, proven_at, met_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
          ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, name = excluded.name, email = excluded.email,
-         no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at, was_in =
+         no_email = excluded.no_email, member_of = excluded.member_of, proven_at = excluded.proven_at, denied = FALSE, was_in =
          CASE WHEN principals.member_of = excluded.member_of THEN principals.was_in ELSE principals.member_of END",
     )
     .bind(who.issuer.as_str())
@@ -188,6 +195,37 @@ impl People for Handle {
             return Err(CommitError::Conflict);
         }
         transaction.commit().await.map_err(failed)
+    }
+
+    async fn ask_provider(&self, login: &Login, now: Timestamp) -> Result<bool, CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        let asks = again::ask(&mut transaction, login, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(asks)
+    }
+
+    async fn told(&self, login: &Login, who: Option<&Principal>, now: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        if again::told(&mut transaction, login).await.map_err(failed)?
+            && let Some(who) = who
+        {
+            meet(&mut transaction, who, now).await?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn deny(&self, login: &Login, now: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = self.begin_beside().await?;
+        again::deny(&mut transaction, login, now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn can_be_asked(
+        &self,
+        issuer: &ProviderIssuer,
+        now: Timestamp,
+    ) -> Result<Option<bool>, Unavailable> {
+        again::can_be_asked(&self.read, issuer, now).await.map_err(while_doing(READING))
     }
 
     async fn end_login(&self, id: &str) -> Result<bool, CommitError> {

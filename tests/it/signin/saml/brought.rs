@@ -115,7 +115,8 @@ impl Desk {
         let providers = Arc::new(Registry::default());
         providers.replace([acme(Mint::ours(), reader)], []);
         let home: usher::service::sign_in::Home = "https://usher.acme.example".parse().unwrap();
-        let desk = |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), home.clone());
+        let desk =
+            |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), Arc::default(), home.clone());
         let (one, other) = (desk(ledger.another()), desk(ledger.another()));
         Self { one, other, ledger, _directory: directory }
     }

@@ -1,0 +1,1 @@
+../../sqlite/migrations/0023_again.sql
