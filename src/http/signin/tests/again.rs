@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     domain::login::PAUSE,
-    service::sign_in::tests::recheck::{begun, until_asked},
+    service::sign_in::tests::recheck::{begun, until, until_asked},
 };
 
 #[tokio::test]
@@ -28,9 +28,7 @@ async fn whoever_hangs_up_does_not_stop_the_provider_from_being_asked() {
     }
     fake.answers(1);
     // Its own access token is good until others are given, which nobody has taken.
-    while scene.is_good(&tokens).await {
-        tokio::task::yield_now().await;
-    }
+    until(async || !scene.is_good(&tokens).await).await;
     hand.turn(PAUSE);
     fake.answers(1);
     fake.says_who(&json!({}), hand.now(), &json!({}));

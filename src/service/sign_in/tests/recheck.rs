@@ -123,10 +123,21 @@ async fn a_no_does_not_undo_what_the_provider_has_said_since_it_was_asked() {
     assert_eq!(known(&scene, &other).await.proven_at, proven);
 }
 
+/// Longer than anything here takes; whoever waits so long is stuck.
+const STUCK: Duration = Duration::from_secs(20);
+
+/// Until it is so.
+pub(crate) async fn until(mut is: impl AsyncFnMut() -> bool) {
+    let waits = async {
+        while !is().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(STUCK, waits).await.expect("in time");
+}
+
 pub(crate) async fn until_asked(fake: &Fake) {
-    while fake.was_asked().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(async || !fake.was_asked().is_empty()).await;
 }
 
 #[tokio::test]
