@@ -85,7 +85,7 @@ refusals! {
     /// The idempotency key was used for another request.
     IdempotencyKeyUsed = "idempotency-key-used", next "Draw a new key for each request; repeat a request with its key only unchanged.";
     /// Two copies of this activation were seen, and neither is renewed until somebody decides.
-    ActivationQuarantined = "activation-quarantined", next "Ask an administrator or the holder to resolve the fork, or wait until the last document has ended.";
+    ActivationQuarantined = "activation-quarantined", next "Ask an administrator to resolve the fork, or wait until the last document has ended.";
     /// The activation has ended.
     ActivationEnded = "activation-ended", next "Activate again.";
     /// The activation's last document has ended, and its place may be another's.

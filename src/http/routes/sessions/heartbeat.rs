@@ -29,7 +29,7 @@ pub(in crate::http::routes) const HEARTBEAT: Call = Call {
     name: "keepSession",
     about: "Sessions",
     summary: "Keep a session open",
-    description: "It is open for another `ttl` seconds from now. Ask about three times in that time.",
+    description: "It is open for another `ttl` seconds from now. Send one about every third of that time.",
     by: &[Credential::ActivationToken],
     gives: Gives { status: 200, what: "It is open.", body: Some(Shape::of::<SessionAnswer>(super::EXAMPLE)) },
     refuses: super::NO_USE,
