@@ -1,6 +1,6 @@
 //! What the document says now: whether the program may run, and when to ask for a newer one. Pure.
 
-use usher_license::{Claims, License, State, Thumbprint, Trust, Verified, verify};
+use usher_license::{Claims, License, MAX_LEEWAY_SECONDS, State, Thumbprint, Trust, Verified, verify};
 
 use crate::{error::Error, state::Activation};
 
@@ -18,10 +18,14 @@ pub struct Trusted {
 impl Trusted {
     /// Verifies the document of an activation at the time `now`, in Unix seconds, and that it is about this activation, on this device.
     ///
+    /// A document is good from the moment at which the server signs it, and so comes too early for every clock that is behind the server's:
+    /// up to [`MAX_LEEWAY_SECONDS`] are borne with.
+    ///
     /// # Errors
     /// What `usher-license` refuses, and a document of something else.
     pub fn verify(&self, activation: &Activation, now: u64) -> Result<License<Verified>, Error> {
         let trust = Trust::pinned(&self.root, activation.keys.as_bytes(), &self.issuer, &self.product, now)?;
+        let trust = trust.with_leeway(MAX_LEEWAY_SECONDS);
         let license = verify(activation.document.as_bytes(), &trust, now)?;
         let claims = license.claims();
         let device = claims.device.as_ref().map(|device| device.id.as_str());
@@ -68,16 +72,24 @@ const BACKOFF: (u64, u64) = (2, 60);
 /// The least between two successful attempts, in seconds: who has a clock that is days ahead would ask without a pause.
 const PAUSE: u64 = 10;
 
-/// When to ask for a newer document: at `renew_at`, and after `failures` attempts in a row that did not reach the server, the last one at
-/// `last`, again within a minute.
+/// The most of what a server asks to be left alone that is heeded, in seconds: whoever answers once in its place must not end a license.
+const MAX_RETRY_AFTER: u64 = 900;
+
+/// How long to wait after `failures` attempts in a row of which the last one failed, in seconds: as long as the server asked for
+/// ([`Error::Unreachable`]), else up to a minute. `drawn` at random for each failure, it spreads those who lost the server at one moment.
 #[must_use]
-pub fn next_attempt(claims: &Claims, failures: u32, last: u64) -> u64 {
+pub fn backoff(failures: u32, retry_after: Option<u64>, drawn: u64) -> u64 {
     let (shortest, longest) = BACKOFF;
-    let wait = match failures {
-        0 => PAUSE,
-        failures => shortest.checked_shl(failures - 1).unwrap_or(longest).clamp(shortest, longest),
-    };
-    last.saturating_add(wait).max(claims.lease.renew_at)
+    let wait = shortest.saturating_pow(failures).clamp(shortest, longest);
+    let wait = wait.div_ceil(2).saturating_add(drawn % (wait / 2 + 1));
+    let asked = retry_after.unwrap_or(0).min(MAX_RETRY_AFTER);
+    wait.max(asked.saturating_add(drawn % (asked / 4 + 1)))
+}
+
+/// When to ask for a newer document: at `renew_at`; and if the last attempt, at `last`, failed, after the [`backoff`] that followed.
+#[must_use]
+pub fn next_attempt(claims: &Claims, last: u64, backoff: Option<u64>) -> u64 {
+    last.saturating_add(backoff.unwrap_or(PAUSE)).max(claims.lease.renew_at)
 }
 
 #[cfg(test)]
@@ -123,13 +135,26 @@ mod tests {
 
     #[test]
     fn who_cannot_reach_the_server_asks_again_within_a_minute_and_never_before_it_is_time() {
-        let after = |failures| next_attempt(&claims(), failures, 1_000);
-        assert_eq!(
-            [1, 2, 5, 6, 40, 70, u32::MAX].map(after),
-            [1_002, 1_004, 1_032, 1_060, 1_060, 1_060, 1_060]
-        );
-        assert_eq!(after(0), 1_010);
-        assert_eq!(next_attempt(&claims(), 0, 10), 100);
-        assert_eq!(next_attempt(&claims(), 1, 10), 100);
+        let after = |failures| backoff(failures, None, 0)..=backoff(failures, None, backoff_spread(failures));
+        assert_eq!([1, 2, 5, 6].map(after), [1..=2, 2..=4, 16..=32, 30..=60]);
+        assert_eq!([40, 64, 70, u32::MAX].map(after), [30..=60, 30..=60, 30..=60, 30..=60]);
+        assert_eq!(next_attempt(&claims(), 1_000, None), 1_010);
+        assert_eq!(next_attempt(&claims(), 1_000, Some(7)), 1_007);
+        assert_eq!(next_attempt(&claims(), 10, None), 100);
+        assert_eq!(next_attempt(&claims(), 10, Some(2)), 100);
+    }
+
+    /// What draws the longest wait.
+    fn backoff_spread(failures: u32) -> u64 {
+        (0..=60).max_by_key(|drawn| backoff(failures, None, *drawn)).unwrap()
+    }
+
+    #[test]
+    fn who_is_asked_to_come_later_comes_no_sooner_and_not_all_at_once_and_within_a_quarter_of_an_hour() {
+        let after = |asked| (0..1_000).map(move |drawn| backoff(1, Some(asked), drawn));
+        assert_eq!((after(40).min(), after(40).max()), (Some(40), Some(50)));
+        assert_eq!((after(0).min(), after(0).max()), (Some(1), Some(2)));
+        assert_eq!(after(u64::MAX).min(), Some(MAX_RETRY_AFTER));
+        assert!(after(u64::MAX).max() <= Some(MAX_RETRY_AFTER + MAX_RETRY_AFTER / 4));
     }
 }

@@ -52,6 +52,25 @@ pub struct Problem {
     pub status: u16,
 }
 
+/// That something else goes on with the activation.
+const ELSEWHERE: [&str; 3] = ["nonce-used", "activation-superseded", "pod-active"];
+/// That the activation never goes on by this state.
+const FINAL: [&str; 3] = ["nonce-used", "activation-superseded", "activation-ended"];
+
+impl Problem {
+    /// Whether something else goes on with the activation: this state is a copy, or was rolled back. The place is not this one's to give back.
+    #[must_use]
+    pub fn is_of_a_copy(&self) -> bool {
+        ELSEWHERE.contains(&self.code.as_str())
+    }
+
+    /// Whether asking again by this state is of no use, whatever happens. Activate again, if this is the only copy.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        FINAL.contains(&self.code.as_str())
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.detail.is_empty() { &self.title } else { &self.detail };

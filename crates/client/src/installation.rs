@@ -5,64 +5,23 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use usher_license::License;
 
 use crate::{
     credential::Credential,
     error::{Error, Problem},
     heartbeat::Heartbeat,
+    request::{Request, same},
     server::{Answer, Call, Server},
     state::{Activation, Kept, Operation, Pending},
     store::{StateError, Store},
 };
 
-/// Which installation asks for a place under which License.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Request {
-    /// `NAMESPACE/NAME`
-    pub license: String,
-    /// On what.
-    pub device: Device,
-}
-
-/// What an installation is on. Administrators see all of it; only `id` decides.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Device {
-    /// The fingerprint. Of a pod it is not used: the server knows which installation a pod is.
-    pub id: String,
-    /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Who is logged in to the operating system.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub os_user: Option<String>,
-    /// Its name in the network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
-    /// The operating system.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub os: Option<String>,
-}
-
-impl Device {
-    /// What can be said of this machine without knowing which one it is: all but its fingerprint and what people call it.
-    #[must_use]
-    pub fn of_this_machine() -> Self {
-        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
-        Self {
-            os_user: user,
-            hostname: gethostname::gethostname().into_string().ok(),
-            os: Some(std::env::consts::OS.to_owned()),
-            ..Self::default()
-        }
-    }
-}
-
 /// An installation and the folder that it owns.
 #[derive(Debug)]
 pub struct Installation {
-    server: Server,
-    credential: Credential,
+    pub(crate) server: Server,
+    pub(crate) credential: Credential,
     store: Store,
 }
 
@@ -97,21 +56,29 @@ struct Alive<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Refreshed {
-    document: String,
-    keys: String,
+struct Presented {
+    /// Of a refresh, and of a copy.
+    document: Option<String>,
+    keys: Option<String>,
     /// Only of a copy: the activation of its own that it was given.
     id: Option<String>,
     activation_token: Option<String>,
 }
 
-/// That the activation is over, in whatever way: there is nothing to free.
-const OVER: [&str; 3] = ["not-found", "activation-ended", "activation-superseded"];
+/// That the activation is over: there is nothing to free.
+const OVER: [&str; 2] = ["not-found", "activation-ended"];
 /// That the server does not know the activation.
 const UNKNOWN: &str = "unauthorized";
 /// That the very request can come to nothing any more. Whatever else is refused is repeated unchanged: a copy of it that
 /// the network delivers late must not look like somebody else's.
-const SPENT: [&str; 4] = ["nonce-used", "activation-ended", "activation-superseded", "idempotency-key-used"];
+const SPENT: [&str; 6] = [
+    "nonce-used",
+    "activation-ended",
+    "activation-superseded",
+    "idempotency-key-used",
+    "request-invalid",
+    "request-too-large",
+];
 
 impl Installation {
     /// The installation whose state is in `folder`, which nobody else uses while this lives, and which is activated by `credential`.
@@ -131,9 +98,24 @@ impl Installation {
     /// Whether there is no activation, or it is in doubt what came of one.
     #[must_use]
     pub fn is_to_activate(&self) -> bool {
-        let Kept { activation, pending, .. } = self.store.kept();
-        activation.is_none()
-            || pending.as_ref().is_some_and(|pending| pending.operation == Operation::Activate)
+        self.activation().is_none() || self.is_in_doubt()
+    }
+
+    /// Whether an activation was asked for, and it is not known what came of that.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let pending = self.store.kept().pending.as_ref();
+        pending.is_some_and(|pending| pending.operation == Operation::Activate)
+    }
+
+    /// Whether what is activated is what this asks for: the same License, on the same device. (Which device a pod is, the server knows.)
+    #[must_use]
+    pub fn is_of(&self, request: &Request) -> bool {
+        self.activation().is_some_and(|activation| {
+            activation.license == request.license
+                && (activation.device == request.device.id
+                    || matches!(self.credential, Credential::TokenFile(_)))
+        })
     }
 
     /// Gets a place. Whoever has an activation has a new one afterwards, for the same place: the way out for a state that was restored or
@@ -153,8 +135,15 @@ impl Installation {
             Call { bearer: &credential, key: Some(&pending.key), body: &pending.body, ..Call::default() };
         let answer = self.send(Method::POST, "/v1/activations", call).await?;
         let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
-        let (license, device) = (request.license.clone(), request.device.id.clone());
-        self.settle(Activation { id, license, device, token, nonce: nonce(answer)?, document, keys })
+        let device = match &self.credential {
+            Credential::Key(_) => None,
+            // Which installation a pod is, the server knows, and says in the document.
+            Credential::TokenFile(_) => device_of(&document),
+        };
+        let (license, device) =
+            (request.license.clone(), device.unwrap_or_else(|| request.device.id.clone()));
+        let nonce = nonce(&answer)?;
+        self.settle(Activation { id, license, device, token, nonce, document, keys })
     }
 
     /// Gets a new document. A copy may be given an activation of its own instead (`clones.policy: Replace`): then
@@ -163,9 +152,30 @@ impl Installation {
     /// # Errors
     /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
     pub async fn refresh(&mut self) -> Result<&Activation, Error> {
+        self.present(Operation::Refresh).await?;
+        self.granted()
+    }
+
+    /// Uses the nonce for `operation`. A nonce is for one request, so what is in doubt is settled before.
+    pub(crate) async fn present(&mut self, operation: Operation) -> Result<Answer, Error> {
+        let in_doubt = self.store.kept().pending.as_ref().map(|pending| pending.operation);
+        match in_doubt {
+            Some(former @ (Operation::Refresh | Operation::State)) if former != operation => {
+                self.use_nonce(former).await?;
+            }
+            Some(Operation::Rebuild) => {
+                return Err(Error::Usage("renew first: the server has lost the activation".to_owned()));
+            }
+            _ => {}
+        }
+        self.use_nonce(operation).await
+    }
+
+    async fn use_nonce(&mut self, operation: Operation) -> Result<Answer, Error> {
         let former = self.activated()?;
-        let pending = self.write_down(Operation::Refresh, String::new())?;
-        let path = format!("/v1/activations/{}/refresh", former.id);
+        let pending = self.write_down(operation, String::new())?;
+        let last = if operation == Operation::State { "state" } else { "refresh" };
+        let path = format!("/v1/activations/{}/{last}", former.id);
         let beside = self.credential.beside()?;
         let call = Call {
             bearer: &former.token,
@@ -175,9 +185,15 @@ impl Installation {
             body: "",
         };
         let answer = self.send(Method::POST, &path, call).await?;
-        let Refreshed { document, keys, id, activation_token } = parsed(&answer)?;
+        let Presented { document, keys, id, activation_token } = parsed(&answer)?;
         let (id, token) = id.zip(activation_token).unwrap_or((former.id, former.token));
-        self.settle(Activation { id, token, nonce: nonce(answer)?, document, keys, ..former })
+        let (document, keys) = match document.zip(keys) {
+            None if operation == Operation::State => (former.document, former.keys),
+            given => given.ok_or_else(|| Error::Answer("it has no document".to_owned()))?,
+        };
+        let nonce = nonce(&answer)?;
+        self.settle(Activation { id, token, nonce, document, keys, ..former })?;
+        Ok(answer)
     }
 
     /// Gets a new document. If the server does not know the activation any more, for its ledger was lost or restored, has it rebuilt
@@ -199,6 +215,10 @@ impl Installation {
 
     /// The nonce goes with the key that it was sent with: so a late copy of the refresh is known as such.
     async fn rebuild(&mut self, request: &Request) -> Result<&Activation, Error> {
+        let in_doubt = self.store.kept().pending.clone();
+        if let Some(pending) = in_doubt.filter(|pending| pending.operation == Operation::Rebuild) {
+            return self.begin(request, &pending).await;
+        }
         let Activation { nonce: last, document, .. } = self.activated()?;
         let body = Rebuild { request, lost: Lost { nonce: &last, document: &document } };
         let body = serde_json::to_string(&body).map_err(|error| Error::Usage(error.to_string()))?;
@@ -211,9 +231,19 @@ impl Installation {
 
     /// Gives the place back. An activation that is over already is given back.
     ///
+    /// Ending an activation needs no nonce, so a copy could end it for the one that goes on: what is in doubt is settled first, and then
+    /// the server is asked whether this one has the last nonce.
+    ///
     /// # Errors
-    /// As [`Error`] says; [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
+    /// As [`Error`] says; a refusal that [is of a copy](Problem::is_of_a_copy) means that nothing was ended, for the place is another's;
+    /// [`Error::Usage`] if nothing is activated, or whether something is is in doubt.
     pub async fn deactivate(&mut self) -> Result<(), Error> {
+        self.activated()?;
+        let pending = self.store.kept().pending.as_ref().map(|pending| pending.operation);
+        if let Some(operation @ (Operation::Refresh | Operation::State)) = pending {
+            goes_on(self.use_nonce(operation).await.map(drop))?;
+        }
+        goes_on(self.check().await.map(drop))?;
         let Activation { id, token, .. } = self.activated()?;
         let beside = self.credential.beside()?;
         let call = Call { bearer: &token, workload: beside.as_deref(), ..Call::default() };
@@ -241,17 +271,18 @@ impl Installation {
         parsed(&self.server.call(Method::POST, "/v1/heartbeat", call).await?)
     }
 
-    fn activated(&self) -> Result<Activation, Error> {
+    pub(crate) fn activated(&self) -> Result<Activation, Error> {
         let activation = self.activation().filter(|_| !self.is_to_activate());
         activation
             .cloned()
             .ok_or_else(|| Error::Usage("activate first: nothing is, or it is in doubt".to_owned()))
     }
 
-    /// The request to send: the one that is in doubt, if it is the same, else a new one. It is on the disk.
+    /// The request to send: the one that is in doubt, as it was, if it asks for the same, else a new one. It is on the disk.
     fn write_down(&mut self, operation: Operation, body: String) -> Result<Pending, Error> {
         let kept = self.store.kept();
-        if let Some(pending) = kept.pending.as_ref().filter(|p| p.operation == operation && p.body == body) {
+        let asks_the_same = |pending: &&Pending| pending.operation == operation && same(&pending.body, &body);
+        if let Some(pending) = kept.pending.as_ref().filter(asks_the_same) {
             return Ok(pending.clone());
         }
         let pending = Pending { operation, key: fresh_key()?, body };
@@ -259,13 +290,13 @@ impl Installation {
         Ok(pending)
     }
 
-    /// A request that is spent is in doubt no longer. After any other failure it stays so.
+    /// A request that is spent is in doubt no longer. After any other failure it stays so, and if the disk does not take that: it is refused once more.
     async fn send(&mut self, method: Method, path: &str, call: Call<'_>) -> Result<Answer, Error> {
         let answer = self.server.call(method, path, call).await;
         if let Err(Error::Refused(problem)) = &answer
             && SPENT.contains(&problem.code.as_str())
         {
-            self.store.keep(Kept { pending: None, ..self.store.kept().clone() })?;
+            let _ = self.store.keep(Kept { pending: None, ..self.store.kept().clone() });
         }
         answer
     }
@@ -280,12 +311,26 @@ impl Installation {
     }
 }
 
-fn parsed<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
+/// Whether whoever was answered so may end its activation.
+fn goes_on(answered: Result<(), Error>) -> Result<(), Error> {
+    match answered {
+        Err(Error::Refused(problem)) if !problem.is_of_a_copy() => Ok(()),
+        answered => answered,
+    }
+}
+
+/// The device that the document names. It is believed as far as the server is.
+fn device_of(document: &str) -> Option<String> {
+    let unverified = License::parse(document.as_bytes()).ok()?;
+    unverified.unverified_claims().device.as_ref().map(|device| device.id.clone())
+}
+
+pub(crate) fn parsed<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
     serde_json::from_slice(&answer.body).map_err(|error| Error::Answer(error.to_string()))
 }
 
-fn nonce(answer: Answer) -> Result<String, Error> {
-    answer.nonce.ok_or_else(|| Error::Answer("it has no N-Nonce".to_owned()))
+fn nonce(answer: &Answer) -> Result<String, Error> {
+    answer.nonce.clone().ok_or_else(|| Error::Answer("it has no N-Nonce".to_owned()))
 }
 
 /// 128 bits of the kernel, drawn for one request: a machine that was copied draws others than its copy, so that the server tells

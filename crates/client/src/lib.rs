@@ -22,7 +22,7 @@
 //!
 //! # How long it may run
 //! [`standing()`] is a pure function of a verified document and the time: good, good with a warning since the server has not been
-//! reached for a lease, or over. [`next_attempt`] says when to ask the server again. This crate reads no clock.
+//! reached for a lease, or over. [`next_attempt`] and [`backoff`] say when to ask the server again. This crate reads no clock.
 
 mod credential;
 mod document;
@@ -31,15 +31,19 @@ pub mod fingerprint;
 mod heartbeat;
 mod installation;
 pub mod login;
+mod request;
 mod server;
+mod stands;
 mod state;
 mod store;
 
 pub use credential::Credential;
-pub use document::{Standing, Trusted, next_attempt, standing};
+pub use document::{Standing, Trusted, backoff, next_attempt, standing};
 pub use error::{Error, Problem};
 pub use heartbeat::{Feature, Heartbeat, Parameters, Quota, User};
-pub use installation::{Device, Installation, Request};
+pub use installation::Installation;
+pub use request::{Device, Request};
 pub use server::{Options, Server};
+pub use stands::{Lease, Stands};
 pub use state::{Activation, Kept, Operation, Pending};
 pub use store::{StateError, write_atomically};

@@ -95,6 +95,8 @@ pub enum Operation {
     Activate,
     /// `POST /v1/activations/{id}/refresh`
     Refresh,
+    /// `POST /v1/activations/{id}/state`
+    State,
     /// `POST /v1/activations` with what is left of an activation that the server has lost. Its key is that of the refresh.
     Rebuild,
 }

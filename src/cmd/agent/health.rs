@@ -147,7 +147,7 @@ mod tests {
         health.asked(2, Err("no route".into()));
         assert_eq!(told(2).may_run, Err("nothing is activated yet: no route".into()));
         health.asked(3, Ok(()));
-        health.stands(&Status::Good { until: 100 }, 200);
+        health.stands(&Status::Good { until: 100, trouble: None }, 200);
         assert_eq!(told(3).may_run, Ok(()));
         health.asked(50, Err("no route".into()));
         let json: Value = serde_json::from_str(&told(51).json).unwrap();

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::{signal::unix::Signal, sync::watch};
-use usher_client::{
-    Activation, Error, Installation, Problem, Request, Standing, Trusted, next_attempt, standing,
-};
+use usher_client::{Activation, Error, Installation, Request, Trusted};
 use usher_license::{Claims, License};
 
 use crate::{
@@ -17,6 +15,7 @@ use crate::{
 use super::{
     documents::{Documents, Status},
     health::Health,
+    trouble::{Trouble, Why, attempt},
 };
 
 /// How it ended.
@@ -25,6 +24,8 @@ pub(super) enum End {
     Stopped,
     /// The license says no; why.
     Over(String),
+    /// There is no document to give to a program; why.
+    Nothing(String),
 }
 
 pub(super) struct Keeper {
@@ -41,30 +42,16 @@ pub(super) struct Keeper {
     /// When the server was asked last.
     last: u64,
     trouble: Option<Trouble>,
+    /// What the document says that the program has: the last one that was to be trusted, and could be written.
+    claims: Option<Claims>,
+    /// The newest document is not that one yet.
+    is_behind: bool,
+    /// Why the program could not be told how it stands.
+    untold: Option<String>,
 }
 
-/// What the last attempts in a row came to.
-struct Trouble {
-    why: Why,
-    failures: u32,
-}
-
-enum Why {
-    Refused(Problem),
-    Failed(String),
-}
-
-impl std::fmt::Display for Why {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Refused(problem) => problem.fmt(f),
-            Self::Failed(why) => why.fmt(f),
-        }
-    }
-}
-
-/// How long to wait before a first activation is tried again, in seconds: twice as long each time.
-const FIRST: (u64, u64) = (1, 30);
+/// How soon the program is told what it could not be told, in seconds.
+const TELL_AGAIN: u64 = 30;
 
 impl Keeper {
     pub(super) fn new(
@@ -76,77 +63,120 @@ impl Keeper {
         health: Health,
         (stopped, asked): (watch::Receiver<bool>, Signal),
     ) -> Self {
-        let (last, trouble) = (0, None);
-        Self { installation, request, documents, trusted, edge, health, stopped, asked, last, trouble }
+        let (last, trouble, claims, is_behind, untold) = (0, None, None, false, None);
+        Self {
+            installation,
+            request,
+            documents,
+            trusted,
+            edge,
+            health,
+            stopped,
+            asked,
+            last,
+            trouble,
+            claims,
+            is_behind,
+            untold,
+        }
     }
 
     /// Sees that there is an activation. One that was there is refreshed at once: if it is a copy, that shows now. Ends if there can be none.
     pub(super) async fn begin(&mut self, recover: bool) -> Result<Option<End>, Failure> {
-        if !recover && !self.installation.is_to_activate() {
+        if recover || self.installation.is_to_activate() {
+            if let Some(end) = self.activate().await? {
+                return Ok(Some(end));
+            }
+        } else {
             self.is_of()?;
-            self.documents.write(self.activation()?)?;
+            self.resume()?;
             self.refresh().await?;
-            return self.begun();
         }
-        let mut wait = FIRST.0;
-        loop {
-            self.last = self.now();
-            match self.installation.activate(&self.request).await {
-                Ok(_) => break,
-                Err(Error::Refused(problem)) => return Ok(Some(End::Over(problem.to_string()))),
-                Err(error @ Error::Unreachable { .. }) => {
-                    self.health.asked(self.last, Err(error.to_string()));
-                    anstream::eprintln!("usher: {error}; trying again");
-                }
-                Err(error) => return Err(error.into()),
-            }
-            if self.wait_until(self.last.saturating_add(wait)).await == Wake::Stopped {
-                return Ok(Some(End::Stopped));
-            }
-            wait = wait.saturating_mul(2).min(FIRST.1);
-        }
-        self.accept()?;
-        self.begun()
-    }
-
-    /// The program that is about to start finds how it stands.
-    fn begun(&mut self) -> Result<Option<End>, Failure> {
-        match self.tell(&self.claims()?)? {
+        let Some(claims) = self.claims.clone() else {
+            let why = self.trouble.as_ref().map(|trouble| trouble.why.to_string());
+            return Ok(Some(End::Nothing(why.unwrap_or_default())));
+        };
+        // The program that is about to start finds how it stands.
+        match self.tell(&claims) {
             Status::Over { why } => Ok(Some(End::Over(why))),
             _ => Ok(None),
         }
     }
 
-    fn tell(&mut self, claims: &Claims) -> Result<Status, Failure> {
-        let status = status(claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
-        self.health.stands(&status, claims.exp);
-        if self.documents.tell(&status)? {
-            say(&status);
+    /// Activates, and tries that until it is answered.
+    async fn activate(&mut self) -> Result<Option<End>, Failure> {
+        loop {
+            self.last = self.now();
+            let wait = match self.installation.activate(&self.request).await {
+                Ok(_) => break,
+                Err(Error::Refused(problem)) => return Ok(Some(End::Over(problem.to_string()))),
+                Err(error @ Error::Unreachable { .. }) => {
+                    anstream::eprintln!("usher: {error}; trying again");
+                    self.failed(error)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if self.wait_until(self.last.saturating_add(wait)).await == Wake::Stopped {
+                return Ok(Some(End::Stopped));
+            }
         }
-        Ok(status)
+        self.came();
+        Ok(None)
+    }
+
+    /// Finds what the program had before, if that is still to be trusted.
+    fn resume(&mut self) -> Result<(), Failure> {
+        let newest = self.activation()?.clone();
+        let had = self.documents.read(&newest);
+        self.claims = had.and_then(|had| self.trust(&had).ok());
+        self.is_behind = true;
+        self.take_up();
+        Ok(())
+    }
+
+    fn tell(&mut self, claims: &Claims) -> Status {
+        let status = Status::of(claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
+        self.health.stands(&status, claims.exp);
+        match self.documents.tell(&status) {
+            Ok(is_new) => {
+                if is_new {
+                    status.say();
+                }
+                self.untold = None;
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if self.untold.as_ref() != Some(&why) {
+                    anstream::eprintln!("usher: {why}; the program is not told how it stands");
+                    status.say();
+                }
+                self.untold = Some(why);
+            }
+        }
+        status
     }
 
     /// That the server said no when it was asked last.
     pub(super) fn refused(&self) -> Option<End> {
         match &self.trouble.as_ref()?.why {
             Why::Refused(problem) => Some(End::Over(problem.to_string())),
-            Why::Failed(_) => None,
+            Why::Away(_) | Why::Broken(_) => None,
         }
     }
 
     /// Keeps it, until it is told to stop or nothing may run any more; if `strict`, until the server refuses.
     pub(super) async fn keep(&mut self, strict: bool) -> Result<End, Failure> {
         loop {
-            let claims = self.claims()?;
-            match self.tell(&claims)? {
+            let claims = self.claims.clone().ok_or("there is no document")?;
+            match self.tell(&claims) {
                 Status::Over { why } => return Ok(End::Over(why)),
                 Status::Refused { why, .. } if strict => return Ok(End::Over(why)),
                 _ => {}
             }
-            let failures = self.trouble.as_ref().map_or(0, |trouble| trouble.failures);
-            let attempt = next_attempt(&claims, failures, self.last);
+            let attempt = attempt(self.trouble.as_ref(), &claims, self.last);
             let now = self.now();
-            let turns = [claims.lease.until, claims.exp].into_iter().filter(|turn| *turn > now);
+            let again = self.untold.as_ref().map_or(u64::MAX, |_| now.saturating_add(TELL_AGAIN));
+            let turns = [claims.lease.until, claims.exp, again].into_iter().filter(|turn| *turn > now);
             match self.wait_until(turns.fold(attempt, u64::min)).await {
                 Wake::Stopped => return Ok(End::Stopped),
                 Wake::Asked => self.refresh().await?,
@@ -156,10 +186,16 @@ impl Keeper {
         }
     }
 
-    /// Gives the place back. If the server cannot be reached, the place lasts as long as its document.
+    /// Gives the place back, unless a copy goes on with it. If the server cannot be reached, the place lasts as long as its document.
     pub(super) async fn give_back(&mut self) -> Result<(), Failure> {
-        match self.installation.deactivate().await {
+        match self.try_to_give_back().await {
             Ok(()) => self.documents.remove(),
+            Err(Error::Refused(problem)) if problem.is_of_a_copy() => {
+                anstream::eprintln!(
+                    "usher: {problem}; the place is not given back, for it is another's who goes on with it"
+                );
+                Ok(())
+            }
             Err(error @ Error::Unreachable { .. }) => {
                 anstream::eprintln!(
                     "usher: {error}; the place is taken until the document ends, or until the next start"
@@ -170,11 +206,30 @@ impl Keeper {
         }
     }
 
+    async fn try_to_give_back(&mut self) -> Result<(), Error> {
+        if self.installation.is_in_doubt() {
+            // The place may be taken: the same request again tells by what to give it back.
+            match self.installation.activate(&self.request).await.map(drop) {
+                Err(Error::Refused(problem)) if !problem.is_of_a_copy() => return Ok(()),
+                other => other?,
+            }
+        }
+        match self.installation.activation() {
+            Some(_) => self.installation.deactivate().await,
+            None => Ok(()),
+        }
+    }
+
     /// Asks for a new document. That there is none is trouble, and no failure of the agent.
     async fn refresh(&mut self) -> Result<(), Failure> {
         self.last = self.now();
+        // A document that came too early, or could not be written, may be good by now.
+        if self.is_behind && self.trouble.is_some() && self.take_up() {
+            self.health.asked(self.last, Ok(()));
+            return Ok(());
+        }
         let former = self.activation()?.id.clone();
-        let why = match self.installation.renew(&self.request).await {
+        match self.installation.renew(&self.request).await {
             Ok(activation) => {
                 if activation.id != former {
                     anstream::eprintln!(
@@ -182,37 +237,71 @@ impl Keeper {
                         activation.id
                     );
                 }
-                return self.accept();
+                self.came();
             }
-            Err(error @ (Error::State(_) | Error::Usage(_))) => return Err(error.into()),
-            Err(Error::Refused(problem)) => Why::Refused(problem),
-            Err(error @ (Error::Unreachable { .. } | Error::Answer(_) | Error::Document(_))) => {
-                Why::Failed(error.to_string())
-            }
-        };
-        self.health.asked(self.last, Err(why.to_string()));
-        let failures = self.trouble.as_ref().map_or(0, |trouble| trouble.failures).saturating_add(1);
-        self.trouble = Some(Trouble { why, failures });
+            Err(error @ Error::Usage(_)) => return Err(error.into()),
+            Err(error) => drop(self.failed(error)),
+        }
         Ok(())
     }
 
-    /// Takes the document that has come, if it is to be trusted.
-    fn accept(&mut self) -> Result<(), Failure> {
-        let activation = self.activation()?;
-        if let Some(trusted) = &self.trusted {
-            trusted.verify(activation, self.now())?;
+    /// A document has come.
+    fn came(&mut self) {
+        self.is_behind = true;
+        if self.take_up() {
+            self.health.asked(self.last, Ok(()));
         }
-        self.documents.write(activation)?;
-        self.trouble = None;
-        self.health.asked(self.last, Ok(()));
-        Ok(())
+    }
+
+    /// Notes what went wrong. Gives how long to wait, in seconds.
+    fn failed(&mut self, error: Error) -> u64 {
+        let drawn = self.drawn();
+        self.in_trouble(|former| Trouble::after(former, error, drawn))
+    }
+
+    fn in_trouble(&mut self, note: impl FnOnce(Option<Trouble>) -> Trouble) -> u64 {
+        let trouble = note(self.trouble.take());
+        self.health.asked(self.last, Err(trouble.why.to_string()));
+        self.trouble.insert(trouble).wait
+    }
+
+    /// Gives the newest document to the program, if it is to be trusted. Until then, the program has the former one.
+    fn take_up(&mut self) -> bool {
+        let Some(newest) = self.installation.activation().cloned() else { return false };
+        let drawn = self.drawn();
+        let claims = match self.trust(&newest) {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.in_trouble(|former| Trouble::after(former, error, drawn));
+                return false;
+            }
+        };
+        if let Err(error) = self.documents.write(&newest) {
+            self.in_trouble(|former| Trouble::here(former, error.to_string(), drawn));
+            return false;
+        }
+        (self.claims, self.is_behind, self.trouble) = (Some(claims), false, None);
+        true
+    }
+
+    /// What the document says, if it is to be trusted. Unless that is asked for, the program that uses it verifies it; then what is read here only says when to ask.
+    fn trust(&self, activation: &Activation) -> Result<Claims, Error> {
+        Ok(match &self.trusted {
+            Some(trusted) => trusted.verify(activation, self.now())?.claims().clone(),
+            None => License::parse(activation.document.as_bytes())?.unverified_claims().clone(),
+        })
+    }
+
+    fn drawn(&self) -> u64 {
+        let [a, b, c, d, ..] = self.edge.entropy();
+        u32::from_be_bytes([a, b, c, d]).into()
     }
 
     fn is_of(&self) -> Result<(), Failure> {
-        let Activation { license, device, .. } = self.activation()?;
-        if (license, device) == (&self.request.license, &self.request.device.id) {
+        if self.installation.is_of(&self.request) {
             return Ok(());
         }
+        let Activation { license, device, .. } = self.activation()?;
         Err(format!(
             "the state is that of {license} on the device {device}: give each installation a folder of its own with --state"
         )
@@ -221,13 +310,6 @@ impl Keeper {
 
     fn activation(&self) -> Result<&Activation, Failure> {
         self.installation.activation().ok_or_else(|| "nothing is activated".into())
-    }
-
-    /// What the current document says. The program that uses it verifies it; what is read here only says when to ask.
-    fn claims(&self) -> Result<Claims, Failure> {
-        let document = License::parse(self.activation()?.document.as_bytes());
-        let unverified = document.map_err(|error| format!("the document cannot be read: {error}"))?;
-        Ok(unverified.unverified_claims().clone())
     }
 
     fn now(&self) -> u64 {
@@ -249,68 +331,4 @@ enum Wake {
     Stopped,
     Asked,
     Time,
-}
-
-fn status(claims: &Claims, trouble: Option<&Why>, now: u64) -> Status {
-    match (standing(claims, now), trouble) {
-        (Standing::Over, Some(Why::Refused(problem))) => Status::Over { why: problem.to_string() },
-        (Standing::Over, Some(Why::Failed(why))) => {
-            Status::Over { why: format!("the document has ended: {why}") }
-        }
-        (Standing::Over, None) => Status::Over { why: "the document has ended".to_owned() },
-        (_, Some(Why::Refused(problem))) => Status::refused(problem, claims.exp),
-        (Standing::Grace { ends }, Some(Why::Failed(why))) => Status::Grace { ends, why: why.clone() },
-        (Standing::Grace { ends }, None) => {
-            Status::Grace { ends, why: "it is time to ask the server".to_owned() }
-        }
-        (Standing::Good { until }, _) => Status::Good { until },
-    }
-}
-
-/// To whoever reads the log.
-fn say(status: &Status) {
-    let when = |at: &u64| instant(*at).unwrap_or_default();
-    let text = match status {
-        Status::Good { until } => format!("licensed until {}", when(until)),
-        Status::Grace { ends, why } => {
-            format!("the license ends at {} if the server is not reached: {why}", when(ends))
-        }
-        Status::Refused { ends, why, .. } => format!("the license ends at {}: {why}", when(ends)),
-        Status::Over { why } => format!("the license is over: {why}"),
-    };
-    anstream::eprintln!("usher: {text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claims() -> Claims {
-        let claims = serde_json::json!({
-            "iss": "https://usher.acme.example/a/default", "sub": "activation/a", "aud": "cad", "jti": "1", "iat": 0, "nbf": 0,
-            "exp": 300, "schema": 1, "state": "active", "license": {"namespace": "design", "name": "cad", "uid": "u", "customer": "acme"},
-            "features": [], "limits": {}, "lease": {"until": 200, "renew_at": 100},
-        });
-        serde_json::from_value(claims).unwrap()
-    }
-
-    #[test]
-    fn the_program_is_told_how_it_stands_and_why() {
-        let problem: Problem = serde_json::from_str(
-            r#"{"code": "nonce-used", "title": "t", "detail": "It was used.", "next": "Ask."}"#,
-        )
-        .unwrap();
-        let (refused, failed) = (Why::Refused(problem), Why::Failed("no route".to_owned()));
-        let at =
-            |trouble: Option<&Why>, now| serde_json::to_string(&status(&claims(), trouble, now)).unwrap();
-        assert_eq!(at(None, 0), r#"{"state":"good","until":200}"#);
-        assert_eq!(at(Some(&failed), 199), r#"{"state":"good","until":200}"#);
-        assert_eq!(at(Some(&failed), 200), r#"{"state":"grace","ends":300,"why":"no route"}"#);
-        assert_eq!(
-            at(Some(&refused), 0),
-            r#"{"state":"refused","ends":300,"code":"nonce-used","why":"It was used. Ask. (nonce-used)"}"#
-        );
-        assert_eq!(at(Some(&failed), 300), r#"{"state":"over","why":"the document has ended: no route"}"#);
-        assert_eq!(at(Some(&refused), 300), r#"{"state":"over","why":"It was used. Ask. (nonce-used)"}"#);
-    }
 }

@@ -3,15 +3,16 @@
 //! ```text
 //!   activate ──► documents written ──► COMMAND runs ──► refresh at renew_at, again and again
 //!                                        │                │ refused: told in status.json, the document still has an end
-//!                                        │                │ unreachable: the same, tried again within a minute
+//!                                        │                │ unreachable, or a disk that is full: the same, tried again within a minute
 //!                                        ▼                ▼ the document has ended: COMMAND is stopped
-//!                            it ends, or SIGTERM: deactivate
+//!                            it ends, or SIGTERM: deactivate, unless a copy goes on
 //! ```
 
 mod child;
 mod documents;
 mod health;
 mod keep;
+mod trouble;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -146,7 +147,9 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
     let mut keeper =
         Keeper::new(installation, request, documents, args.trusted(), edge, health, (stopped, asked));
     if let Some(end) = keeper.begin(args.recover).await? {
-        return ended(&end);
+        let exit = ended(&end);
+        give_back(&mut keeper, &end, args.keep).await?;
+        return exit;
     }
     if let Some(end) = keeper.refused().filter(|_| strict) {
         return ended(&end);
@@ -162,12 +165,18 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
             end = keeper.keep(strict) => (Some(child.stop().await?), end?),
         },
     };
-    if matches!(end, End::Stopped) && !args.keep {
-        keeper.give_back().await?;
-    }
+    give_back(&mut keeper, &end, args.keep).await?;
     match (exit, &end) {
         (Some(code), End::Stopped) => Ok(code.into()),
         _ => ended(&end),
+    }
+}
+
+/// Who was told to stop has no use of the place any more, nor has whoever has no document that a program could run under.
+async fn give_back(keeper: &mut Keeper, end: &End, keep: bool) -> Result<(), Failure> {
+    match end {
+        End::Stopped | End::Nothing(_) if !keep => keeper.give_back().await,
+        _ => Ok(()),
     }
 }
 
@@ -177,6 +186,10 @@ fn ended(end: &End) -> Result<ExitCode, Failure> {
         End::Over(why) => {
             anstream::eprintln!("usher: {why}");
             Ok(Exit::Refused.into())
+        }
+        End::Nothing(why) => {
+            anstream::eprintln!("usher: {why}");
+            Ok(Exit::Failed.into())
         }
     }
 }

@@ -18,48 +18,60 @@ const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
 /// The beginning of an agent's command line, for `cad` of this namespace. It ends when this thread does, and so when this process does.
 pub(super) fn agent(namespace: &str, ca: &Path) -> Command {
+    agent_of(&served().url, namespace, ca)
+}
+
+/// The same, of the server at `url`.
+fn agent_of(url: &str, namespace: &str, ca: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", USHER, "agent", "--server", &served().url]);
+    command.args(["--pdeathsig", "TERM", USHER, "agent", "--server", url]);
     command.arg("--license").arg(format!("{namespace}/cad")).arg("--ca").arg(ca);
     command
 }
 
 /// A folder with the key and the CA, and with the state of each installation.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     scene: &'a Scene,
+    url: String,
     folder: TempDir,
 }
 
 impl<'a> Machine<'a> {
-    fn new(scene: &'a Scene) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key"), format!("{}\n", scene.key)).unwrap();
-        std::fs::write(folder.path().join("ca.crt"), &served().ca).unwrap();
-        Self { scene, folder }
+    pub(super) fn new(scene: &'a Scene) -> Self {
+        Self::at(scene, &served().url, &served().ca)
     }
 
-    fn state(&self, name: &str) -> PathBuf {
+    /// The same, whose server is at `url`.
+    pub(super) fn at(scene: &'a Scene, url: &str, ca: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), format!("{}\n", scene.key)).unwrap();
+        std::fs::write(folder.path().join("ca.crt"), ca).unwrap();
+        Self { scene, url: url.to_owned(), folder }
+    }
+
+    pub(super) fn state(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The command line of the agent whose state is called `state`, on the device `device`.
-    fn command(&self, state: &str, device: &str, more: &[&str]) -> Command {
-        let mut command = agent(&self.scene.place.namespace, &self.folder.path().join("ca.crt"));
+    pub(super) fn command(&self, state: &str, device: &str, more: &[&str]) -> Command {
+        let ca = self.folder.path().join("ca.crt");
+        let mut command = agent_of(&self.url, &self.scene.place.namespace, &ca);
         command.args(["--device", device]).arg("--key-file").arg(self.folder.path().join("key"));
         command.arg("--state").arg(self.state(state)).args(more).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, state: &str, device: &str, more: &[&str]) -> Output {
+    pub(super) fn run(&self, state: &str, device: &str, more: &[&str]) -> Output {
         self.command(state, device, more).output().unwrap()
     }
 
-    fn start(&self, state: &str, device: &str, more: &[&str]) -> Agent {
+    pub(super) fn start(&self, state: &str, device: &str, more: &[&str]) -> Agent {
         Agent::start(self.command(state, device, more), &self.state(state))
     }
 
     /// Copies the state of a running agent, as a snapshot of its disk does. The lock is not copied with it.
-    fn copy(&self, from: &str, to: &str) {
+    pub(super) fn copy(&self, from: &str, to: &str) {
         std::fs::create_dir(self.state(to)).unwrap();
         std::fs::copy(self.state(from).join("state.json"), self.state(to).join("state.json")).unwrap();
     }
@@ -91,6 +103,10 @@ impl Agent {
         .await
     }
 
+    pub(super) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub(super) async fn ends(&mut self) -> Option<i32> {
         until("the agent ends", async || self.child.try_wait().unwrap()).await.code()
     }
@@ -103,11 +119,11 @@ impl Drop for Agent {
     }
 }
 
-fn document(folder: &Path) -> String {
+pub(super) fn document(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("license.jws")).unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

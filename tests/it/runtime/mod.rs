@@ -2,12 +2,17 @@
 
 pub mod administrators;
 mod agent;
+mod agent_disks;
+mod agent_stops;
+mod agent_trusts;
+mod agent_ways;
 mod broken;
 mod clones;
 mod contract;
 mod crashed;
 mod database;
 mod ended;
+mod gateway;
 mod health;
 mod heartbeats;
 mod history;

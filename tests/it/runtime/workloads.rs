@@ -270,8 +270,14 @@ async fn a_program_runs_in_a_pod_under_usher_agent_which_reads_the_token_anew_fo
     let ran = command(&["--", "sh", "-c", script]).env("USHER_TOKEN_FILE", &token).output().unwrap();
     assert_eq!(ran.status.code(), Some(7), "{}", String::from_utf8_lossy(&ran.stderr));
 
-    // It has given the place back. A state that another pod has got hold of is a copy, and a token that was replaced is read.
-    let mut running = Agent::start(command(&["--", "sleep", "600"]), &state);
+    // It has given the place back. What it is given from now on it verifies. A state that another pod has got hold of is a copy, and a token that was replaced is read.
+    let root = farm.place.authorities.get("default").await.unwrap().status.unwrap().root.unwrap();
+    let trust = ["--trust", &root, "--issuer", ISSUER, "--product", "cad"];
+    let mut before = Agent::start(command(&[&trust[..], &["--keep"]].concat()), &state);
+    before.stands("good").await;
+    before.signal("-TERM");
+    assert_eq!(before.ends().await, Some(0));
+    let mut running = Agent::start(command(&[&trust[..], &["--", "sleep", "600"]].concat()), &state);
     running.stands("good").await;
     assert_eq!(farm.refused(&names[1]).await, "seats-exhausted");
     mounts(&names[1]);
