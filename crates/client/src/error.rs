@@ -50,6 +50,34 @@ pub struct Problem {
     /// The HTTP status.
     #[serde(default)]
     pub status: u16,
+    /// Of a session: which limit is reached, and by whom.
+    #[serde(flatten)]
+    pub exhausted: Option<Box<Exhausted>>,
+}
+
+/// As many sessions are open as may be (`sessions-exhausted`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Exhausted {
+    /// What SLASCONE answers in this case: 12006.
+    pub slascone: u32,
+    /// Whose sessions are limited: `user` or `license`.
+    pub limit: String,
+    /// How many may be open.
+    pub most: u32,
+    /// How many are.
+    pub open: u32,
+    /// Those that were opened first.
+    pub sessions: Vec<Elsewhere>,
+}
+
+/// A session that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Elsewhere {
+    /// What people call the device.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// When it was opened, RFC 3339.
+    pub since: String,
 }
 
 /// That something else goes on with the activation.

@@ -23,6 +23,8 @@ pub struct Installation {
     pub(crate) server: Server,
     pub(crate) credential: Credential,
     store: Store,
+    /// The key of a session that was asked for, and of which it is not known whether it is open.
+    pub(crate) opening: Option<String>,
 }
 
 /// What the server grants. Members that this version does not know are left aside.
@@ -86,7 +88,7 @@ impl Installation {
     /// # Errors
     /// When somebody else uses it, or it cannot be read or written.
     pub fn open(folder: &Path, server: Server, credential: Credential) -> Result<Self, StateError> {
-        Ok(Self { server, credential, store: Store::open(folder)? })
+        Ok(Self { server, credential, store: Store::open(folder)?, opening: None })
     }
 
     /// The activation, if there is one.
@@ -335,7 +337,7 @@ fn nonce(answer: &Answer) -> Result<String, Error> {
 
 /// 128 bits of the kernel, drawn for one request: a machine that was copied draws others than its copy, so that the server tells
 /// a reply that was lost from a clone.
-fn fresh_key() -> Result<String, Error> {
+pub(crate) fn fresh_key() -> Result<String, Error> {
     let mut bytes = [0; 16];
     #[expect(
         clippy::disallowed_methods,

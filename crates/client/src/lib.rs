@@ -23,6 +23,34 @@
 //! # How long it may run
 //! [`standing()`] is a pure function of a verified document and the time: good, good with a warning since the server has not been
 //! reached for a lease, or over. [`next_attempt`] and [`backoff`] say when to ask the server again. This crate reads no clock.
+//!
+//! # Sessions
+//! ```no_run
+//! # async fn work() -> Result<(), usher_client::Error> {
+//! use usher_client::{Credential, Device, Error, Installation, Options, Request, Server, fingerprint};
+//!
+//! let server = Server::new("https://usher.acme.example", Options::default())?;
+//! let key = std::fs::read_to_string("key").unwrap_or_default();
+//! let mut own = Installation::open("/var/lib/cad/usher".as_ref(), server, Credential::Key(key.trim().to_owned()))?;
+//! if own.is_to_activate() {
+//!     let id = fingerprint::of_this_machine().map_err(|error| Error::Usage(error.to_string()))?;
+//!     own.activate(&Request { license: "design/cad".into(), device: Device { id, ..Device::of_this_machine() } }).await?;
+//! }
+//! match own.open_session().await {
+//!     Ok(session) => {
+//!         // About every third of `session.ttl`:
+//!         own.keep_session(&session.id).await?;
+//!         own.close_session(&session.id).await?;
+//!     }
+//!     Err(Error::Refused(problem)) => match problem.exhausted {
+//!         Some(full) => println!("{} of {} sessions are open, the first on {:?}", full.open, full.most, full.sessions.first()),
+//!         None => println!("{problem}"),
+//!     },
+//!     Err(error) => println!("{error}; the document says how long to go on"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod credential;
 mod document;
@@ -33,17 +61,19 @@ mod installation;
 pub mod login;
 mod request;
 mod server;
+mod session;
 mod stands;
 mod state;
 mod store;
 
 pub use credential::Credential;
 pub use document::{Standing, Trusted, backoff, next_attempt, standing};
-pub use error::{Error, Problem};
+pub use error::{Elsewhere, Error, Exhausted, Problem};
 pub use heartbeat::{Feature, Heartbeat, Parameters, Quota, User};
 pub use installation::Installation;
 pub use request::{Device, Request};
 pub use server::{Options, Server};
+pub use session::Session;
 pub use stands::{Lease, Stands};
 pub use state::{Activation, Kept, Operation, Pending};
 pub use store::{StateError, write_atomically};

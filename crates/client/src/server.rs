@@ -174,6 +174,7 @@ impl Denied {
             detail: self.error_description,
             next: String::new(),
             status: status.as_u16(),
+            exhausted: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod agent_stops;
 mod agent_trusts;
 mod agent_ways;
 mod broken;
+mod client;
 mod clones;
 mod contract;
 mod crashed;
