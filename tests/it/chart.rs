@@ -90,10 +90,14 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
             "ValidatingAdmissionPolicy usher-spec",
             "ValidatingAdmissionPolicy usher-status",
             "ValidatingAdmissionPolicy usher-use",
+            "ValidatingAdmissionPolicy usher-use-by-edition",
+            "ValidatingAdmissionPolicy usher-use-for-licenses",
             "ValidatingAdmissionPolicyBinding usher-finalizer",
             "ValidatingAdmissionPolicyBinding usher-spec",
             "ValidatingAdmissionPolicyBinding usher-status",
             "ValidatingAdmissionPolicyBinding usher-use",
+            "ValidatingAdmissionPolicyBinding usher-use-by-edition",
+            "ValidatingAdmissionPolicyBinding usher-use-for-licenses",
         ]
     );
     let none: [&str; 0] = [];
@@ -113,7 +117,14 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
         (
             "policies.use=false",
             &none,
-            &["ValidatingAdmissionPolicy usher-use", "ValidatingAdmissionPolicyBinding usher-use"],
+            &[
+                "ValidatingAdmissionPolicy usher-use",
+                "ValidatingAdmissionPolicy usher-use-by-edition",
+                "ValidatingAdmissionPolicy usher-use-for-licenses",
+                "ValidatingAdmissionPolicyBinding usher-use",
+                "ValidatingAdmissionPolicyBinding usher-use-by-edition",
+                "ValidatingAdmissionPolicyBinding usher-use-for-licenses",
+            ],
         ),
         (
             "roles.enabled=false",

@@ -123,6 +123,97 @@ async fn who_may_license_but_not_use_the_authority_gets_nothing_signed_and_a_sen
 }
 
 #[tokio::test]
+async fn who_may_not_use_the_authority_of_an_edition_gets_nothing_signed_by_it() {
+    let place = Place::new(shared()).await;
+    let edition =
+        |name: &str, spec: Value| json!({"kind": "Edition", "metadata": {"name": name}, "spec": spec});
+    let by = |edition: &str| {
+        with(license(1), &json!({"spec": {"authorityRef": null, "editionRef": {"name": edition}}}))
+    };
+    let lou = Person::new(&place, "lou").with_role("usher-licensor").await;
+    lou.may_use("default");
+    until("the right is there", async || {
+        lou.apply(&edition("standard", json!({"authorityRef": {"name": "default"}}))).ok()
+    })
+    .await;
+    lou.apply(&edition("plain", json!({}))).unwrap();
+
+    let lin = Person::new(&place, "lin").with_role("usher-licensor").await;
+    let refused = until("the policy is at work", async || match lin.apply(&by("standard")) {
+        Err(said) if said.contains("usher-use-by-edition") => Some(said),
+        _ => {
+            let _ = place.licenses.delete("cad", &Default::default()).await;
+            None
+        }
+    })
+    .await;
+    let sentence = format!(
+        "{} may not use Authority default, which Edition standard names: ask whoever administers it for the verb use on authorities.usher.dev default, or name another Authority",
+        lin.name
+    );
+    assert!(refused.contains("Forbidden") && refused.contains(&sentence), "{refused}");
+
+    // An Edition that names no Authority, and one that is not there, sign nothing.
+    for (edition, says) in [("plain", "AuthorityNotFound"), ("none", "EditionNotFound")] {
+        lin.apply(&by(edition)).unwrap();
+        place.license_says("cad", says).await;
+        place.delete_license("cad").await;
+    }
+
+    // Somebody else's License is theirs to leave alone, also by way of an Edition.
+    lou.apply(&license(1)).unwrap();
+    place.license_says("cad", "Issued").await;
+    let patch = |who: &Person<'_>, patch: &str| {
+        let object = ["patch", "license", "cad", "-n", &place.namespace, "--type=merge"];
+        shared().try_kubectl(&[&object[..], &["--as", &who.name, "-p", patch]].concat(), "")
+    };
+    let more = r#"{"spec": {"seats": 1000, "authorityRef": null, "editionRef": {"name": "standard"}}}"#;
+    let (ok, refused) = patch(&lin, more);
+    assert!(!ok && refused.contains(&sentence), "{refused}");
+    let (ok, said) = patch(&lou, more);
+    assert!(ok, "{said}");
+    place.license_says("cad", "Issued").await;
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_authority_of_a_license_does_not_write_the_edition_that_it_follows() {
+    let place = Place::new(shared()).await;
+    let edition = |name: &str| json!({"kind": "Edition", "metadata": {"name": name}, "spec": {"features": [{"name": "render"}]}});
+    let (lou, lin) = (
+        Person::new(&place, "lou").with_role("usher-licensor").await,
+        Person::new(&place, "lin").with_role("usher-licensor").await,
+    );
+    lou.may_use("default");
+    lou.apply(&edition("standard")).unwrap();
+    let follows = with(license(1), &json!({"spec": {"editionRef": {"name": "standard"}}}));
+    until("the right is there", async || lou.apply(&follows).ok()).await;
+    place.license_says("cad", "Issued").await;
+
+    let patch = |who: &Person<'_>, patch: &str| {
+        let object = ["patch", "edition", "standard", "-n", &place.namespace, "--type=merge"];
+        shared().try_kubectl(&[&object[..], &["--as", &who.name, "-p", patch]].concat(), "")
+    };
+    let more = r#"{"spec": {"features": [{"name": "everything"}]}}"#;
+    let refused = until("the policy is at work", async || {
+        let (ok, said) = patch(&lin, more);
+        (!ok).then_some(said)
+    })
+    .await;
+    let sentence = format!(
+        "{} may not use Authority default, in whose name License cad follows this Edition: ask whoever administers it for the verb use on authorities.usher.dev default, or make another Edition",
+        lin.name
+    );
+    assert!(refused.contains("usher-use-for-licenses") && refused.contains(&sentence), "{refused}");
+    assert!(patch(&lin, r#"{"metadata": {"labels": {"team": "lin"}}}"#).0, "a label grants nothing");
+    shared().kubectl(&["delete", "edition", "standard", "-n", &place.namespace, "--as", &lin.name]);
+    assert!(lin.apply(&edition("standard")).unwrap_err().contains(&sentence), "nor make it anew");
+    lin.apply(&edition("another")).unwrap();
+    lou.apply(&edition("standard")).unwrap();
+    let (ok, said) = patch(&lou, more);
+    assert!(ok, "{said}");
+}
+
+#[tokio::test]
 async fn nobody_but_usher_writes_status() {
     let place = Place::new(shared()).await;
     place.apply(&license(1)).await;
