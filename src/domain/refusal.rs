@@ -138,6 +138,8 @@ refusals! {
     SeatMissing = "seat-missing", next "Ask whoever manages the License for a Seat or a place in a UserAssignment, for the address that you sign in with.";
     /// The seat of whoever has signed in waits: all seats are taken.
     SeatWaiting = "seat-waiting", next "Wait until a seat is free, or ask whoever manages the License.";
+    /// Every UserAssignment that gives this person their seat is suspended.
+    SeatSuspended = "seat-suspended", next "Wait until one is resumed, or ask whoever manages the License: what was given is good until its end.";
     /// The seat is another person's, who had the same address.
     HolderChanged = "holder-changed", next "Ask an administrator: whoever deletes the Seat gives it to whoever comes next with the address.";
     /// People of this identity provider do not count in the License's namespace.

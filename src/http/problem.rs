@@ -103,6 +103,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::DeviceNotAllowed
         | Code::DeviceNotListed
         | Code::SeatMissing
+        | Code::SeatSuspended
         | Code::HolderChanged
         | Code::NamespaceNotAllowed
         | Code::LicenseSuspended

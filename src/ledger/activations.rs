@@ -16,6 +16,7 @@ use super::{
 use crate::domain::{
     chain::{Chain, Position},
     contract::Contract,
+    features::Carries,
     license::{Key, Uid},
     refused::Told,
     workload::Slot,
@@ -92,6 +93,8 @@ pub struct Living {
     pub key: Key,
     /// What its License says; nothing while it was not reconciled.
     pub contract: Option<Contract>,
+    /// What it carries.
+    pub carries: Carries,
     /// Which life of the ledger this is.
     pub incarnation: u32,
 }
@@ -124,6 +127,8 @@ pub struct Taken {
     pub places: u32,
     /// Whether the holder in question has a Seat that is bound.
     pub has_seat: bool,
+    /// What activations of theirs carry.
+    pub carries: Carries,
     /// Of a person: on how many devices the seat is active.
     pub devices: u32,
     /// When activations were deactivated, the last ones; of a person, their own.
@@ -347,7 +352,7 @@ pub trait Activations: People {
     /// The Licenses of which sessions are open at `now`.
     fn in_use(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
 
-    /// The people who hold seats of a License, in the order in which they came to them: at most so many after the one of this ordinal.
+    /// The people who hold seats of a License that do not rest, in the order in which they came to them: at most so many after the one of this ordinal.
     fn users(
         &self,
         license: &Uid,

@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use crate::domain::{
     allocation::Binding,
     contract::Contract,
+    features::Carries,
     license::{Key, Uid},
     terms::Provisioning,
     witness::{self, Bar, Head, Loss, Witness},
@@ -52,6 +53,8 @@ pub struct Facts {
     pub terms: Terms,
     /// Who is bound.
     pub bindings: Vec<Binding>,
+    /// Of those, by holder, what activations of theirs carry, where that is not as everywhere.
+    pub carries: BTreeMap<String, Carries>,
     /// Seats that were freed and are not given to somebody else yet.
     pub cooling: Vec<Freed>,
     /// The current documents.
@@ -168,6 +171,8 @@ pub struct Change {
     pub moved: Vec<(Uid, Uid)>,
     /// Who is bound.
     pub bind: Vec<Bind>,
+    /// What activations of holders carry from now on.
+    pub carries: Vec<(String, Carries)>,
     /// Documents, each instead of the subject's former one.
     pub issue: Vec<Document>,
     /// Activations that end, for their place is gone. Those of the holders of seats that are freed end, too.
@@ -209,6 +214,7 @@ impl Change {
             cooled: Vec::new(),
             moved: Vec::new(),
             bind: Vec::new(),
+            carries: Vec::new(),
             issue: Vec::new(),
             end: Vec::new(),
             withdraw: Vec::new(),
@@ -233,6 +239,7 @@ impl Change {
             cooled,
             moved,
             bind,
+            carries,
             issue,
             end,
             withdraw,
@@ -252,6 +259,7 @@ impl Change {
             && cooled.is_empty()
             && moved.is_empty()
             && bind.is_empty()
+            && carries.is_empty()
             && issue.is_empty()
             && end.is_empty()
             && withdraw.is_empty()

@@ -8,9 +8,8 @@ use crate::{
     domain::{
         document::{self, Current, Due, State},
         duration::Ttl,
-        hex,
+        features, hex,
         license::{Holder, Key, License, Seat, Uid},
-        reason::Reason,
         terms::Feature,
         text::DeviceId,
     },
@@ -25,8 +24,8 @@ pub enum Subject<'a> {
     License,
     /// A Seat that is bound, and the features that it carries.
     Seat(&'a Seat, &'a [&'a Feature]),
-    /// An activation.
-    Activation(&'a Installation),
+    /// An activation, and the features that it carries.
+    Activation(&'a Installation, &'a [&'a Feature]),
 }
 
 /// An installation that is active.
@@ -47,7 +46,7 @@ impl Subject<'_> {
         match self {
             Self::License => &license.uid,
             Self::Seat(seat, _) => &seat.uid,
-            Self::Activation(installation) => &installation.id,
+            Self::Activation(installation, _) => &installation.id,
         }
     }
 
@@ -55,7 +54,7 @@ impl Subject<'_> {
         match self {
             Self::License => format!("license/{}", license.key),
             Self::Seat(seat, _) => format!("seat/{}/{}", license.key.namespace, seat.name),
-            Self::Activation(installation) => format!("activation/{}", installation.id),
+            Self::Activation(installation, _) => format!("activation/{}", installation.id),
         }
     }
 }
@@ -136,7 +135,7 @@ pub fn adopt(
     let wanted = match subject {
         Subject::License => None,
         Subject::Seat(seat, _) => Some(holder(&seat.holder)),
-        Subject::Activation(_) => return None,
+        Subject::Activation(..) => return None,
     };
     let about = (claims.iss.as_str(), claims.sub.as_str(), claims.aud.as_str(), claims.license.uid.as_str());
     let is_ours = about
@@ -221,8 +220,9 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
     let state = state(license, subject, now);
     let features = match subject {
         Subject::License => license.terms.features.iter().map(feature).collect(),
-        Subject::Seat(_, carried) => carried.iter().copied().map(feature).collect(),
-        Subject::Activation(_) => of_activations(license).map(feature).collect(),
+        Subject::Seat(_, carried) | Subject::Activation(_, carried) => {
+            carried.iter().copied().map(feature).collect()
+        }
     };
     wire::Claims {
         iss: signer.issuer.to_string(),
@@ -248,7 +248,7 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
         holder: match subject {
             Subject::License => None,
             Subject::Seat(seat, _) => Some(holder(&seat.holder)),
-            Subject::Activation(installation) => Some(holder(&installation.holder)),
+            Subject::Activation(installation, _) => Some(holder(&installation.holder)),
         },
         features: if state == State::Active { features } else { Vec::new() },
         limits: wire::Limits {
@@ -258,28 +258,21 @@ fn without_times(license: &License, subject: Subject<'_>, signer: &Signer, now: 
         },
         lease: wire::Lease { until: 0, renew_at: 0 },
         device: match subject {
-            Subject::Activation(installation) => Some(wire::Bound { id: installation.device.to_string() }),
+            Subject::Activation(installation, _) => Some(wire::Bound { id: installation.device.to_string() }),
             Subject::License | Subject::Seat(..) => None,
         },
         activation: match subject {
-            Subject::Activation(installation) => Some(installation.id.to_string()),
+            Subject::Activation(installation, _) => Some(installation.id.to_string()),
             Subject::License | Subject::Seat(..) => None,
         },
     }
 }
 
-/// What activations carry. What only some seats carry is carried by Seats: nobody could say which activations are among the first.
-pub fn of_activations(license: &License) -> impl Iterator<Item = &Feature> {
-    license.terms.features.iter().filter(|feature| feature.seats.is_none())
-}
-
-/// A Seat whose assignments are suspended says what a suspended License says.
+/// A Seat whose assignments are suspended says what a suspended License says. (Its activations are given no document.)
 fn state(license: &License, subject: Subject<'_>, now: Timestamp) -> State {
     let suspended = match subject {
-        Subject::License | Subject::Activation(_) => false,
-        Subject::Seat(seat, _) => {
-            seat.rests.as_ref().is_some_and(|because| because.reason == Reason::Suspended)
-        }
+        Subject::License | Subject::Activation(..) => false,
+        Subject::Seat(seat, _) => features::suspended(seat),
     };
     match State::from(license.phase(now)) {
         State::Active if suspended => State::Suspended,

@@ -56,6 +56,7 @@ installation was last heard of is recorded once in 15 minutes, so it costs littl
         Code::ActivationEnded,
         Code::ActivationLapsed,
         Code::ActivationSuperseded,
+        Code::SeatSuspended,
         Code::LicenseSuspended,
         Code::LicenseExpired,
         Code::LicenseNotReady,

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         chain::{Call, Chain, Digest, LastCall, Operation, Position, State, Why},
         contract::ActivationKey,
+        features::Carries,
         license::License,
     },
     ledger::activations::{
@@ -188,16 +189,26 @@ async fn places_are_held_by_seats_and_by_activations_without_one_while_they_last
     ledger.commit(&bound).await.unwrap();
     let now = taken(&*ledger, "device:a", 200).await;
     assert_eq!((now.places, now.has_seat), (2, true));
+    assert_eq!(now.carries, Carries::default());
+    let carries = Carries { features: Some(vec!["xr".parse().unwrap()]), suspended: true };
+    let mut told = change(Some(2));
+    told.seats = None;
+    told.carries = vec![("device:a".into(), carries.clone()), ("device:c".into(), carries.clone())];
+    ledger.commit(&told).await.unwrap();
+    assert_eq!(facts(&*ledger).await.carries, [("device:a".to_owned(), carries.clone())].into());
+    assert_eq!(taken(&*ledger, "device:a", 200).await.carries, carries);
+    assert_eq!(taken(&*ledger, "device:c", 200).await.carries, Carries::default(), "who has no seat");
+    assert_eq!(ledger.activation("a").await.unwrap().unwrap().carries, carries);
     let asked = ["device:a".to_owned(), "device:c".to_owned()];
     let holding = async |now| ledger.holding(&uid("l"), &asked, at(now)).await.unwrap();
     assert_eq!(holding(200).await, Holding::default());
-    ledger.record(begins("c", now.turn, 3)).await.unwrap();
+    ledger.record(begins("c", turn().await, 3)).await.unwrap();
     let end = Some(at(900));
     let one = Holding { places: 1, first_end: end, holders: vec!["device:c".into()] };
     assert_eq!((holding(900).await, holding(901).await), (one, Holding::default()));
     let last = ledger.last_activated(&uid("l"), 9, at(900)).await.unwrap();
     assert_eq!(last, [Activated { id: "c".into(), holder: "device:c".into() }]);
-    let mut more = change(Some(2));
+    let mut more = change(Some(3));
     more.seats = Some(3);
     more.bind = vec![bind("u", "bob")];
     assert!(matches!(ledger.commit(&more).await, Err(CommitError::Conflict)), "an activation was faster");

@@ -33,6 +33,7 @@ pub(super) async fn license(ledger: &Handle, change: &Change) -> Result<Vec<Stri
     keys::made(connection, change).await?;
     let ended = activations::withdrawn(connection, change).await?;
     let holders = bindings(connection, change).await?;
+    carries(connection, change).await?;
     check_limit(connection, change).await?;
     check_max_per_user(connection, change).await?;
     documents(connection, change).await?;
@@ -190,6 +191,22 @@ async fn bindings(connection: &mut Connection, change: &Change) -> Result<Vec<St
         holders.push(person(connection, &bind.holder, &change.entropy).await?);
     }
     Ok(holders)
+}
+
+/// What activations of these holders carry from now on.
+async fn carries(connection: &mut Connection, change: &Change) -> Result<(), CommitError> {
+    for (holder, carries) in &change.carries {
+        let features = carries.features.as_ref().map(serde_json::to_string).transpose();
+        sqlx::query("UPDATE bindings SET features = $3, suspended = $4 WHERE license = $1 AND holder = $2")
+            .bind(&change.license.0)
+            .bind(holder)
+            .bind(features.map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?)
+            .bind(carries.suspended)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The reference to a person: the one that they have, else a new one.

@@ -25,6 +25,7 @@ use super::engine::{BEGIN, Db, ERASED, Guard, NOBODY, SNAPSHOT};
 use crate::{
     domain::{
         allocation::Binding,
+        features::Carries,
         license::{Key, Uid},
         witness::{Head, Loss, Witness},
     },
@@ -109,18 +110,20 @@ impl Handle {
     /// All that is known of one License, as of one moment.
     async fn facts_of(connection: &mut Connection, row: &Row) -> Result<Facts, sqlx::Error> {
         let license: String = row.try_get("uid")?;
-        let bindings =
-            sqlx::query("SELECT seat, holder, ordinal FROM bindings WHERE license = $1 ORDER BY ordinal")
-                .bind(&license)
-                .try_map(|row: Row| {
-                    Ok(Binding {
-                        seat: Uid(row.try_get(0)?),
-                        holder: row.try_get(1)?,
-                        ordinal: row.try_get(2)?,
-                    })
-                })
-                .fetch_all(&mut *connection)
-                .await?;
+        let bound = sqlx::query(
+            "SELECT seat, holder, ordinal, features, suspended FROM bindings WHERE license = $1 ORDER BY ordinal",
+        )
+        .bind(&license)
+        .try_map(|row: Row| {
+            let binding =
+                Binding { seat: Uid(row.try_get(0)?), holder: row.try_get(1)?, ordinal: row.try_get(2)? };
+            Ok((binding, activations::carries(&row)?))
+        })
+        .fetch_all(&mut *connection)
+        .await?;
+        let told = bound.iter().filter(|(_, carries)| *carries != Carries::default());
+        let carries = told.map(|(binding, carries)| (binding.holder.clone(), carries.clone())).collect();
+        let bindings = bound.into_iter().map(|(binding, _)| binding).collect();
         let cooling = sqlx::query(
             "SELECT holder, freed_at, expires_at FROM cooling WHERE license = $1 ORDER BY freed_at, holder",
         )
@@ -176,6 +179,7 @@ impl Handle {
             seats: count(row.try_get("seats")?)?,
             terms: terms(row)?,
             bindings,
+            carries,
             cooling,
             documents,
             secrets,

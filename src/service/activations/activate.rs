@@ -13,6 +13,7 @@ use crate::{
     domain::{
         chain::{self, Call, Digest, Operation, Verdict, limits},
         contract::{ActivationKey, Contract},
+        features::Carries,
         hex,
         license::{Holder, Key, Uid},
         refusal::{Code, Refusal},
@@ -159,7 +160,7 @@ impl<L: Activations> Runtime<L> {
         let (entropy, new) = self.new_id();
         let lost = self.lost(contract, wish, device).await?;
         let id = lost.as_ref().map_or(&new, |lost| &lost.id);
-        let footing = self.footing(contract, id, shown.incarnation, now);
+        let footing = self.footing(contract, (id, &taken.carries), shown.incarnation, now);
         let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref())?;
         self.begin(Beginning {
             begun,
@@ -191,7 +192,11 @@ impl<L: Activations> Runtime<L> {
         };
         match chain::repeated(&seen.activation.chain, call) {
             Verdict::Refused(refusal) => Err(refusal.into()),
-            _ => self.reply(contract, &seen.activation).await.map(Some),
+            _ => {
+                let living = self.ledger.activation(&seen.activation.id).await?;
+                let carries = living.map(|living| living.carries).unwrap_or_default();
+                self.reply(contract, &seen.activation, &carries).await.map(Some)
+            }
         }
     }
 
@@ -232,7 +237,7 @@ impl<L: Activations> Runtime<L> {
         let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
         self.news.tell(key, Happened::Taken);
         self.say_risen(key, &recorded);
-        self.reply(Some(footing.contract), &activation).await.map(Some)
+        self.reply(Some(footing.contract), &activation, &footing.carries).await.map(Some)
     }
 
     /// What whoever began `activation` is told.
@@ -240,9 +245,10 @@ impl<L: Activations> Runtime<L> {
         &self,
         contract: Option<&Contract>,
         activation: &Activation,
+        carries: &Carries,
     ) -> Result<Reply, Failure> {
         let told = match contract {
-            Some(contract) => Some(self.told(&contract.license, activation, None).await?),
+            Some(contract) => Some(self.told(&contract.license, (activation, carries), None).await?),
             None => None,
         };
         Ok(Reply {

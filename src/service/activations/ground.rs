@@ -13,6 +13,7 @@ use crate::{
         },
         contract::Contract,
         document,
+        features::Carries,
         license::{Holder, Uid},
         refusal::{Code, Refusal},
         terms::{Enforcement, Provisioning},
@@ -28,16 +29,18 @@ use crate::{
 /// What a contract lets be granted at `now`.
 pub(super) struct Footing<'a> {
     pub(super) contract: &'a Contract,
+    /// What whoever asks carries.
+    pub(super) carries: Carries,
     pub(super) signer: Option<Arc<Signer>>,
     pub(super) ground: Ground,
 }
 
 impl<L: Activations> Runtime<L> {
-    /// The footing of the activation `id`; whether there is a place is for whoever asks for one to count.
+    /// The footing of the activation `id`, which `carries` so much; whether there is a place is for whoever asks for one to count.
     pub(super) fn footing<'a>(
         &self,
         contract: &'a Contract,
-        id: &Uid,
+        (id, carries): (&Uid, &Carries),
         incarnation: u32,
         now: Timestamp,
     ) -> Footing<'a> {
@@ -49,7 +52,7 @@ impl<L: Activations> Runtime<L> {
             (Some(_), None) => Err(Code::Unavailable.into()),
             (Some(_), Some(_)) => Ok(()),
         };
-        let grants = license.grants(now).and(signs);
+        let grants = license.grants(now).and(carries.grants()).and(signs);
         let ground = Ground {
             incarnation,
             policy: license.terms.clones.policy,
@@ -58,7 +61,7 @@ impl<L: Activations> Runtime<L> {
             grants,
             place: Ok(()),
         };
-        Footing { contract, signer, ground }
+        Footing { contract, carries: carries.clone(), signer, ground }
     }
 
     /// What is taken of the License, as the holder of this identity meets it.
@@ -128,7 +131,8 @@ impl Footing<'_> {
         entropy: &[u8; 32],
     ) -> Result<Document, Failure> {
         let installation = Installation { id: id.clone(), holder: holder.clone(), device: device.id.clone() };
-        let (subject, signer) = (Subject::Activation(&installation), self.signer()?);
+        let carried = self.carries.of_license(&self.contract.license);
+        let (subject, signer) = (Subject::Activation(&installation, &carried), self.signer()?);
         let made = issue_if_due(&self.contract.license, subject, signer, None, self.ground.now, entropy)?;
         made.map(|(document, _)| document).ok_or_else(|| Code::Unavailable.into())
     }

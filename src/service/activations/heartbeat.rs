@@ -28,7 +28,7 @@ impl<L: Activations> Runtime<L> {
     /// All that the License of the activation `id` says now. Of its users, those after the one who was told last.
     ///
     /// # Errors
-    /// When the activation is over or its License rests, or Usher cannot answer now.
+    /// When the activation is over or its License or seat rests, or Usher cannot answer now.
     pub async fn heartbeat(
         &self,
         id: &str,
@@ -38,7 +38,8 @@ impl<L: Activations> Runtime<L> {
         let living = self.own(id, proof, true).await?;
         let (license, chain) = (license(&living)?, &living.seen.activation.chain);
         may_use(license, chain.state, chain.expires_at, self.edge.now())?;
-        let told = self.told(license, &living.seen.activation, users_after).await?;
+        living.carries.grants()?;
+        let told = self.told(license, (&living.seen.activation, &living.carries), users_after).await?;
         self.hear(&living).await?;
         Ok(HeartbeatAnswer { activation: stands(&living.seen.activation)?, told })
     }

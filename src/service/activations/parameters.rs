@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Activations, Failure, Runtime, activate::key_caller};
 use crate::{
     domain::{
+        features::Carries,
         license::{Holder, License},
         terms::{Afterwards, Enforcement, Per},
         workload,
     },
     ledger::activations::{Activation, User},
-    service::issue,
 };
 
 /// So many users are told at once.
@@ -100,7 +100,7 @@ pub struct UserAnswer {
 pub struct Told {
     /// What the License says now.
     pub parameters: Parameters,
-    /// Who holds its seats, those who have held them longest first: only for whom the License lets see that (`seesUsers`).
+    /// Who holds its seats and may use them, those who have held them longest first: only for whom the License lets see that (`seesUsers`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<UserAnswer>>,
     /// There are more users: send this as `users_after` of a heartbeat.
@@ -109,14 +109,14 @@ pub struct Told {
 }
 
 impl<L: Activations> Runtime<L> {
-    /// All that `license` says to `activation`; of its users, those after the one who was told last.
+    /// All that `license` says to `activation`, which carries so much; of its users, those after the one who was told last.
     pub(super) async fn told(
         &self,
         license: &License,
-        activation: &Activation,
+        (activation, carries): (&Activation, &Carries),
         after: Option<u64>,
     ) -> Result<Told, Failure> {
-        let mut told = Told { parameters: Parameters::of(license), users: None, users_next: None };
+        let mut told = Told { parameters: Parameters::of(license, carries), users: None, users_next: None };
         if sees_users(license, activation) {
             let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
             let users = self.ledger.users(&license.uid, after, PAGE).await?;
@@ -143,9 +143,9 @@ fn sees_users(license: &License, activation: &Activation) -> bool {
 }
 
 impl Parameters {
-    fn of(license: &License) -> Self {
+    fn of(license: &License, carries: &Carries) -> Self {
         let (terms, text) = (&license.terms, |at: Timestamp| at.to_string());
-        let features = issue::of_activations(license).map(|feature| FeatureAnswer {
+        let features = carries.of_license(license).into_iter().map(|feature| FeatureAnswer {
             name: feature.name.to_string(),
             pool: feature.pool,
             quota: feature.quota.map(|(limit, per)| QuotaAnswer { limit, per }),

@@ -218,7 +218,7 @@ impl<L: Activations> Runtime<L> {
         let now = self.edge.now();
         let taken = self.taken(contract, holder, Some(device.id.as_str()), now).await?;
         let (entropy, id) = self.new_id();
-        let mut footing = self.footing(contract, &id, met.incarnation, now);
+        let mut footing = self.footing(contract, (&id, &taken.carries), met.incarnation, now);
         footing.ground.place = ground::device(contract, &taken, now);
         let begun = begin(contract, &taken, &call, &footing.ground)?;
         // What the ledger has as a person's is one.

@@ -104,7 +104,7 @@ impl<L: Activations> Runtime<L> {
                 Voice::Own | Voice::Copy => None,
             },
         };
-        let mut footing = self.footing(contract, &met.id, living.incarnation, met.now);
+        let mut footing = self.footing(contract, (&met.id, &living.carries), living.incarnation, met.now);
         let (chain, mut turn) = (chain::as_of(&activation.chain, met.now), None);
         if let (chain::State::Lapsed, Some(slotted)) = (chain.state, &activation.workload) {
             let (place, counted) = self.place_in_slot(living, contract, slotted).await?;

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{
         chain::{self, Chain, Ground},
+        features::Carries,
         license::{Holder, Uid},
         refusal::{Code, Refusal},
         terms::Admission,
@@ -56,6 +57,13 @@ impl<L: Activations> Runtime<L> {
             }
         };
         let device = Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        // Whoever it was copied from may have a seat; it has none.
+        let footing = Footing {
+            carries: Carries::default(),
+            ground: footing.ground.clone(),
+            signer: footing.signer.clone(),
+            ..*footing
+        };
         let document = footing.sign(&id, &device, &met.device, &entropy)?;
         let activation = Activation {
             id: id.0.clone(),
@@ -80,7 +88,7 @@ impl<L: Activations> Runtime<L> {
             self.news.tell(&met.living.key, Happened::Forked);
         }
         self.news.tell(&met.living.key, Happened::Taken);
-        self.reply(Some(footing.contract), &activation).await.map(Some)
+        self.reply(Some(footing.contract), &activation, &footing.carries).await.map(Some)
     }
 }
 

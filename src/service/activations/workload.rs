@@ -17,6 +17,7 @@ use crate::{
     domain::{
         chain::{self, Chain, Operation},
         contract::Contract,
+        features::Carries,
         license::{Holder, Key, Uid},
         refusal::{Code, Refusal},
         terms::Client,
@@ -101,7 +102,7 @@ impl<L: Activations> Runtime<L> {
         let holder = Holder::Workload { id: device.id.clone(), name: device.name.clone() };
         let now = self.edge.now();
         let (entropy, new) = self.new_id();
-        let mut footing = self.footing(contract, &new, found.incarnation, now);
+        let mut footing = self.footing(contract, (&new, &Carries::default()), found.incarnation, now);
         let mates = mates(found, &slot);
         if !mates.iter().any(|(_, chain)| chain::as_of(chain, now).holds_place()) {
             let taken = self.taken(contract, &holder.identity(), None, now).await?;

@@ -1,6 +1,7 @@
 //! What follows from a License, its Seats and the facts. Pure.
 
 mod activated;
+mod carried;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -48,10 +49,11 @@ pub(super) fn decide(
     change.terms = Some(terms(&license, signer, kept))
         .filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
     seated.tell(wanted.seats, &mut change);
+    let told = carried::tell(&license, known.facts, (&bound, &carried), at_most, &mut change);
     let (mut documents, later) = documents(wanted, known.facts, &subjects, at_most, now, &mut change)?;
     let taken;
     (change.claim, change.release, taken) = secrets(wanted, &subjects, &documents, known.facts);
-    let more = seated.more || !later.is_empty();
+    let more = seated.more || !told || !later.is_empty();
     for uid in &later {
         documents.remove(uid);
         seated.allocation.standings.remove(uid);
@@ -329,7 +331,7 @@ fn secrets(
     let named = documented.filter_map(|subject| match subject {
         Subject::License => Some((license.secret.to_string(), license.uid.clone())),
         Subject::Seat(seat, _) => Some((seat_secret(&seat.name), seat.uid.clone())),
-        Subject::Activation(_) => None,
+        Subject::Activation(..) => None,
     });
     let keys = (!license.activation_keys.is_empty()).then(|| (license.keys_secret(), license.keys_subject()));
     for (name, uid) in named.chain(keys) {

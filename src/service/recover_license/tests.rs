@@ -150,6 +150,7 @@ fn what_an_older_ledger_says_gives_way_to_the_documents() {
         seats: 1,
         terms: Terms::default(),
         bindings: vec![Binding { seat: ann.uid.clone(), holder: ann.holder.identity(), ordinal: 1 }],
+        carries: BTreeMap::new(),
         cooling: Vec::new(),
         documents: vec![old],
         secrets: Vec::new(),

@@ -2,7 +2,7 @@
 
 use ::http::Method;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use usher::{
     cluster::api::SeatState,
     domain::{
@@ -17,14 +17,34 @@ use usher::{
 
 use super::Scene;
 use crate::{
-    ground::{Machine, idp, seat},
+    ground::{Machine, idp, license, seat, until},
     runtime::{
         Own,
         program::{Call, Told, drawn},
     },
+    scenarios::with,
 };
 
+/// Seats of two groups of `cad`: one that may `render` and no more, and one of whom one seat carries `xr`, and none who rests.
+fn grouped() -> Value {
+    with(
+        license(9),
+        &json!({"spec": {"client": "Users", "features": [{"name": "render"}, {"name": "simulate"}, {"name": "xr", "seats": 1}],
+            "groups": [{"name": "interns", "features": ["render"]}]}}),
+    )
+}
+
+fn assigned(name: &str, spec: &Value) -> Value {
+    let assigned = json!({"kind": "UserAssignment", "metadata": {"name": name}, "spec": {"licenseRef": {"name": "cad"}}});
+    with(assigned, &json!({"spec": spec}))
+}
+
 impl Scene {
+    async fn heartbeat(&self, own: &Own) -> Told {
+        let call = Call { body: Some(json!({"activation": own.id})), ..own.call() };
+        self.program.send(Method::POST, "/v1/heartbeat", &call).await
+    }
+
     /// An access token of whoever has this subject, as their provider would have proven it.
     async fn token(&self, subject: &str, email: Result<&str, NoAddress>) -> String {
         self.token_in(subject, email, &[]).await
@@ -135,4 +155,57 @@ async fn whoever_has_no_right_to_a_seat_is_told_why() {
     scene.place.seat("ann", SeatState::Bound).await;
     Own::of(&scene.activate(&second, &cad).await);
     assert_eq!(refused(&ann, &cad).await, said(403, "seat-missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activations_on_a_seat_are_granted_what_it_carries_and_nothing_while_it_rests() {
+    let scene = Scene::new().await;
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    let cad = format!("{}/cad", scene.place.namespace);
+    scene.place.apply(&grouped()).await;
+    let staff = assigned("staff", &json!({"users": [{"email": "ann@acme.example"}], "priority": 9}));
+    scene.place.apply(&staff).await;
+    scene.place.counts("cad", 1, 0).await;
+    let interns = assigned("interns", &json!({"users": [{"email": "ivy@acme.example"}], "group": "interns"}));
+    scene.place.apply(&interns).await;
+    scene.place.counts("cad", 2, 0).await;
+
+    let features = |told: &Told| -> Vec<String> {
+        told.claims().features.iter().map(|feature| feature.name.clone()).collect()
+    };
+    let parameters = |told: &Told| -> Vec<String> {
+        let features = told.json()["parameters"]["features"].as_array().cloned().unwrap();
+        features.iter().map(|feature| feature["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut owns = Vec::new();
+    for (person, carries) in [("ann", &["render", "simulate", "xr"][..]), ("ivy", &["render"])] {
+        let token = scene.token(person, Ok(&format!("{person}@acme.example"))).await;
+        let told = scene.activate(&token, &cad).await;
+        assert_eq!(features(&told), carries, "{person}");
+        assert_eq!(parameters(&told), carries, "{person}");
+        let own = Own::of(&told);
+        assert_eq!(parameters(&scene.heartbeat(&own).await), carries, "{person}");
+        let told = scene.program.refresh(&own).await;
+        assert_eq!(features(&told), carries, "{person}");
+        owns.push((token, Own { nonce: told.nonce.clone().unwrap(), ..own }));
+    }
+
+    // Her assignment rests: her seat stays hers, and nothing is granted on it.
+    let rests = |suspended: bool| with(staff.clone(), &json!({"spec": {"suspended": suspended}}));
+    scene.place.apply(&rests(true)).await;
+    let (token, own) = &owns[0];
+    until("her heartbeats are refused", async || (scene.heartbeat(own).await.status == 403).then_some(()))
+        .await;
+    assert_eq!(scene.heartbeat(own).await.code(), "seat-suspended");
+    let told = scene.program.refresh(own).await;
+    assert_eq!((told.status, told.code()), (403, "seat-suspended".to_owned()));
+    assert_eq!(scene.activate(token, &cad).await.code(), "seat-suspended");
+    let session = json!({"activation": own.id});
+    let key = drawn();
+    let call = Call { body: Some(session), key: Some(&key), ..own.call() };
+    assert_eq!(scene.program.send(Method::POST, "/v1/sessions", &call).await.code(), "seat-suspended");
+    assert_eq!(features(&scene.program.refresh(&owns[1].1).await), ["render"], "others go on");
+    scene.place.apply(&rests(false)).await;
+    until("she goes on", async || (scene.heartbeat(own).await.status == 200).then_some(())).await;
+    assert_eq!(features(&scene.program.refresh(own).await), ["render", "simulate", "xr"]);
 }

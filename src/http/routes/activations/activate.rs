@@ -90,6 +90,7 @@ document names the slot. All other calls of that activation need the pod's token
         Code::DevicesExhausted,
         Code::SeatMissing,
         Code::SeatWaiting,
+        Code::SeatSuspended,
         Code::HolderChanged,
         Code::NamespaceNotAllowed,
         Code::TransfersExhausted,

@@ -70,6 +70,7 @@ const PRESENT: &[Code] = &[
     Code::ActivationQuarantined,
     Code::SeatsExhausted,
     Code::TransfersExhausted,
+    Code::SeatSuspended,
     Code::LicenseSuspended,
     Code::LicenseExpired,
     Code::LicenseNotReady,

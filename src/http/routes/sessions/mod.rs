@@ -19,6 +19,7 @@ const NO_USE: &[Code] = &[
     Code::ActivationEnded,
     Code::ActivationLapsed,
     Code::ActivationSuperseded,
+    Code::SeatSuspended,
     Code::LicenseSuspended,
     Code::LicenseExpired,
     Code::LicenseNotReady,

@@ -45,6 +45,7 @@ a limit is reached, the refusal says which one, how many sessions are open, and 
         Code::ActivationLapsed,
         Code::ActivationSuperseded,
         Code::ActivationQuarantined,
+        Code::SeatSuspended,
         Code::LicenseSuspended,
         Code::LicenseExpired,
         Code::LicenseNotReady,

@@ -59,4 +59,10 @@ pub(super) async fn people_with_seats_are_listed_by_pages_and_machines_are_not<L
     assert_eq!(users(0, 2).await, all[..2]);
     assert_eq!(users(3, 2).await, all[2..]);
     assert_eq!(ledger.users(&uid("m"), 0, 10).await.unwrap(), []);
+
+    let mut rest = change(Some(facts(&*ledger).await.version));
+    let rests = Carries { suspended: true, ..Carries::default() };
+    rest.carries = vec![("email:cy@acme.example".into(), rests)];
+    ledger.commit(&rest).await.unwrap();
+    assert_eq!(users(0, 10).await, all[1..], "whose assignments are suspended has no use of the seat");
 }

@@ -77,7 +77,7 @@ pub async fn last_activated(
 /// The people who hold its seats, after `after`.
 pub async fn users(pool: &Pool, license: &Uid, after: i64, at_most: u32) -> Result<Vec<User>, sqlx::Error> {
     sqlx::query(
-        "SELECT ordinal, holder, issuer, subject FROM bindings WHERE license = $1 AND ordinal > $2
+        "SELECT ordinal, holder, issuer, subject FROM bindings WHERE license = $1 AND ordinal > $2 AND NOT suspended
          AND (holder LIKE 'email:%' OR holder LIKE 'identity:%') ORDER BY ordinal LIMIT $3",
     )
     .bind(&license.0)

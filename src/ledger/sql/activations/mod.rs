@@ -22,6 +22,7 @@ use crate::{
     domain::{
         chain::Chain,
         contract::Contract,
+        features::Carries,
         license::{Key, Uid},
         refused::Told,
     },
@@ -61,6 +62,15 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
     })
 }
 
+/// What activations of a holder carry, by their binding, or nothing of one.
+pub(super) fn carries(row: &Row) -> Result<Carries, sqlx::Error> {
+    let features = row.try_get::<Option<&str>, _>("features")?.map(serde_json::from_str).transpose();
+    Ok(Carries {
+        features: features.map_err(damaged)?,
+        suspended: row.try_get::<Option<bool>, _>("suspended")?.unwrap_or(false),
+    })
+}
+
 fn key(row: &Row) -> Result<Key, sqlx::Error> {
     Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("license_name")? })
 }
@@ -96,8 +106,11 @@ impl Activations for Handle {
 
     async fn activation(&self, id: &str) -> Result<Option<Living>, Unavailable> {
         const QUERY: &str = "SELECT activations.*, namespace, licenses.name AS license_name, contract,
+             bindings.features AS features, bindings.suspended AS suspended,
              (SELECT incarnation FROM ledger_meta) AS incarnation
-             FROM activations JOIN licenses ON licenses.uid = activations.license WHERE activations.id = $1";
+             FROM activations JOIN licenses ON licenses.uid = activations.license
+             LEFT JOIN bindings ON bindings.license = activations.license AND bindings.holder = activations.holder
+             WHERE activations.id = $1";
         sqlx::query(QUERY)
             .bind(id)
             .try_map(|row: Row| {
@@ -105,6 +118,7 @@ impl Activations for Handle {
                     seen: seen(&row)?,
                     key: key(&row)?,
                     contract: contract(&row)?,
+                    carries: carries(&row)?,
                     incarnation: count(row.try_get("incarnation")?)?,
                 })
             })

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Connection, Row, count, instant, seen};
+use super::{Connection, Row, carries, count, instant, seen};
 use crate::{
     domain::license::Uid,
     ledger::activations::{Question, Taken},
@@ -83,8 +83,12 @@ pub(super) async fn taken(
     let license = &question.license.0;
     let turn = sqlx::query_scalar("SELECT turn FROM licenses WHERE uid = $1").bind(license);
     let turn = turn.fetch_one(&mut *connection).await?;
-    let seat = sqlx::query("SELECT 1 FROM bindings WHERE license = $1 AND holder = $2");
-    let seat = seat.bind(license).bind(question.holder).fetch_optional(&mut *connection).await?;
+    let seat = sqlx::query("SELECT features, suspended FROM bindings WHERE license = $1 AND holder = $2")
+        .bind(license)
+        .bind(question.holder)
+        .try_map(|row: Row| carries(&row))
+        .fetch_optional(&mut *connection)
+        .await?;
     let former = sqlx::query(
         "SELECT * FROM activations WHERE license = $1 AND holder = $2 AND state IN ('active', 'quarantined', 'lapsed')
          AND ($3 = '' OR fingerprint = $3) ORDER BY ordinal DESC LIMIT 1",
@@ -100,6 +104,7 @@ pub(super) async fn taken(
         turn,
         places: count(held(connection, question.license, question.now).await?)?,
         has_seat: seat.is_some(),
+        carries: seat.unwrap_or_default(),
         devices: devices(connection, question).await?,
         transfers: instants(
             connection,

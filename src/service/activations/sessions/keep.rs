@@ -17,6 +17,7 @@ impl<L: Activations> Runtime<L> {
             let living = self.of_session(id, proof).await?;
             let (license, chain, now) = (license(&living)?, &living.seen.activation.chain, self.edge.now());
             sessions::may_use(license, chain.state, chain.expires_at, now)?;
+            living.carries.grants()?;
             let until = sessions::until(&license.terms.sessions, now);
             match self.use_session(&living, Use::Keep { id: id.to_owned(), until }, None).await? {
                 None => {}

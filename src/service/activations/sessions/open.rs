@@ -24,6 +24,7 @@ impl<L: Activations> Runtime<L> {
             let living = self.own(id, &asked.proof(), true).await?;
             let (license, chain) = (license(&living)?, &living.seen.activation.chain);
             sessions::may_open(license, chain.state, chain.expires_at, self.edge.now())?;
+            living.carries.grants()?;
             let open = Use::Open {
                 id: session.clone(),
                 activation: id.to_owned(),

@@ -1,0 +1,1 @@
+../../sqlite/migrations/0028_carried.sql
