@@ -67,7 +67,7 @@ words! {
     }
     /// When an installation is activated.
     ActivationTime {
-        /// With the seat.
+        /// With the seat: not there yet.
         OnCreation,
         /// When the program first asks.
         #[default]
@@ -214,8 +214,6 @@ pub struct Terms {
     pub provisioning: Provisioning,
     /// Who may hold a seat; both if absent.
     pub client: Option<Client>,
-    /// When an installation is activated.
-    pub activation: ActivationTime,
     /// Devices on which one seat is active.
     pub devices_per_seat: Option<u32>,
     /// How long documents are good.

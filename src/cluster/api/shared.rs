@@ -26,8 +26,10 @@ pub struct SharedSpec {
     /// Who may hold a seat: `Users` or `Devices`. Both if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
-    /// When an installation is activated: `OnCreation` of its seat, or `OnFirstUse`. OnFirstUse if not given.
+    /// When an installation is activated: `OnFirstUse`, when its program first asks, whether this is given or not. (A seat's document needs no activation: it is in
+    /// the seat's Secret.) `OnCreation` is not there yet, and refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self != 'OnCreation'").message("activation OnCreation is not there yet: leave it out, or write OnFirstUse; a seat's document is in its Secret from the beginning, without any activation"))]
     pub activation: Option<ActivationTime>,
     /// Devices on which one seat may be active at once. Unlimited if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

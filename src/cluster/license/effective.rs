@@ -25,7 +25,8 @@ pub(super) fn effective(license: &SharedSpec, edition: Option<&SharedSpec>) -> S
         authority_ref: license.authority_ref.clone().or_else(|| edition.authority_ref.clone()),
         provisioning: license.provisioning.or(edition.provisioning).or(Some(Provisioning::Named)),
         client: license.client.or(edition.client),
-        activation: license.activation.or(edition.activation).or(Some(ActivationTime::OnFirstUse)),
+        // Whatever was written before it was refused.
+        activation: Some(ActivationTime::OnFirstUse),
         devices_per_seat: license.devices_per_seat.or(edition.devices_per_seat),
         lease: Some(LeaseSpec {
             ttl: lease.ttl.or(edition_lease.ttl).or_else(|| TtlText::try_from("24h".to_owned()).ok()),
@@ -70,7 +71,6 @@ pub(super) fn terms(spec: &SharedSpec) -> Terms {
     Terms {
         provisioning: spec.provisioning.unwrap_or_default(),
         client: spec.client,
-        activation: spec.activation.unwrap_or_default(),
         devices_per_seat: spec.devices_per_seat.map(|count| count.0),
         lease: Lease {
             ttl: lease.ttl.map_or(default.lease.ttl, |ttl| ttl.ttl()),
@@ -142,7 +142,7 @@ mod tests {
             json!({
                 "authorityRef": {"name": "default"}, "provisioning": "Floating", "client": "Devices", "devicesPerSeat": 2,
                 "lease": {"ttl": "1h", "offlineGrace": "3h"}, "sessions": {"perUser": 2, "total": 40, "ttl": "1m"},
-                "clones": {"policy": "Replace", "recoveries": {"limit": 1, "per": "1h"}}, "activation": "OnCreation",
+                "clones": {"policy": "Replace", "recoveries": {"limit": 1, "per": "1h"}}, "activation": "OnFirstUse",
                 "deviceTransfers": {"limit": 2, "per": "720h"},
             })
         );

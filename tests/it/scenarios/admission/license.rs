@@ -225,7 +225,12 @@ async fn a_license_with_a_mistake_in_its_contract_is_told_what_to_write() {
             (
                 spec(json!({"client": "People"})),
                 r#"supported values: "Users", "Devices""#,
-                spec(json!({"client": "Users", "activation": "OnCreation", "devicesPerSeat": 2})),
+                spec(json!({"client": "Users", "devicesPerSeat": 2})),
+            ),
+            (
+                spec(json!({"activation": "OnCreation"})),
+                "activation OnCreation is not there yet: leave it out, or write OnFirstUse",
+                spec(json!({"activation": "OnFirstUse"})),
             ),
             (
                 spec(json!({"enforcement": "Ignore"})),
