@@ -49,6 +49,7 @@ use crate::{
 #[x_kube(validation = Rule::new("has(self.authorityRef) || has(self.editionRef)").message("authorityRef is needed, unless editionRef names an Edition that has one"))]
 #[x_kube(validation = Rule::new("!has(self.maxPerUser) || (has(oldSelf.maxPerUser) && self.maxPerUser >= oldSelf.maxPerUser)").message("maxPerUser never decreases, and an absent one is unlimited: make another License for a lower one"))]
 #[x_kube(validation = Rule::new("!has(self.groups) || self.groups.map(group, has(group.reserved) ? group.reserved : 0).sum() <= self.seats").message("the groups reserve more seats than there are: lower their reserved, or raise seats"))]
+#[x_kube(validation = Rule::new("!has(self.provisioning) || self.provisioning != 'Floating' || !has(self.groups) || self.groups.all(group, !has(group.reserved) || group.reserved == 0)").message("a Floating License has no Seats, so nothing is reserved for groups: leave out reserved, or make it Named"))]
 #[x_kube(validation = Rule::new("!has(self.provisioning) || !has(oldSelf.provisioning) || self.provisioning == oldSelf.provisioning").message("provisioning cannot be changed: make another License or Edition instead"))]
 #[serde(rename_all = "camelCase")]
 pub struct LicenseSpec {
@@ -74,7 +75,7 @@ pub struct LicenseSpec {
     /// How long a freed seat cools before it is given to somebody else: a Go duration up to 8760h, or `Lease` for the end of the last document. 0s if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reassign_after: Option<ReassignText>,
-    /// Parts of the contract, by name; at most 32.
+    /// Parts of the contract, by name; at most 32. They are parts of its Seats: a Floating License has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub groups: Vec<GroupSpec>,
@@ -121,7 +122,7 @@ pub struct GroupSpec {
     /// At most so many of the License's seats. Unlimited if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seats: Option<Count<0>>,
-    /// So many of the License's seats are kept for this group; they stay empty while it does not fill them. 0 if not given.
+    /// So many of the License's seats are kept for this group; they stay empty while it does not fill them. 0 if not given. Of a Floating License nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Count<0>>,
     /// Its members' documents grant these of the License's features only. All of them if not given.

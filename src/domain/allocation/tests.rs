@@ -40,7 +40,7 @@ fn bindings(names: &[&str]) -> Vec<Binding> {
     (1..).zip(names).map(|(ordinal, name)| binding(name, ordinal)).collect()
 }
 
-pub(super) fn group(name: &str, seats: Option<u32>, reserved: u32) -> Group {
+pub(crate) fn group(name: &str, seats: Option<u32>, reserved: u32) -> Group {
     Group {
         name: name.parse().unwrap(),
         seats,

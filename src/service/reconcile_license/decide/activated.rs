@@ -9,6 +9,7 @@ use crate::{
     domain::{
         allocation::Standing,
         license::{License, Seat},
+        terms::Provisioning,
         text::Label,
     },
     ledger::activations::Activated,
@@ -52,7 +53,12 @@ pub(super) fn kept(license: &License, seats: &[Seat], seated: &Seated) -> u32 {
             *bound.entry(group).or_default() += 1;
         }
     }
-    let unfilled = license.groups.iter().map(|group| {
+    // Nobody could fill the reserves of a Floating License: it has no Seats.
+    let groups = match license.terms.provisioning {
+        Provisioning::Floating => &[][..],
+        Provisioning::Named => &license.groups,
+    };
+    let unfilled = groups.iter().map(|group| {
         let reserved = group.seats.map_or(group.reserved, |seats| seats.min(group.reserved));
         reserved.saturating_sub(bound.get(&group.name).copied().unwrap_or(0))
     });

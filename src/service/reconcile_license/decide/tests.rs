@@ -350,3 +350,15 @@ fn of_what_many_carry_a_look_tells_a_part_and_of_whoever_is_bound_first() {
     assert_eq!(told, ["email:dan@acme.example", "email:ann@acme.example"]);
     assert!(outcome.more);
 }
+
+#[test]
+fn reserves_are_kept_from_activations_unless_nobody_could_fill_them() {
+    let mut license = license(5);
+    license.groups = vec![crate::domain::allocation::tests::group("interns", None, 5)];
+    let kept = |license: &License| {
+        look(license, &[], None).0.terms.and_then(|terms| terms.contract).map(|contract| contract.kept)
+    };
+    assert_eq!(kept(&license), Some(5));
+    license.terms.provisioning = Provisioning::Floating;
+    assert_eq!(kept(&license), Some(0), "a Floating License has no Seats");
+}

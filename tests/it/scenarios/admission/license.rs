@@ -228,6 +228,11 @@ async fn a_license_with_a_mistake_in_its_contract_is_told_what_to_write() {
                 spec(json!({"client": "Users", "devicesPerSeat": 2})),
             ),
             (
+                spec(json!({"provisioning": "Floating", "groups": [{"name": "interns", "reserved": 1}]})),
+                "a Floating License has no Seats, so nothing is reserved for groups: leave out reserved, or make it Named",
+                spec(json!({"provisioning": "Floating", "groups": [{"name": "interns"}, {"name": "staff", "reserved": 0}]})),
+            ),
+            (
                 spec(json!({"activation": "OnCreation"})),
                 "activation OnCreation is not there yet: leave it out, or write OnFirstUse",
                 spec(json!({"activation": "OnFirstUse"})),
