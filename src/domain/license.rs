@@ -224,6 +224,22 @@ impl License {
         }
     }
 
+    /// Of how many Licenses of the product one person may hold seats before more are refused.
+    #[must_use]
+    pub fn most_per_user(&self) -> Option<u32> {
+        self.max_per_user.filter(|_| self.enforcement == Enforcement::Enforce)
+    }
+
+    /// The groups, with the seats beyond which more are refused.
+    #[must_use]
+    pub fn enforced_groups(&self) -> Vec<Group> {
+        let enforced = |group: &Group| Group {
+            seats: group.seats.filter(|_| self.enforcement == Enforcement::Enforce),
+            ..group.clone()
+        };
+        self.groups.iter().map(enforced).collect()
+    }
+
     /// The group of this name.
     #[must_use]
     pub fn group(&self, name: &Label) -> Option<&Group> {

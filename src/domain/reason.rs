@@ -89,7 +89,7 @@ reasons! {
     EditionNotFound,
     /// A License that was first seen as Named is Floating now, or the other way round.
     ProvisioningChanged,
-    /// More hold a seat than the License has seats: its overage, or limits that only advise.
+    /// Seats are held beyond a number that the License says: its overage, or limits that only advise.
     OverLimit,
     /// All seats of the user's group are taken; the Seat waits.
     GroupFull,

@@ -98,7 +98,8 @@ pub struct LicenseSpec {
     /// `Forbidden`: documents are accepted for their lease and no longer, whatever `offlineGrace` says. Allowed if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<Offline>,
-    /// `Advise`: what a limit forbids is granted, marked and counted. Enforce if not given.
+    /// `Advise`: what `seats`, a group's `seats`, `maxPerUser`, `devicesPerSeat` and `sessions` forbid is granted; seats and sessions beyond them are marked and
+    /// counted. What guards against copies and keys that leaked (`deviceTransfers`, `clones.recoveries`, a key's `uses`) is enforced all the same. Enforce if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
     /// From when to when the License is good; without it, from now on.

@@ -2,6 +2,7 @@
 
 mod activated;
 mod carried;
+mod over;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -14,7 +15,6 @@ use crate::{
         features,
         license::{License, Reassign, Seat, Uid},
         reason::{Because, Reason},
-        terms::Provisioning,
     },
     keys::Signer,
     ledger::{Bind, Change, Document, Facts, Freed, SecretClaim, Terms, activations::Holding},
@@ -68,7 +68,7 @@ pub(super) fn decide(
     let next_look = renewals.chain(cooled).chain(lapse).chain(license.next_phase(now)).min();
     let outcome = Outcome {
         phase: Some(license.phase(now)),
-        over: over(&license, &seated),
+        over: over::over(&license, &bound, (seated.kept, known.elsewhere)),
         cooling: seated.cooling.len(),
         activated: seated.activated,
         forked: known.facts.map(|facts| facts.forked.clone()).unwrap_or_default(),
@@ -110,7 +110,7 @@ pub fn terms(license: &License, signer: Option<&Signer>, kept: u32) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,
-        max_per_user: license.max_per_user,
+        max_per_user: license.most_per_user(),
         contract: Some(Contract {
             license: license.clone(),
             issuer: signer.map(|signer| signer.issuer.clone()),
@@ -153,11 +153,12 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     let (cools, cooled): (Vec<&Freed>, Vec<&Freed>) =
         freed.iter().partition(|f| cools_until(license, f) > now);
     let cooled = cooled.into_iter().map(|freed| freed.holder.clone()).collect();
+    let groups = license.enforced_groups();
     let rules = Rules {
         limit: license.limit(),
         grants: license.phase(now).grants() && may_grant,
-        groups: &license.groups,
-        max_per_user: license.max_per_user,
+        groups: &groups,
+        max_per_user: license.most_per_user(),
     };
     let of = |freed: &Freed| Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
     let mut cooling: Vec<Cooling> = cools.into_iter().map(of).collect();
@@ -250,15 +251,6 @@ impl Seated {
 fn in_order<'a>(seats: &'a [Seat], uids: &[Uid]) -> Vec<&'a Seat> {
     let by_uid: BTreeMap<&Uid, &Seat> = seats.iter().map(|seat| (&seat.uid, seat)).collect();
     uids.iter().filter_map(|uid| by_uid.get(uid).copied()).collect()
-}
-
-/// Whoever was bound last is too many.
-fn over(license: &License, seated: &Seated) -> BTreeSet<Uid> {
-    if license.terms.provisioning == Provisioning::Floating {
-        return BTreeSet::new();
-    }
-    let seats = usize::try_from(license.seats).unwrap_or(usize::MAX).saturating_sub(seated.kept);
-    seated.allocation.bound.iter().skip(seats).cloned().collect()
 }
 
 /// The documents after this look, by subject; what is made anew and what is withdrawn goes into `change`. Once `at_most` Seats have a new one,

@@ -23,6 +23,7 @@ use crate::{
         contract::SUMMARY,
         license::{Key, License, Phase, Seat, Uid},
         reason::Because,
+        text::Label,
     },
     keys::Signer,
     ledger::{
@@ -71,8 +72,8 @@ pub struct Outcome {
     pub taken: BTreeSet<Uid>,
     /// Why the License does not grant although it might, if only an edit can help.
     pub refused: Option<Because>,
-    /// Seats that hold a seat beyond the License's number.
-    pub over: BTreeSet<Uid>,
+    /// Seats that hold a seat beyond a number that the License says.
+    pub over: BTreeMap<Uid, Beyond>,
     /// How many seats are free and not given yet.
     pub cooling: usize,
     /// How many places activations hold by themselves.
@@ -93,6 +94,17 @@ pub struct Outcome {
     pub more: bool,
     /// When to look again.
     pub next_look: Option<Timestamp>,
+}
+
+/// Beyond which number of the License somebody holds a seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beyond {
+    /// Its `seats`.
+    Seats,
+    /// The `seats` of a group.
+    Group(Label),
+    /// `maxPerUser`: their holder has so many seats of the product under other Licenses.
+    MaxPerUser,
 }
 
 /// A Secret to remove.

@@ -15,7 +15,7 @@ use crate::{
         terms::{Enforcement, Provisioning},
     },
     ledger::sessions::OpenSessions,
-    service::reconcile_license::Outcome,
+    service::reconcile_license::{Beyond, Outcome},
 };
 
 pub(in crate::cluster::license) fn of_license(
@@ -105,16 +105,20 @@ fn clone_seen(outcome: &Outcome) -> Option<Because> {
 fn over_limit(license: &License, outcome: &Outcome) -> Option<Because> {
     let held = outcome.standings.values().filter(|standing| **standing == Standing::Bound).count();
     let seats = usize::try_from(license.seats).unwrap_or(usize::MAX);
-    let over = outcome.over.len().max((held + outcome.activated).saturating_sub(seats));
+    let (of_seats, others): (Vec<&Beyond>, Vec<&Beyond>) =
+        outcome.over.values().partition(|beyond| **beyond == Beyond::Seats);
+    let over = of_seats.len().max((held + outcome.activated).saturating_sub(seats));
     let why = match license.enforcement {
         Enforcement::Advise => "enforcement is Advise".to_owned(),
         Enforcement::Enforce => format!("overage allows {} percent", license.overage_percent),
     };
-    (over > 0).then(|| {
-        let message = format!(
-            "{over} more than the {} seats are taken, for {why}: raise spec.seats, or free some",
-            license.seats
-        );
+    let taken = (over > 0).then(|| format!("{over} more than the {} seats are taken", license.seats));
+    let beyond = (!others.is_empty())
+        .then(|| format!("{} seats are held beyond a group's seats or maxPerUser", others.len()));
+    let raise = if others.is_empty() { "spec.seats" } else { "what is too low" };
+    let said: Vec<String> = taken.into_iter().chain(beyond).collect();
+    (!said.is_empty()).then(|| {
+        let message = format!("{}, for {why}: raise {raise}, or free some", said.join(" and "));
         Because::new(Reason::OverLimit, message)
     })
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     service::{
         issue::grants_as,
-        reconcile_license::{Outcome, seat_secret},
+        reconcile_license::{Beyond, Outcome, seat_secret},
     },
 };
 
@@ -116,7 +116,7 @@ fn because(
     let License { key, product, max_per_user, .. } = &validated.license;
     let name = &key.name;
     match standing {
-        Standing::Bound => bound(&validated.license, seat, outcome.over.contains(&seat.uid), phase),
+        Standing::Bound => bound(&validated.license, seat, outcome.over.get(&seat.uid), phase),
         Standing::Waiting { why, .. } => waiting(validated, why, outcome, phase),
         Standing::Resting(because) => because.clone(),
         Standing::Barred { elsewhere } => Because::new(
@@ -133,7 +133,7 @@ fn because(
     }
 }
 
-fn bound(license: &License, seat: &Seat, over: bool, phase: Phase) -> Because {
+fn bound(license: &License, seat: &Seat, over: Option<&Beyond>, phase: Phase) -> Because {
     let name = &license.key.name;
     match phase {
         Phase::Expired => Because::new(
@@ -148,10 +148,22 @@ fn bound(license: &License, seat: &Seat, over: bool, phase: Phase) -> Because {
         ),
         Phase::NotYetValid | Phase::Active | Phase::Overdue => match &seat.rests {
             Some(because) => because.clone(),
-            None if over => Because::new(
-                Reason::OverLimit,
-                format!("holds a seat of License {name} beyond the {} that it has", license.seats),
-            ),
+            None if over.is_some() => {
+                let beyond = match over {
+                    Some(Beyond::Group(group)) => {
+                        let seats = license.group(group).and_then(|group| group.seats).unwrap_or_default();
+                        format!("the {seats} of its group {group}")
+                    }
+                    Some(Beyond::MaxPerUser) => format!(
+                        "the {} of {} that its holder may have",
+                        license.max_per_user.unwrap_or_default(),
+                        license.product
+                    ),
+                    Some(Beyond::Seats) | None => format!("the {} that it has", license.seats),
+                };
+                let message = format!("holds a seat of License {name} beyond {beyond}");
+                Because::new(Reason::OverLimit, message)
+            }
             None => Because::new(Reason::Bound, format!("holds a seat of License {name}")),
         },
     }

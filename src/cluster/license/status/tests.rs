@@ -23,7 +23,7 @@ use crate::{
     ledger::sessions::OpenSessions,
     service::{
         issue::{Subject, issue_if_due},
-        reconcile_license::Outcome,
+        reconcile_license::{Beyond, Outcome},
     },
 };
 
@@ -180,7 +180,7 @@ fn a_seat_beyond_the_number_says_so_and_so_does_its_license() {
     one.license.enforcement = Enforcement::Advise;
     let outcome = Outcome {
         standings: [(Uid("uid-ann".into()), Standing::Bound)].into(),
-        over: [Uid("uid-ann".into())].into(),
+        over: [(Uid("uid-ann".into()), Beyond::Seats)].into(),
         ..Outcome::default()
     };
     assert_eq!(of(&one, &outcome).0, "Bound ready=True bound=True stalled=- OverLimit");
@@ -192,6 +192,27 @@ fn a_seat_beyond_the_number_says_so_and_so_does_its_license() {
         over(&one, &outcome).as_deref(),
         Some("1 more than the 1 seats are taken, for enforcement is Advise: raise spec.seats, or free some")
     );
+    let beyond =
+        |beyond: Beyond| Outcome { over: [(Uid("uid-ann".into()), beyond)].into(), ..outcome.clone() };
+    let in_group = beyond(Beyond::Group("interns".parse().unwrap()));
+    assert_eq!(
+        over(&one, &in_group).as_deref(),
+        Some(
+            "1 seats are held beyond a group's seats or maxPerUser, for enforcement is Advise: raise what is too low, or free some"
+        )
+    );
+    one.license.groups = vec![crate::domain::allocation::tests::group("interns", Some(0), 0)];
+    one.license.max_per_user = Some(1);
+    for (outcome, says) in [
+        (&outcome, "holds a seat of License cad beyond the 1 that it has"),
+        (&in_group, "holds a seat of License cad beyond the 0 of its group interns"),
+        (
+            &beyond(Beyond::MaxPerUser),
+            "holds a seat of License cad beyond the 1 of cad that its holder may have",
+        ),
+    ] {
+        assert_eq!(of(&one, outcome).1, says);
+    }
     one.license.enforcement = Enforcement::Enforce;
     one.license.overage_percent = 100;
     assert!(over(&one, &outcome).unwrap().contains("overage allows 100 percent"));

@@ -1,12 +1,14 @@
+mod carried;
+mod over;
+
 use super::*;
 use crate::{
     domain::{
-        features::Carries,
         license::{
             Holder,
             tests::{at, feature, license},
         },
-        terms::{Client, Enforcement, Feature},
+        terms::{Client, Enforcement, Feature, Provisioning},
     },
     keys::{KeyPair, Signer, key_set::Request},
 };
@@ -172,10 +174,10 @@ fn overage_and_advice_say_who_is_too_many() {
     assert!(look(&license, &people, None).1.over.is_empty());
     license.overage_percent = 100;
     let (change, outcome) = look(&license, &people, None);
-    assert_eq!((change.seats, names(outcome.over)), (Some(2), vec!["bob".to_owned()]));
+    assert_eq!((change.seats, names(outcome.over.into_keys())), (Some(2), vec!["bob".to_owned()]));
     license.enforcement = Enforcement::Advise;
     let (_, outcome) = look(&license, &people, None);
-    assert_eq!(names(outcome.over), ["bob", "cy"]);
+    assert_eq!(names(outcome.over.into_keys()), ["bob", "cy"]);
     assert_eq!(outcome.bound.len(), 3);
 }
 
@@ -303,52 +305,6 @@ fn one_look_binds_and_signs_a_part_and_says_nothing_of_those_whose_turn_has_not_
     assert_eq!((change.issue.len(), outcome.documents.len(), outcome.more), (3, 3, true));
     assert_eq!(told(&outcome), ["ann", "bob"], "the others go on showing what they show");
     assert!(change.withdraw.is_empty() && change.release.is_empty());
-}
-
-#[test]
-fn what_activations_of_a_holder_carry_is_told_with_the_binding_and_again_when_it_changes() {
-    let mut license = license(9);
-    license.terms.features.push(Feature { seats: Some(1), ..feature("xr") });
-    let people = ["ann", "bob"].map(seat_of);
-    let (change, _) = look(&license, &people, None);
-    let ann = people[0].holder.identity();
-    let of = |features: &[&str], suspended| Carries {
-        features: (!features.is_empty()).then(|| features.iter().map(|f| f.parse().unwrap()).collect()),
-        suspended,
-    };
-    let first = of(&["render", "xr"], false);
-    assert_eq!(change.carries, [(ann.clone(), first.clone())], "bob carries what everybody does");
-
-    let known = Facts { carries: [(ann.clone(), first)].into(), ..facts(&license, &["ann", "bob"]) };
-    assert_eq!(look(&license, &people, Some(&known)).0.carries, [], "nothing is told twice");
-    let mut resting = people.clone();
-    resting[1].rests = Some(Because::new(Reason::Suspended, "rests"));
-    let bob = people[1].holder.identity();
-    let (change, outcome) = look(&license, &resting, Some(&known));
-    assert_eq!(change.carries, [(bob, of(&[], true))]);
-    assert!(!outcome.more);
-    license.terms.features.pop();
-    assert_eq!(look(&license, &people, Some(&known)).0.carries, [(ann, Carries::default())]);
-}
-
-#[test]
-fn of_what_many_carry_a_look_tells_a_part_and_of_whoever_is_bound_first() {
-    let mut license = license(9);
-    let people = ["ann", "bob", "cy", "dan"].map(seat_of);
-    license.terms.features.push(Feature { seats: Some(9), ..feature("xr") });
-    let facts = facts(&license, &["ann", "bob", "cy"]);
-    let (signer, unreadable) = (signer(), BTreeMap::new());
-    let wanted = Wanted {
-        license: &license,
-        seats: &people,
-        unreadable: &unreadable,
-        signer: Some(&signer),
-        may_grant: true,
-    };
-    let (change, outcome) = decide(wanted, known(Some(&facts)), 2, at(100), [0; 32]).unwrap();
-    let told: Vec<&str> = change.carries.iter().map(|(holder, _)| holder.as_str()).collect();
-    assert_eq!(told, ["email:dan@acme.example", "email:ann@acme.example"]);
-    assert!(outcome.more);
 }
 
 #[test]
