@@ -99,7 +99,7 @@ reasons! {
     Cooling,
     /// The user holds as many seats of the product as `maxPerUser` allows, under other Licenses.
     MaxPerUser,
-    /// The License is Floating: its seats are taken by activations, not by Seats.
+    /// The License is Floating: its places are taken by devices and workloads, not by Seats.
     LicenseFloating,
     /// The License is for users and the holder is a device, or the other way round.
     HolderNotAllowed,
@@ -109,7 +109,7 @@ reasons! {
     ProviderNotFound,
     /// People of the IdentityProvider do not count in this namespace.
     ProviderNotAllowed,
-    /// The users of the UserAssignment have their Seats, or their admission.
+    /// The users of the UserAssignment have their Seats.
     Assigned,
     /// Another Authority has the same key.
     KeyTaken,

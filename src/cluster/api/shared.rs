@@ -20,7 +20,7 @@ pub struct SharedSpec {
     /// The Authority in whose name documents are signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority_ref: Option<Reference>,
-    /// `Named`: seats are held by name. `Floating`: there are no Seats, and `seats` counts activations. Named if not given. It cannot be changed.
+    /// `Named`: seats are held by name. `Floating`: there are no Seats, and `seats` counts activations, of devices and workloads. Named if not given. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<Provisioning>,
     /// Who may hold a seat: `Users` or `Devices`. Both if not given.

@@ -112,17 +112,17 @@ async fn a_floating_license_has_no_seats_and_a_document_of_its_own() {
     assert_eq!(claims(&place.secret("cad-license").await).limits.seats, Some(3));
     place.apply(&seat("ann")).await;
     let said = place.seat_says("ann", "LicenseFloating").await;
-    assert!(said.contains("delete this Seat, or admit its holder with a UserAssignment"), "{said}");
+    assert!(said.contains("delete this Seat, or make a Named License for its holder"), "{said}");
     place
         .apply(&json!({"kind": "UserAssignment", "metadata": {"name": "all"}, "spec": {
             "licenseRef": {"name": "cad"}, "users": [{"email": "bob@acme.example"}]}}))
         .await;
-    let admits = |found: &usher::cluster::api::UserAssignment| {
+    let says = |found: &usher::cluster::api::UserAssignment| {
         let conditions = found.status.clone().map(|status| status.conditions).unwrap_or_default();
         ready(&conditions)
-            .is_some_and(|ready| ready.message == "1 users are admitted to the Floating License cad")
+            .is_some_and(|ready| ready.reason == "LicenseFloating" && ready.message == "License cad is Floating, and its places are taken by devices and workloads: 1 users are given nothing; make another UserAssignment, for a License that is Named")
     };
-    wait_for(&place.assignments, "all", "admits", admits).await;
+    wait_for(&place.assignments, "all", "says that it gives nothing", says).await;
     assert_eq!(place.seats.list(&Default::default()).await.unwrap().items.len(), 1, "no Seat is made");
 }
 

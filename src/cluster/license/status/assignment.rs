@@ -90,17 +90,10 @@ fn ready(
         );
         return Because::new(Reason::Suspended, message);
     }
-    let mut message = match validated.license.terms.provisioning {
-        Provisioning::Floating => {
-            format!("{} users are admitted to the Floating License {name}", users.assigned)
-        }
-        Provisioning::Named => {
-            format!(
-                "{} of {} users hold a seat of License {name}, {} wait",
-                users.bound, users.assigned, users.waiting
-            )
-        }
-    };
+    let mut message = format!(
+        "{} of {} users hold a seat of License {name}, {} wait",
+        users.bound, users.assigned, users.waiting
+    );
     match validated.license.sign_in {
         _ if spec.groups.is_empty() => {}
         SignIn::None => {
@@ -117,6 +110,13 @@ fn stalled(validated: &validate::Valid, assignment: &Assignment, outcome: &Outco
     let name = &validated.license.key.name;
     if let Some(because) = validated.signer.as_ref().err().or(outcome.refused.as_ref()) {
         return Some(license_stalled(name, because));
+    }
+    if validated.license.terms.provisioning == Provisioning::Floating {
+        let message = format!(
+            "License {name} is Floating, and its places are taken by devices and workloads: {} users are given nothing; make another UserAssignment, for a License that is Named",
+            assignment.users.len()
+        );
+        return Some(Because::new(Reason::LicenseFloating, message));
     }
     let group = assignment.group.as_ref().filter(|group| validated.license.group(group).is_none())?;
     Some(Because::new(

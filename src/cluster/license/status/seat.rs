@@ -10,6 +10,7 @@ use crate::{
     },
     domain::{
         allocation::{Standing, Why},
+        features,
         license::{License, Phase, Seat},
         reason::{Because, Reason},
         text::Label,
@@ -68,15 +69,11 @@ fn needs_an_edit(reason: Reason) -> bool {
     )
 }
 
-fn is_suspended(seat: &Seat) -> bool {
-    seat.rests.as_ref().is_some_and(|because| because.reason == Reason::Suspended)
-}
-
 fn state(seat: &Seat, standing: &Standing, phase: Phase) -> SeatState {
     match (standing, phase) {
         (Standing::Bound, Phase::Expired) => SeatState::Expired,
         (Standing::Bound, Phase::Suspended) => SeatState::Suspended,
-        (Standing::Bound | Standing::Resting(_), _) if is_suspended(seat) => SeatState::Suspended,
+        (Standing::Bound | Standing::Resting(_), _) if features::suspended(seat) => SeatState::Suspended,
         (Standing::Bound, _) => SeatState::Bound,
         (Standing::Waiting { why: Why::Cools(_), .. }, _) => SeatState::Cooling,
         (Standing::Waiting { .. } | Standing::Resting(_) | Standing::Barred { .. }, _) => SeatState::Waiting,

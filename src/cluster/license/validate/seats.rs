@@ -190,7 +190,7 @@ fn rests(
         return Some(Because::new(
             Reason::LicenseFloating,
             format!(
-                "License {name} is Floating, its seats are taken by activations: delete this Seat, or admit its holder with a UserAssignment"
+                "License {name} is Floating, its seats are taken by activations: delete this Seat, or make a Named License for its holder"
             ),
         ));
     }
