@@ -224,12 +224,14 @@ impl<L: Ledger> Parts<L> {
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let people = Grounds { providers: context.providers.clone(), intent: context.clone() };
-        let sign_in = args.public_url.clone().map(|home| {
-            let (providers, keys) = (context.providers.clone(), nonces.clone());
-            Arc::new(SignIn::new(kept.people, edge.clone(), providers, keys, home))
-        });
+        let names = listeners::names(args).into_iter().chain(args.public_url.iter().map(Home::host));
         let runtime =
-            Arc::new(Runtime::new(kept.facts, edge, signers, nonces, context.clone(), callers, people));
+            Runtime::new(kept.facts, edge.clone(), signers, nonces.clone(), context.clone(), callers, people);
+        let runtime = Arc::new(runtime.named(names.collect()));
+        let sign_in = args.public_url.clone().map(|home| {
+            let (providers, proofs) = (context.providers.clone(), runtime.proofs().clone());
+            Arc::new(SignIn::new(kept.people, edge, providers, nonces, home, proofs))
+        });
         let settings = Settings {
             workers: usize::from(args.workers),
             audit_retention: args.audit_retention,

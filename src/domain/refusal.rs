@@ -106,6 +106,12 @@ refusals! {
     SessionEnded = "session-ended", next "Open another session.";
     /// The credential is missing, unknown, or good for something else.
     Unauthorized = "unauthorized", next "Send the credential of this call: an activation key, a pod's service-account token, or the access token of somebody who has signed in, to activate; the activation's token for everything else.";
+    /// The token is bound to a key, and no proof of possession came with the call.
+    ProofMissing = "proof-missing", next "Send a proof by that key in the header `DPoP` (RFC 9449). If the key is lost, activate again, or sign in again.";
+    /// The proof of possession does not hold.
+    ProofInvalid = "proof-invalid", next "Make a proof for this request alone, by the key to which the token is bound: the detail says what does not hold.";
+    /// The proof of possession is not of now.
+    ProofStale = "proof-stale", next "Make the proof again, with the nonce of this answer's header `DPoP-Nonce`, and repeat the request with it.";
     /// The token was made for somebody else than Usher, or not only for Usher.
     AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
     /// Kubernetes does not let whoever shows this token do this.

@@ -53,7 +53,12 @@ pub const fn has_credential(code: Code) -> Option<bool> {
         | Code::ClusterUnreachable
         | Code::LedgerMissing
         | Code::LedgerForeign => None,
-        Code::Unauthorized | Code::AudienceWrong | Code::RateLimited => Some(false),
+        Code::Unauthorized
+        | Code::ProofMissing
+        | Code::ProofInvalid
+        | Code::ProofStale
+        | Code::AudienceWrong
+        | Code::RateLimited => Some(false),
         _ => Some(true),
     }
 }

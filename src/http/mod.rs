@@ -15,6 +15,7 @@ mod docs;
 mod openapi;
 mod pace;
 mod page;
+mod possession;
 mod probes;
 mod problem;
 mod routes;

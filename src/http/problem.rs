@@ -93,7 +93,12 @@ impl From<Exhausted> for Sessions {
 pub(super) fn status(code: Code) -> StatusCode {
     match code {
         Code::NonceUnknown | Code::RequestInvalid => StatusCode::BAD_REQUEST,
-        Code::Unauthorized | Code::AudienceWrong | Code::WorkloadTokenMissing => StatusCode::UNAUTHORIZED,
+        Code::Unauthorized
+        | Code::ProofMissing
+        | Code::ProofInvalid
+        | Code::ProofStale
+        | Code::AudienceWrong
+        | Code::WorkloadTokenMissing => StatusCode::UNAUTHORIZED,
         Code::Forbidden
         | Code::WorkloadNotNamed
         | Code::WorkloadElsewhere
@@ -136,6 +141,16 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::ClusterUnreachable
         | Code::LedgerMissing
         | Code::LedgerForeign => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// How to show what is missing (RFC 6750, section 3; RFC 9449, section 7.1).
+const fn challenge(code: Code) -> &'static str {
+    match code {
+        Code::ProofMissing => r#"DPoP algs="EdDSA ES256""#,
+        Code::ProofInvalid => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
+        Code::ProofStale => r#"DPoP error="use_dpop_nonce", algs="EdDSA ES256""#,
+        _ => "Bearer",
     }
 }
 
@@ -186,7 +201,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(code)));
         }
         if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
@@ -246,6 +261,21 @@ mod tests {
         assert_eq!(said["sessions"], serde_json::json!([{"device": "Lab 3", "since": at}, {"since": at}]));
         let other = serde_json::to_value(Problem::from(Code::NonceUsed)).unwrap();
         assert!(other.get("slascone").is_none());
+    }
+
+    #[test]
+    fn whoever_is_to_prove_possession_is_told_so_as_the_standard_has_it() {
+        let said =
+            |code: Code| Problem::from(code).into_response().headers()[header::WWW_AUTHENTICATE].clone();
+        let algorithms = crate::service::possession::ALGORITHMS.join(" ");
+        for (code, error) in [
+            (Code::ProofMissing, ""),
+            (Code::ProofInvalid, r#"error="invalid_dpop_proof", "#),
+            (Code::ProofStale, r#"error="use_dpop_nonce", "#),
+        ] {
+            assert_eq!(said(code), format!(r#"DPoP {error}algs="{algorithms}""#));
+        }
+        assert_eq!(said(Code::Unauthorized), "Bearer");
     }
 
     #[test]

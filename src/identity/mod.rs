@@ -11,6 +11,7 @@
 //! test, is in docs/sign-in-checks.md.
 
 mod claims;
+pub mod dpop;
 pub mod fetch;
 mod kept;
 pub mod oidc;

@@ -29,6 +29,7 @@ pub const LENGTH: usize = 43;
 const ID: usize = 4;
 const POSITION: usize = 12;
 const TAG: usize = 16;
+const SECOND: usize = 8;
 /// The random bytes of an activation key; with its tag they are 32.
 const KEY_RANDOM: usize = 16;
 
@@ -40,6 +41,7 @@ const NONCE: &[u8] = b"usher nonce 1\0";
 const KEY_ID: &[u8] = b"usher nonce key id\0";
 const TOKEN: &[u8] = b"usher activation token 1\0";
 const ACTIVATION_KEY: &[u8] = b"usher activation key 1\0";
+const PROOF: &[u8] = b"usher proof nonce 1\0";
 
 /// A key that makes and knows nonces.
 pub struct NonceKey {
@@ -96,6 +98,10 @@ impl NonceKey {
 
     fn tagging(&self, activation: &str, position: &[u8]) -> Hmac<Sha256> {
         self.mac.clone().chain_update(NONCE).chain_update(position).chain_update(activation)
+    }
+
+    fn tagging_proof(&self, second: [u8; SECOND]) -> Hmac<Sha256> {
+        self.mac.clone().chain_update(PROOF).chain_update(second)
     }
 
     fn tagging_key(&self, license: &Uid, name: &str, random: &[u8]) -> Hmac<Sha256> {
@@ -165,6 +171,27 @@ impl NonceKeys {
         let is_ours =
             |key: &NonceKey| key.tagging_key(license, name, random).verify_truncated_left(tag).is_ok();
         std::iter::once(&self.current).chain(&self.former).any(is_ours)
+    }
+
+    /// A nonce for proofs of possession (RFC 9449, section 8) that are made now, at this Unix second. It is kept nowhere: any replica knows it.
+    #[must_use]
+    pub fn proof_nonce(&self, now: i64) -> String {
+        let second = now.to_be_bytes();
+        let tag = self.current.tagging_proof(second).finalize().into_bytes();
+        let mut nonce = [0; SECOND + TAG];
+        fill(&mut nonce, second.iter().chain(tag.iter().take(TAG)));
+        BASE64_URL_SAFE_NO_PAD.encode(nonce)
+    }
+
+    /// When `nonce` was made by [`Self::proof_nonce`], if it was. Compared in constant time.
+    #[must_use]
+    pub fn proof_nonce_made(&self, nonce: &str) -> Option<i64> {
+        let mut whole = [0; SECOND + TAG];
+        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(nonce, &mut whole).ok()?;
+        let (second, tag) = whole.get(..length)?.split_first_chunk::<SECOND>()?;
+        let tag: &[u8; TAG] = tag.try_into().ok()?;
+        let is_ours = |key: &NonceKey| key.tagging_proof(*second).verify_truncated_left(tag).is_ok();
+        std::iter::once(&self.current).chain(&self.former).any(is_ours).then(|| i64::from_be_bytes(*second))
     }
 
     /// What `nonce` is to `activation`. The tag is compared in constant time.
@@ -279,6 +306,26 @@ mod tests {
             assert!(!keys().made_activation_key(&license, "lab", &other), "byte {at}");
         }
         assert!(!keys().made_activation_key(&license, "lab", "usher_key_AAAA"));
+    }
+
+    #[test]
+    fn the_nonce_of_a_proof_says_when_it_was_made_and_nobody_else_can_make_one() {
+        let nonce = keys().proof_nonce(1_800_000_000);
+        assert_eq!(keys().proof_nonce_made(&nonce), Some(1_800_000_000));
+        let former = NonceKeys::new(NonceKey::from_secret([8; 32]), vec![NonceKey::from_secret([7; 32])]);
+        assert_eq!(former.proof_nonce_made(&nonce), Some(1_800_000_000));
+        let whole = BASE64_URL_SAFE_NO_PAD.decode(&nonce).unwrap();
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            let other = BASE64_URL_SAFE_NO_PAD.encode(other);
+            assert_eq!(keys().proof_nonce_made(&other), None, "byte {at}");
+        }
+        let strange = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
+        assert_eq!(strange.proof_nonce_made(&nonce), None);
+        for text in ["", "x", &nonce[..30], &keys().nonce("a", AT)] {
+            assert_eq!(keys().proof_nonce_made(text), None, "{text}");
+        }
     }
 
     #[test]

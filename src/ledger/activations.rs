@@ -45,6 +45,8 @@ pub struct Activation {
     pub since: Timestamp,
     /// Of a workload: in which slot it is.
     pub workload: Option<Slotted>,
+    /// The thumbprint of the key to which it is bound (RFC 9449, RFC 7638); nothing if its token alone is enough.
+    pub jkt: Option<String>,
 }
 
 /// Where a workload's activation is. Those of one slot have one holder.

@@ -91,7 +91,9 @@ pub struct Login {
     pub asked_at: Timestamp,
     /// Whether its answer was lost, or is under way.
     pub in_doubt: bool,
-    /// Its version: it rises whenever it goes on.
+    /// The thumbprint of the key to which its tokens are bound (RFC 9449, RFC 7638); nothing if they alone are enough.
+    pub jkt: Option<String>,
+    /// Its version: it rises with each change.
     pub version: i64,
 }
 

@@ -14,6 +14,7 @@ pub mod intent;
 pub mod issue;
 pub mod keep_audit;
 pub mod key_store;
+pub mod possession;
 pub mod providers;
 pub mod prune_activations;
 pub mod reconcile_license;

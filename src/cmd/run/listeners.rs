@@ -54,7 +54,8 @@ impl Listeners {
     }
 }
 
-fn names(args: &Args) -> Vec<String> {
+/// What this server is called by whoever reaches it directly.
+pub(super) fn names(args: &Args) -> Vec<String> {
     let service = format!("usher.{}.svc", args.namespace);
     let own =
         ["localhost".into(), "127.0.0.1".into(), "::1".into(), format!("{service}.cluster.local"), service];

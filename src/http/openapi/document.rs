@@ -165,6 +165,7 @@ fn asked(call: &Call) -> Vec<Value> {
     let named = nonce
         .into_iter()
         .chain(beside)
+        .chain(call.is_bound().then_some("Proof"))
         .chain(call.repeatable.then_some("IdempotencyKey"))
         .chain(["RequestId"]);
     in_path.chain(named.map(|name| json!({"$ref": format!("#/components/parameters/{name}")}))).collect()
@@ -221,7 +222,7 @@ fn headers() -> Value {
         "Nonce": {"schema": text, "description": "The nonce to use next. Write it to the disk before you use what came with it."},
         "RequestId": {"schema": text, "description": "The request, as the logs of Usher name it."},
         "RetryAfter": {"schema": {"type": "integer", "minimum": 1}, "description": "After how many seconds to come again."},
-        "Authenticate": {"schema": text, "description": "How to show a credential (RFC 6750)."},
+        "Authenticate": {"schema": text, "description": "How to show a credential (RFC 6750), or that a proof of possession is missing or does not hold (RFC 9449, section 7.1)."},
     })
 }
 
@@ -233,6 +234,8 @@ fn parameters() -> Value {
             "description": "The nonce in question; an administrator sends none."},
         "WorkloadToken": {"name": "Workload-Token", "in": "header", "required": false, "schema": {"type": "string"},
             "description": "Of an activation that a pod has made, and needed there: the service account's token of the pod that asks, as it activates by it."},
+        "Proof": {"name": "DPoP", "in": "header", "required": false, "schema": {"type": "string", "maxLength": 2048},
+            "description": "A proof of possession of a key (RFC 9449), by EdDSA (Ed25519) or ES256, with `ath` of the credential; each is good once. With an activation it binds that to the key, and from then on each call of the activation needs one. The answer brings a `DPoP-Nonce` for the next one."},
         "IdempotencyKey": {"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "minLength": 22, "maxLength": 128},
             "description": "128 random bits or more, drawn for this request by the kernel. With another body, a used key is refused."},
         "RequestId": {"name": "X-Request-Id", "in": "header", "required": false, "schema": {"type": "string", "maxLength": 64, "pattern": "^[A-Za-z0-9._-]+$"},

@@ -171,6 +171,11 @@ impl Call {
         self.by.contains(&Credential::ServiceAccount) || self.by.contains(&Credential::ActivationToken)
     }
 
+    /// Whether a proof of possession may come along: what it acts upon may be bound to a key, or is to be.
+    fn is_bound(&self) -> bool {
+        self.by.iter().any(|by| [Credential::ActivationToken, Credential::AccessToken].contains(by))
+    }
+
     /// All codes that it can be refused with.
     fn codes(&self) -> Vec<Code> {
         let always = [
@@ -183,6 +188,8 @@ impl Call {
             Code::LedgerForeign,
         ];
         let with_credential = (!self.by.is_empty()).then_some(Code::Unauthorized);
+        let of_proofs: &[Code] =
+            if self.is_bound() { &[Code::ProofMissing, Code::ProofInvalid, Code::ProofStale] } else { &[] };
         let administrators: &[Code] = if self.by.contains(&Credential::Administrator) {
             &[Code::AudienceWrong, Code::Forbidden, Code::ClusterUnreachable]
         } else {
@@ -204,7 +211,7 @@ impl Call {
         };
         let implied = always.into_iter().chain(with_credential).chain(with_key).chain(beside);
         let mut codes: Vec<Code> = implied
-            .chain([with_body, administrators, with_nonce, of_pods].concat())
+            .chain([with_body, administrators, with_nonce, of_pods, of_proofs].concat())
             .chain(self.refuses.iter().copied())
             .collect();
         codes.sort_unstable();

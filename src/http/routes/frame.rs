@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     domain::{hex, refusal::Code},
-    http::{openapi::Called, pace::network, problem::Problem},
+    http::{
+        openapi::Called,
+        pace::network,
+        possession::{self, PROOF},
+        problem::Problem,
+    },
     service::activations::Activations,
 };
 
@@ -36,6 +41,7 @@ pub(super) async fn frame<L: Activations>(
     let (now, begun) = (api.edge.now(), api.edge.elapsed());
     let shown = request.headers().get(AUTHORIZATION).cloned();
     let token = bearer(request.headers());
+    let proves = request.headers().contains_key(PROOF);
     let stranger = token.is_none();
     let network = peer.map(network);
     let may = api.strangers.allows(network, now, stranger)
@@ -65,6 +71,9 @@ pub(super) async fn frame<L: Activations>(
         api.runtime.note_refused(call, code, shown.as_ref().map(HeaderValue::as_bytes), &peer);
     }
     response.headers_mut().insert(REQUEST_ID, id);
+    if proves {
+        response.headers_mut().extend(possession::next(api.runtime.proofs()));
+    }
     response
 }
 

@@ -1,11 +1,6 @@
 //! `POST /v1/heartbeat`: an installation is there, and is told what its License says now.
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{body::Body, extract::State, http::StatusCode, response::Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,7 +9,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
-        routes::{Api, reply, request::Taken},
+        routes::{
+            Api, reply,
+            request::{Head, Taken},
+        },
     },
     service::activations::{Activations, HeartbeatAnswer},
 };
@@ -66,10 +64,10 @@ installation was last heard of is recorded once in 15 minutes, so it costs littl
 
 pub(in crate::http::routes) async fn heartbeat<L: Activations>(
     State(api): State<Api<L>>,
-    headers: HeaderMap,
+    head: Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::with_json(&headers, body, api.bounds.body).await?;
+    let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { activation, users_after } = taken.json()?;
     let answer = api.runtime.heartbeat(&activation, users_after, &taken.asked().proof()).await?;
     let body = serde_json::to_string(&answer).map_err(|_| Code::Unavailable)?;

@@ -1,13 +1,16 @@
 //! `GET /v1/me`: who has signed in.
 
-use axum::{extract::State, http::HeaderMap, http::StatusCode, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use crate::{
     domain::refusal::Code,
     http::{
         openapi::{Call, Credential, Gives, Shape},
         problem::Problem,
-        routes::{Api, reply, request::credential},
+        routes::{
+            Api, reply,
+            request::{Head, proof},
+        },
     },
     service::activations::{Activations, MeAnswer},
 };
@@ -32,9 +35,9 @@ pub(in crate::http::routes) const ME: Call = Call {
 
 pub(in crate::http::routes) async fn me<L: Activations>(
     State(api): State<Api<L>>,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
-    let me = api.runtime.me(credential(&headers)?).await?;
+    let me = api.runtime.me(&proof(&head)?).await?;
     let body = serde_json::to_string(&me).map_err(|_| Code::Unavailable)?;
     Ok(reply::json(StatusCode::OK, body))
 }

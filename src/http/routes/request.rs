@@ -12,8 +12,11 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     domain::refusal::{Code, Refusal},
-    http::problem::Problem,
-    service::activations::{Asked, Proof},
+    http::{possession::Proven, problem::Problem},
+    service::{
+        activations::{Asked, Proof},
+        possession::Possession,
+    },
 };
 
 /// The largest body of a request, in bytes: a device with all that it may say has less than 2 kB, and a document 64 KiB at most.
@@ -34,11 +37,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     credential(headers).ok()
 }
 
+/// How a credential is shown. Which one it is says nothing here: whether a proof is needed, the token that is shown says.
+const SCHEMES: [&str; 2] = ["bearer", "dpop"];
+
 /// The credential, which must be there.
 pub(super) fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     let said = text(headers, "authorization")?.and_then(|said| said.split_once(' '));
-    let bearer = said.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    bearer.map(|(_, token)| token.trim()).ok_or_else(|| Code::Unauthorized.into())
+    let shown = said.filter(|(scheme, _)| SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+    shown.map(|(_, token)| token.trim()).ok_or_else(|| Code::Unauthorized.into())
 }
 
 /// What a path names.
@@ -54,39 +60,56 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// All that comes before the body.
+pub(super) struct Head {
+    pub(super) headers: HeaderMap,
+    possession: Option<Possession>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Head {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Proven(possession) = Proven::from_request_parts(parts, state).await?;
+        Ok(Self { possession, headers: parts.headers.clone() })
+    }
+}
+
 /// Where a pod shows its service account's token, beside the activation's.
 const WORKLOAD: &str = "workload-token";
 
 /// All that is shown. Of a credential there must be one.
-pub(super) fn proof(headers: &HeaderMap) -> Result<Proof<'_>, Problem> {
-    Ok(Proof { token: credential(headers)?, workload: text(headers, WORKLOAD)? })
+pub(super) fn proof(Head { headers, possession }: &Head) -> Result<Proof<'_>, Problem> {
+    Ok(Proof {
+        token: credential(headers)?,
+        workload: text(headers, WORKLOAD)?,
+        possession: possession.as_ref(),
+    })
 }
 
 /// A request, taken apart.
-pub(super) struct Taken {
+pub(super) struct Taken<'a> {
+    possession: Option<&'a Possession>,
     token: String,
     workload: Option<String>,
     key: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-impl Taken {
+impl<'a> Taken<'a> {
     /// A request with a body of JSON, which is to arrive in this time.
-    pub(super) async fn with_json(
-        headers: &HeaderMap,
-        body: Body,
-        patience: Duration,
-    ) -> Result<Self, Problem> {
-        let said = text(headers, "content-type")?;
+    pub(super) async fn with_json(head: &'a Head, body: Body, patience: Duration) -> Result<Self, Problem> {
+        let said = text(&head.headers, "content-type")?;
         let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
         if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
             return Err(Code::MediaTypeUnsupported.into());
         }
-        Self::apart(headers, body, patience).await
+        Self::apart(head, body, patience).await
     }
 
     /// A request whose body may be anything, if it arrives in this time.
-    pub(super) async fn apart(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Self, Problem> {
+    pub(super) async fn apart(head: &'a Head, body: Body, patience: Duration) -> Result<Self, Problem> {
+        let Head { headers, possession } = head;
         let token = credential(headers)?.to_owned();
         let workload = text(headers, WORKLOAD)?.map(str::to_owned);
         let key = text(headers, "idempotency-key")?.map(str::to_owned);
@@ -100,13 +123,14 @@ impl Taken {
             return Err(Refusal::new(Code::RequestInvalid, detail).into());
         }
         let body = tokio::time::timeout(patience, whole(body)).await.unwrap_or(Err(Code::RequestTimeout))?;
-        Ok(Self { token, workload, key, body })
+        Ok(Self { possession: possession.as_ref(), token, workload, key, body })
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             token: &self.token,
             workload: self.workload.as_deref(),
+            possession: self.possession,
             idempotency_key: self.key.as_deref(),
             body: &self.body,
         }
@@ -169,6 +193,10 @@ mod tests {
 
     use super::*;
 
+    fn head(headers: HeaderMap) -> Head {
+        Head { headers, possession: None }
+    }
+
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
@@ -188,7 +216,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(1);
 
     async fn refused(pairs: &[(&'static str, &'static str)], body: impl Into<Body>) -> String {
-        code(&Taken::with_json(&headers(pairs), body.into(), PATIENCE).await.err().unwrap())
+        code(&Taken::with_json(&head(headers(pairs)), body.into(), PATIENCE).await.err().unwrap())
     }
 
     const BEARER: (&str, &str) = ("authorization", "Bearer usher_act_x");
@@ -199,7 +227,7 @@ mod tests {
         for kind in
             [&[][..], &[("content-type", "application/json")], &[("content-type", "Application/JSON; a=b")]]
         {
-            let good = headers(&[&[BEARER, KEY][..], kind].concat());
+            let good = head(headers(&[&[BEARER, KEY][..], kind].concat()));
             let taken = Taken::with_json(&good, Body::from("{}"), PATIENCE).await.ok().unwrap();
             assert_eq!(taken.asked().token, "usher_act_x");
             assert_eq!(taken.asked().idempotency_key, Some(KEY.1));
@@ -225,13 +253,15 @@ mod tests {
         assert_eq!(refused(&[BEARER], Body::from_stream(silent)).await, "request-timeout");
         let broken = futures::stream::iter([chunk(), Err(std::io::Error::other("cut off"))]);
         assert_eq!(refused(&[BEARER], Body::from_stream(broken)).await, "request-invalid");
-        let taken = Taken::apart(&headers(&[BEARER]), Body::from(vec![b' '; LARGEST]), PATIENCE).await;
+        let head = head(headers(&[BEARER]));
+        let taken = Taken::apart(&head, Body::from(vec![b' '; LARGEST]), PATIENCE).await;
         assert_eq!(taken.ok().unwrap().body.len(), LARGEST);
     }
 
     #[test]
     fn what_cannot_be_read_is_said_back_in_part() {
         let taken = Taken {
+            possession: None,
             token: String::new(),
             workload: None,
             key: None,

@@ -15,9 +15,12 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     ledger::sqlite::Sqlite,
-    service::sign_in::{
-        form_token,
-        tests::{Hand, Scene, VERIFIER, asked},
+    service::{
+        possession::tests::proven,
+        sign_in::{
+            form_token,
+            tests::{Hand, Scene, VERIFIER, asked},
+        },
     },
 };
 
@@ -224,6 +227,37 @@ async fn a_program_is_given_tokens_for_its_code_and_told_why_not() {
 }
 
 #[tokio::test]
+async fn a_program_that_proves_possession_of_a_key_is_told_what_the_standard_says() {
+    let usher = Usher::new().await;
+    let asked = async |proofs: &[&str]| {
+        let mut request =
+            Request::post("/oauth2/token").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for proof in proofs {
+            request = request.header("DPoP", *proof);
+        }
+        usher.ask(request, "client_id=usher&grant_type=refresh_token&refresh_token=usher_dev_x".into()).await
+    };
+    let proof = |seconds: i64| {
+        let made = (usher.2.now().as_second() + seconds, "j");
+        proven(1, ("POST", "/oauth2/token"), None, made).proof().to_owned()
+    };
+    let nonce = |told: &Told| told.headers.get("dpop-nonce").cloned();
+    for (proofs, error) in [
+        (&[proof(0)][..], "invalid_grant"),
+        (&[], "invalid_grant"),
+        (&[proof(61)], "use_dpop_nonce"),
+        (&["a.b.c".into()], "invalid_dpop_proof"),
+        (&[proof(0), proof(0)], "invalid_dpop_proof"),
+    ] {
+        let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
+        let told = asked(&proofs).await;
+        let said: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+        assert_eq!((told.status, &said["error"]), (StatusCode::BAD_REQUEST, &error.into()), "{proofs:?}");
+        assert_eq!(nonce(&told).is_some(), proofs.len() == 1, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn one_network_is_held_up_however_many_addresses_it_has_and_sooner_where_it_leaves_something_behind() {
     let usher = Usher::new().await;
     let asked = async |request: request::Builder, address: String| {
@@ -311,4 +345,5 @@ async fn programs_find_the_endpoints_where_rfc_8414_says() {
     assert_eq!(said["issuer"], ORIGIN);
     assert_eq!(said["token_endpoint"], format!("{ORIGIN}/oauth2/token"));
     assert_eq!(said["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    assert_eq!(said["dpop_signing_alg_values_supported"], serde_json::json!(["EdDSA", "ES256"]));
 }

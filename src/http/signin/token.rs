@@ -11,7 +11,17 @@ use serde_json::json;
 use tracing::warn;
 
 use super::Desk;
-use crate::service::sign_in::{Denied, Failure, Grant, People};
+use crate::{
+    domain::refusal::Code,
+    http::{
+        possession::{self, Proven},
+        problem::Problem,
+    },
+    service::{
+        possession::ALGORITHMS,
+        sign_in::{Denied, Failure, Grant, People},
+    },
+};
 
 /// RFC 8628, section 3.4.
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -31,6 +41,7 @@ pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "authorization_response_iss_parameter_supported": true,
+        "dpop_signing_alg_values_supported": ALGORITHMS,
     });
     // RFC 8628, section 4: said where it is so.
     if desk.sign_in.knows_devices()
@@ -44,7 +55,7 @@ pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response
     Json(said).into_response()
 }
 
-/// RFC 6749, sections 4.1.3 and 6; RFC 7636, section 4.5; RFC 8628, section 3.4.
+/// RFC 6749, sections 4.1.3 and 6; RFC 9449, section 5; RFC 7636, section 4.5; RFC 8628, section 3.4.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
@@ -65,17 +76,24 @@ pub(super) struct Asked {
 
 pub(super) async fn token<L: People>(
     State(desk): State<Desk<L>>,
+    proven: Result<Proven, Problem>,
     asked: Result<Form<Asked>, FormRejection>,
 ) -> Response {
+    let Ok(Proven(possession)) = proven else {
+        let said = "the header DPoP must be there once, in ASCII";
+        return refused(StatusCode::BAD_REQUEST, "invalid_dpop_proof", said);
+    };
     let Ok(Form(asked)) = asked else {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "send a form, each parameter once");
     };
     // Whoever does not wait for the answer does not stop it: a provider may be asked, and what it says is kept.
+    let (next, sign_in) = (possession::next(desk.sign_in.proofs()), desk.sign_in.clone());
+    let next = next.filter(|_| possession.is_some());
     let given = tokio::spawn(async move {
         let grant = asked.grant()?;
-        Some(desk.sign_in.give(&asked.client_id, grant).await)
+        Some(sign_in.give(&asked.client_id, grant, possession.as_ref()).await)
     });
-    match given.await {
+    let mut response = match given.await {
         Ok(Some(Ok(tokens))) => Json(tokens).into_response(),
         Ok(Some(Err(denied))) => denied_as(denied),
         Ok(None) => {
@@ -83,7 +101,9 @@ pub(super) async fn token<L: People>(
             refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", said)
         }
         Err(ended) => denied_as(Failure::Unavailable(ended.into()).into()),
-    }
+    };
+    response.headers_mut().extend(next);
+    response
 }
 
 impl Asked {
@@ -128,6 +148,11 @@ pub(super) fn denied_as(denied: Denied) -> Response {
         Denied::Grant(why) => refused(StatusCode::BAD_REQUEST, "invalid_grant", why),
         Denied::DeviceName => refused(StatusCode::BAD_REQUEST, "invalid_request", &denied.to_string()),
         Denied::NoDevices => refused(StatusCode::BAD_REQUEST, "unauthorized_client", &denied.to_string()),
+        Denied::Proof(refusal) => {
+            let stale = refusal.code == Code::ProofStale;
+            let error = if stale { "use_dpop_nonce" } else { "invalid_dpop_proof" };
+            refused(StatusCode::BAD_REQUEST, error, &refusal.detail)
+        }
         Denied::NotYet(why) => refused(StatusCode::BAD_REQUEST, why.code(), &why.to_string()),
         Denied::Failure(failure) => {
             if let Failure::Unavailable(source) = &failure {

@@ -59,6 +59,7 @@ pub(super) fn activation(id: &str, key: u8, until: i64) -> Activation {
         answer: "first".into(),
         since: at(100),
         workload: None,
+        jkt: Some(format!("the key of {id}")),
     }
 }
 

@@ -75,6 +75,7 @@ fn login(id: &str, subject: &str, since: i64) -> Login {
         issuer: ISSUER.parse().unwrap(),
         subject: subject.parse().unwrap(),
         device: "Lab 3".into(),
+        jkt: Some(format!("the key of {id}")),
         family: format!("family of {id}"),
         current: format!("{id} 0"),
         previous: None,

@@ -24,6 +24,7 @@ use crate::{
         activations::{Activation, Advance, Seen, Shown, Slotted, Step, Taken},
         people::Pin,
     },
+    service::possession::Possession,
 };
 
 /// What is to be activated.
@@ -102,6 +103,8 @@ pub(super) struct Beginning<'a> {
     pub(super) pin: Option<Pin>,
     /// Of a pod: in which slot it is.
     pub(super) workload: Option<Slotted>,
+    /// The key to which it is bound from the beginning, as it was proven with the request.
+    pub(super) possession: Option<&'a Possession>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -110,6 +113,9 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When it is refused, or Usher cannot answer now.
     pub async fn activate(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
+        if let Some(possession) = asked.possession {
+            self.proofs.judge(possession, Some(asked.token))?;
+        }
         match Credential::of(asked.token) {
             Some(Credential::Own(Purpose::ActivationKey)) => self.activate_by_key(asked, wish).await,
             Some(Credential::Own(Purpose::Access)) => self.activate_as_person(asked, wish).await,
@@ -176,6 +182,7 @@ impl<L: Activations> Runtime<L> {
             by_key: Some(shown.name.clone()),
             pin: None,
             workload: None,
+            possession: asked.possession,
         })
         .await
     }
@@ -217,6 +224,7 @@ impl<L: Activations> Runtime<L> {
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
             since: now,
             workload: beginning.workload,
+            jkt: beginning.possession.and_then(Possession::proven).map(str::to_owned),
         };
         let counts = begun.superseded.iter().all(|superseded| !superseded.counts);
         let mut ends = begun.superseded.into_iter().map(|Superseded { seen, chain, counts }| Advance {

@@ -14,6 +14,7 @@ mod answer;
 mod deactivate;
 mod ground;
 mod heartbeat;
+mod key;
 mod parameters;
 mod person;
 mod present;
@@ -48,6 +49,7 @@ use crate::{
         callers::{Away, Blind, Callers},
         edge::Edge,
         intent::Intent,
+        possession::{Possession, Proofs},
         providers::Providers,
     },
 };
@@ -118,6 +120,7 @@ pub struct Runtime<L> {
     news: Arc<dyn News>,
     callers: Arc<dyn Callers>,
     people: Grounds,
+    proofs: Arc<Proofs>,
     lanes: Lanes,
     /// Workloads have lanes of their own: they ask the API server meanwhile, which may be away, and devices are not to wait for that.
     workload_lanes: Lanes,
@@ -195,12 +198,14 @@ impl From<serde_json::Error> for Failure {
 }
 
 /// Who asks, and how often the very same was asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Asked<'a> {
     /// The credential.
     pub token: &'a str,
     /// Beside an activation's token: that of the service account of the pod that asks.
     pub workload: Option<&'a str>,
+    /// That whoever asks has the key to which the credential is bound, or what is made by it is to be.
+    pub possession: Option<&'a Possession>,
     /// The key of this request; without one it cannot be repeated.
     pub idempotency_key: Option<&'a str>,
     /// Its body.
@@ -211,17 +216,19 @@ impl<'a> Asked<'a> {
     /// What is shown.
     #[must_use]
     pub const fn proof(&self) -> Proof<'a> {
-        Proof { token: self.token, workload: self.workload }
+        Proof { token: self.token, workload: self.workload, possession: self.possession }
     }
 }
 
 /// What whoever asks shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Proof<'a> {
     /// The credential.
     pub token: &'a str,
     /// Beside an activation's token: that of the service account of the pod that asks.
     pub workload: Option<&'a str>,
+    /// That whoever asks has the key to which the credential is bound.
+    pub possession: Option<&'a Possession>,
 }
 
 impl<L: Activations> Runtime<L> {
@@ -237,7 +244,8 @@ impl<L: Activations> Runtime<L> {
     ) -> Self {
         let (lanes, workload_lanes) = (Lanes::new(), Lanes::new());
         let refusals = Refusals::new(edge.entropy());
-        Self { ledger, edge, signers, nonces, news, callers, people, lanes, workload_lanes, refusals }
+        let proofs = Arc::new(Proofs::new(edge.clone(), signers.clone(), nonces.clone(), Vec::new()));
+        Self { ledger, edge, signers, nonces, news, callers, people, proofs, lanes, workload_lanes, refusals }
     }
 
     /// Tells whoever counts that a call of this name was answered.
@@ -322,7 +330,12 @@ impl<L: Activations> Runtime<L> {
     /// The call as the chain knows it.
     fn call(&self, operation: Operation, caller: Digest, asked: &Asked<'_>) -> Call {
         let key = self.request_key(caller, asked);
-        Call { operation, key, request: digest(&[asked.body]), caller }
+        // Whoever asks for the same by another key, or by none, asks for something else.
+        let bound =
+            asked.possession.filter(|_| operation == Operation::Activate).and_then(Possession::proven);
+        let request =
+            bound.map_or_else(|| digest(&[asked.body]), |key| digest(&[asked.body, key.as_bytes()]));
+        Call { operation, key, request, caller }
     }
 
     /// The key of the request, which is another one for each caller. Without a key of its own a request is like no other.

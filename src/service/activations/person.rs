@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activations, Asked, Failure, Reply, Runtime, TRIES, Wish,
+    Activations, Asked, Failure, Proof, Reply, Runtime, TRIES, Wish,
     activate::{Beginning, Begun},
     crowded, digest, ground, license_named, settled,
 };
@@ -63,12 +63,12 @@ pub struct MeAnswer {
 }
 
 impl<L: Activations> Runtime<L> {
-    /// Who shows this access token.
+    /// Who shows the access token of `proof`.
     ///
     /// # Errors
     /// When nobody does, or Usher cannot answer now.
-    pub async fn me(&self, token: &str) -> Result<MeAnswer, Failure> {
-        let SignedIn { principal, login, .. } = self.signed_in(token).await?;
+    pub async fn me(&self, proof: &Proof<'_>) -> Result<MeAnswer, Failure> {
+        let SignedIn { principal, login, .. } = self.signed_in(proof).await?;
         Ok(MeAnswer {
             name: principal.name,
             why_no_email: principal.email.as_ref().err().map(ToString::to_string),
@@ -82,15 +82,18 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
-    async fn signed_in(&self, token: &str) -> Result<SignedIn, Failure> {
+    async fn signed_in(&self, proof: &Proof<'_>) -> Result<SignedIn, Failure> {
         self.may_answer()?;
-        let signed_in = self.ledger.signed_in(&token::hash(token), self.edge.now()).await?;
-        signed_in.ok_or_else(|| Code::Unauthorized.into())
+        let signed_in = self.ledger.signed_in(&token::hash(proof.token), self.edge.now()).await?;
+        let signed_in = signed_in.ok_or(Code::Unauthorized)?;
+        self.has_key(signed_in.login.jkt.as_ref(), proof)?;
+        Ok(signed_in)
     }
 
-    /// Activates an installation on a seat of whoever shows an access token.
+    /// Activates an installation on a seat of whoever shows an access token. If that is bound to a key, so is the activation, to the same one: a request has
+    /// one proof.
     pub(super) async fn activate_as_person(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Reply, Failure> {
-        let SignedIn { principal, .. } = self.signed_in(asked.token).await?;
+        let SignedIn { principal, .. } = self.signed_in(&asked.proof()).await?;
         let key = license_named(&wish.license)?;
         self.counts_in(&principal, &key)?;
         let person = Person {
@@ -237,6 +240,7 @@ impl<L: Activations> Runtime<L> {
             by_key: None,
             pin,
             workload: None,
+            possession: asked.possession,
         })
         .await
     }

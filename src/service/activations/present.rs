@@ -42,7 +42,7 @@ impl<L: Activations> Runtime<L> {
         let caller = digest(&[b"activation", id.as_bytes()]);
         let call = self.call(operation, caller, asked);
         for _ in 0..TRIES {
-            let living = self.of_token(id, asked.token).await?;
+            let living = self.of_token(id, &asked.proof()).await?;
             let voice = self.voice(&living, &asked.proof(), true).await?;
             if let Some(reply) = self.try_to_present(&living, voice, nonce, call).await? {
                 return Ok(reply);
@@ -68,19 +68,21 @@ impl<L: Activations> Runtime<L> {
 
     /// The activation `id`, if `proof` is its own. `goes_on` if the call is of use to whoever runs, and not to end it.
     pub(super) async fn own(&self, id: &str, proof: &Proof<'_>, goes_on: bool) -> Result<Living, Failure> {
-        let living = self.of_token(id, proof.token).await?;
+        let living = self.of_token(id, proof).await?;
         match self.voice(&living, proof, goes_on).await? {
             Voice::Own | Voice::Successor(_) => Ok(living),
             Voice::Copy => Err(Code::PodActive.into()),
         }
     }
 
-    /// The activation `id`, if `token` is its own. Whether there is such an activation is told to nobody else.
-    async fn of_token(&self, id: &str, token: &str) -> Result<Living, Failure> {
+    /// The activation `id`, if the token is its own, and so is the key if it is bound to one. Whether there is such an activation is told to nobody else.
+    async fn of_token(&self, id: &str, proof: &Proof<'_>) -> Result<Living, Failure> {
         self.may_answer()?;
         let living = self.activation(id).await?;
-        let own = living.filter(|living| token::matches(token, &living.seen.activation.token));
-        own.ok_or_else(|| Code::Unauthorized.into())
+        let own = living.filter(|living| token::matches(proof.token, &living.seen.activation.token));
+        let own = own.ok_or(Code::Unauthorized)?;
+        self.has_key(own.seen.activation.jkt.as_ref(), proof)?;
+        Ok(own)
     }
 
     /// `None` if somebody else was faster.

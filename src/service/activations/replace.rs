@@ -76,6 +76,8 @@ impl<L: Activations> Runtime<L> {
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
             since: met.now,
             workload: None,
+            // It has shown that it has that key, too.
+            jkt: former.jkt.clone(),
         };
         let step = Step {
             turn: Some(taken.turn),

@@ -134,6 +134,7 @@ impl<L: Activations> Runtime<L> {
             by_key: None,
             pin: None,
             workload: Some(Slotted { owner: owner_text, slot, pod: pod.uid.clone() }),
+            possession: asked.possession,
         })
         .await
     }

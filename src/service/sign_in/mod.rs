@@ -33,7 +33,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::{edge::Edge, providers::Providers};
+use super::{edge::Edge, possession::Proofs, providers::Providers};
 use crate::{
     domain::{self, hex, login::PATIENCE},
     identity::{Principal, Url, saml},
@@ -59,6 +59,7 @@ pub struct SignIn<L> {
     /// What seals what providers give, once it is found.
     keys: Arc<OnceLock<NonceKeys>>,
     home: Home,
+    proofs: Arc<Proofs>,
 }
 
 /// Where people and programs reach Usher.
@@ -92,6 +93,12 @@ impl Home {
         self.0.as_str().trim_end_matches('/').to_owned()
     }
 
+    /// Its host, without the port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
+    }
+
     /// The URL of `path` there.
     #[must_use]
     pub fn at(&self, path: &str) -> Url {
@@ -116,8 +123,15 @@ impl<L: People> SignIn<L> {
         providers: Arc<dyn Providers>,
         keys: Arc<OnceLock<NonceKeys>>,
         home: Home,
+        proofs: Arc<Proofs>,
     ) -> Self {
-        Self { ledger, edge, providers, keys, home }
+        Self { ledger, edge, providers, keys, home, proofs }
+    }
+
+    /// Who judges proofs of possession.
+    #[must_use]
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Where people and programs reach Usher.

@@ -1,6 +1,7 @@
 //! Signing in, on a real ledger, as far as no provider is asked.
 
 mod device;
+mod possession;
 pub(crate) mod provider;
 pub(crate) mod recheck;
 
@@ -22,7 +23,10 @@ use crate::{
         principal::Principal,
     },
     identity::oidc::Refused,
-    keys::{nonce::NonceKey, token},
+    keys::{
+        nonce::{NonceKey, NonceKeys},
+        token,
+    },
     ledger::sqlite::{Sqlite, tests::tamper},
     service::providers::{
         Registry,
@@ -103,7 +107,14 @@ impl Scene {
         providers.replace([provider("acme", "acme.example")], []);
         let home = "https://usher.acme.example".parse().unwrap();
         let keys = Arc::new(keys);
-        let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), keys, home));
+        let nonces = NonceKeys::new(NonceKey::from_secret([3; 32]), Vec::new());
+        let proofs = Arc::new(Proofs::new(
+            hand.clone(),
+            Arc::default(),
+            Arc::new(nonces.into()),
+            vec!["usher.acme.example".into()],
+        ));
+        let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), keys, home, proofs));
         Self { sign_in, hand, providers, directory }
     }
 
@@ -151,11 +162,13 @@ impl Scene {
     }
 
     async fn exchange(&self, code: &str) -> Result<Tokens, Denied> {
-        self.sign_in.give("usher", Grant::Code { code, redirect_uri: REDIRECT, verifier: VERIFIER }).await
+        self.sign_in
+            .give("usher", Grant::Code { code, redirect_uri: REDIRECT, verifier: VERIFIER }, None)
+            .await
     }
 
     async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, Denied> {
-        self.sign_in.give("usher", Grant::DeviceToken(&tokens.refresh_token)).await
+        self.sign_in.give("usher", Grant::DeviceToken(&tokens.refresh_token), None).await
     }
 
     pub(crate) async fn is_good(&self, tokens: &Tokens) -> bool {
@@ -192,7 +205,7 @@ async fn a_code_is_for_the_program_that_asked_for_it() {
     let scene = Scene::new().await;
     let code = scene.code().await;
     let tried = async |client, redirect_uri, verifier| {
-        scene.sign_in.give(client, Grant::Code { code: &code, redirect_uri, verifier }).await
+        scene.sign_in.give(client, Grant::Code { code: &code, redirect_uri, verifier }, None).await
     };
     assert!(matches!(tried("other", REDIRECT, VERIFIER).await, Err(Denied::Client)));
     let other = tried("usher", "http://127.0.0.1:4322/", VERIFIER).await;

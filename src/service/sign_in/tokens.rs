@@ -11,13 +11,17 @@ use crate::{
         authorization::CLIENT,
         device::NotYet,
         login::{self, ACCESS, Shown, after, ends_at},
+        refusal::{Code, Refusal},
     },
     keys::token::{self, Purpose},
     ledger::{
         CommitError,
         people::{Begun, Login, SignedIn},
     },
-    service::providers::{Absent, Provider},
+    service::{
+        possession::Possession,
+        providers::{Absent, Provider},
+    },
 };
 
 /// What a program asks for (RFC 6749, sections 4.1.3 and 6).
@@ -43,11 +47,11 @@ pub enum Grant<'a> {
 pub struct Tokens {
     /// The access token.
     pub access_token: Zeroizing<String>,
-    /// `Bearer`
+    /// `DPoP` if they are bound to a key (RFC 9449, section 5), else `Bearer`.
     pub token_type: &'static str,
     /// After so many seconds the access token is good for nothing.
     pub expires_in: i64,
-    /// The next device token.
+    /// The next device token; of a login that is bound to a key, the same one.
     pub refresh_token: Zeroizing<String>,
     /// After so many seconds without use that is good for nothing.
     pub refresh_token_expires_in: i64,
@@ -68,6 +72,9 @@ pub enum Denied {
     /// At no provider devices are signed in by a code.
     #[error("nobody signs in here by a device code: no IdentityProvider has deviceCodes: Allowed")]
     NoDevices,
+    /// The proof of possession is missing or does not hold (RFC 9449, section 5).
+    #[error("{}", .0.detail)]
+    Proof(Refusal),
     /// Nobody has signed in for the device, or not with a yes, or it asks too soon.
     #[error(transparent)]
     NotYet(#[from] NotYet),
@@ -99,18 +106,34 @@ impl<L: People> SignIn<L> {
     ///
     /// # Errors
     /// Why not.
-    pub async fn give(&self, client: &str, grant: Grant<'_>) -> Result<Tokens, Denied> {
+    pub async fn give(
+        &self,
+        client: &str,
+        grant: Grant<'_>,
+        possession: Option<&Possession>,
+    ) -> Result<Tokens, Denied> {
         if client != CLIENT {
             return Err(Denied::Client);
         }
+        // Before anything is spent.
+        let key = possession.map(|possession| self.proofs.judge(possession, None));
+        let key = key.transpose().map_err(Denied::Proof)?;
         match grant {
-            Grant::Code { code, redirect_uri, verifier } => self.exchange(code, redirect_uri, verifier).await,
-            Grant::DeviceCode(code) => self.fetch(code).await,
-            Grant::DeviceToken(token) => self.refresh(token).await,
+            Grant::Code { code, redirect_uri, verifier } => {
+                self.exchange(code, redirect_uri, verifier, key).await
+            }
+            Grant::DeviceCode(code) => self.fetch(code, key).await,
+            Grant::DeviceToken(token) => self.refresh(token, key.as_deref()).await,
         }
     }
 
-    async fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, Denied> {
+    async fn exchange(
+        &self,
+        code: &str,
+        redirect_uri: &str,
+        verifier: &str,
+        key: Option<String>,
+    ) -> Result<Tokens, Denied> {
         let (now, hash) = (self.edge.now(), token::hash(code));
         let Some(content) = self.ledger.pass(&hash, now).await? else {
             self.end_what_began_by(&hash).await?;
@@ -124,21 +147,21 @@ impl<L: People> SignIn<L> {
         if !authorization.is_of(verifier) {
             return Err(Denied::Grant("code_verifier is not what code_challenge is the hash of"));
         }
-        self.begin(&hash, granted).await
+        self.begin(&hash, granted, key).await
     }
 
-    async fn fetch(&self, code: &str) -> Result<Tokens, Denied> {
+    async fn fetch(&self, code: &str, key: Option<String>) -> Result<Tokens, Denied> {
         let (now, hash) = (self.edge.now(), token::hash(code));
         self.ledger.ask_answer(&hash, now).await?.ok_or(BAD_CODE)??;
         let Some(content) = self.ledger.pass(&hash, now).await? else {
             self.end_what_began_by(&hash).await?;
             return Err(BAD_CODE);
         };
-        self.begin(&hash, serde_json::from_str(&content).map_err(Failure::from)?).await
+        self.begin(&hash, serde_json::from_str(&content).map_err(Failure::from)?, key).await
     }
 
-    /// Begins a login by the code of this hash.
-    async fn begin(&self, code: &str, granted: Granted) -> Result<Tokens, Denied> {
+    /// Begins a login by the code of this hash, bound to this key if there is one.
+    async fn begin(&self, code: &str, granted: Granted, key: Option<String>) -> Result<Tokens, Denied> {
         let now = self.edge.now();
         let drawn = self.edge.entropy();
         let family: [u8; 16] = *drawn.first_chunk().unwrap_or(&[0; 16]);
@@ -164,6 +187,7 @@ impl<L: People> SignIn<L> {
             since: now,
             used_at: now,
             ends_at: ends_at(now, now),
+            jkt: key,
             version: 1,
         };
         match self.ledger.begin_login(code, &login).await? {
@@ -184,7 +208,7 @@ impl<L: People> SignIn<L> {
         Ok(())
     }
 
-    async fn refresh(&self, shown: &str) -> Result<Tokens, Denied> {
+    async fn refresh(&self, shown: &str, key: Option<&str>) -> Result<Tokens, Denied> {
         let Some(family) = token::family(shown) else { return Err(BAD_TOKEN) };
         let hash = token::hash(shown);
         let mut asked: Option<i64> = None;
@@ -194,6 +218,7 @@ impl<L: People> SignIn<L> {
             let found = self.ledger.login(&token::family_hash(&family), now).await?;
             let Some(found) = found else { return Err(BAD_TOKEN) };
             let login = &found.login;
+            has_key(login, key)?;
             // Somebody went on while the provider was asked: what they were given is not overtaken by whoever asked.
             if asked.is_some_and(|version| version != login.version) {
                 break;
@@ -217,11 +242,15 @@ impl<L: People> SignIn<L> {
                 ));
             }
             let entropy = self.edge.entropy();
-            let device = token::device_token(&family, &entropy);
+            // Whoever has the key has it alone, so its device token need not change: a reply that is lost costs nothing.
+            let (device, previous) = match login.jkt {
+                Some(_) => (Zeroizing::new(shown.to_owned()), None),
+                None => (token::device_token(&family, &entropy), Some(previous)),
+            };
             let access = Purpose::Access.token(&entropy, "access");
             let next = Login {
                 current: token::hash(&device),
-                previous: Some(previous),
+                previous,
                 access: token::hash(&access),
                 access_until: after(now, ACCESS),
                 used_at: now,
@@ -264,10 +293,23 @@ impl<L: People> SignIn<L> {
     fn tokens(&self, login: &Login, access: Zeroizing<String>, device: Zeroizing<String>) -> Tokens {
         Tokens {
             access_token: access,
-            token_type: "Bearer",
+            token_type: if login.jkt.is_some() { "DPoP" } else { "Bearer" },
             expires_in: ACCESS,
             refresh_token: device,
             refresh_token_expires_in: login.used_at.duration_until(login.ends_at).as_secs(),
+        }
+    }
+}
+
+/// Whether somebody with this key may go on with `login`, if that is bound to one.
+fn has_key(login: &Login, key: Option<&str>) -> Result<(), Denied> {
+    match (&login.jkt, key) {
+        (None, _) => Ok(()),
+        (Some(bound), Some(key)) if bound == key => Ok(()),
+        (Some(_), None) => Err(Denied::Proof(Code::ProofMissing.into())),
+        (Some(_), Some(_)) => {
+            let detail = "The proof of possession is by another key than the login is bound to.";
+            Err(Denied::Proof(Refusal::new(Code::ProofInvalid, detail)))
         }
     }
 }

@@ -204,8 +204,8 @@ impl Operator {
         let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let grounds = Grounds { providers: context.providers.clone(), intent: context.clone() };
-        let runtime =
-            Arc::new(Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers, grounds));
+        let runtime = Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers, grounds);
+        let runtime = Arc::new(runtime.named(["localhost", "127.0.0.1"].map(String::from).to_vec()));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
         let answering = runtime.clone();
@@ -247,8 +247,14 @@ impl Operator {
         // Browsers are sent back to this very port, so it is chosen before anything is served there.
         let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let home = format!("https://{host}:{}", any.port()).parse().unwrap();
-        let (people, providers) = (self.people.another(), self.providers.clone());
-        let sign_in = SignIn::new(people, self.edge.clone(), providers, self.nonces.clone(), home);
+        let sign_in = SignIn::new(
+            self.people.another(),
+            self.edge.clone(),
+            self.providers.clone(),
+            self.nonces.clone(),
+            home,
+            self.runtime.proofs().clone(),
+        );
         let router = http::main(
             self.runtime.clone(),
             self.edge.clone(),

@@ -51,5 +51,9 @@ async fn the_contract_that_is_committed_is_served_to_everybody() {
 #[should_panic(expected = "the contract does not know")]
 fn a_code_that_is_not_in_the_contract_is_found() {
     let text = r#"{"code": "seats-exhausted"}"#.to_owned();
-    promises(&Method::DELETE, "/v1/activations/a", &Told { status: 401, nonce: None, text });
+    promises(
+        &Method::DELETE,
+        "/v1/activations/a",
+        &Told { status: 401, nonce: None, proof_nonce: None, text },
+    );
 }

@@ -25,6 +25,7 @@ mod load;
 mod lost_replies;
 pub mod path;
 pub mod pods;
+pub mod possession;
 pub mod program;
 mod races;
 mod raw;

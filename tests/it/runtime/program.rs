@@ -23,6 +23,8 @@ pub struct Call<'a> {
     /// The service account's token of the pod that asks.
     pub workload: Option<&'a str>,
     pub nonce: Option<&'a str>,
+    /// A proof of possession.
+    pub proof: Option<&'a str>,
     pub key: Option<&'a str>,
     pub body: Option<Value>,
 }
@@ -32,6 +34,8 @@ pub struct Call<'a> {
 pub struct Told {
     pub status: u16,
     pub nonce: Option<String>,
+    /// For the next proof of possession.
+    pub proof_nonce: Option<String>,
     pub text: String,
 }
 
@@ -108,6 +112,7 @@ impl Program {
             ("authorization", bearer.as_deref()),
             ("workload-token", call.workload),
             ("n-nonce", call.nonce),
+            ("dpop", call.proof),
             ("idempotency-key", call.key),
             ("content-type", Some("application/json")),
         ];
@@ -124,9 +129,15 @@ impl Program {
             !is_later || answer.headers().contains_key("retry-after"),
             "{method} {path}: when to come again?"
         );
-        let nonce = answer.headers().get("n-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (nonce, proof_nonce) = (header("n-nonce"), header("dpop-nonce"));
         let bytes = answer.into_body().collect_bytes().await?;
-        let told = Told { status: status.as_u16(), nonce, text: String::from_utf8(bytes.to_vec()).unwrap() };
+        let told = Told {
+            status: status.as_u16(),
+            nonce,
+            proof_nonce,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        };
         contract::promises(&method, path, &told);
         Ok(told)
     }

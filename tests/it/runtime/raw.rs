@@ -114,7 +114,7 @@ fn whole(read: &[u8]) -> Option<Answer> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (head, body) = (text(&read[..at]), &read[at + 4..]);
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let told = Told { status, nonce: None, text: text(body) };
+    let told = Told { status, nonce: None, proof_nonce: None, text: text(body) };
     let mut answer = Answer { told, head };
     answer.told.nonce = answer.header("n-nonce").map(str::to_owned);
     let length: usize = answer.header("content-length").map_or(0, |length| length.parse().unwrap());

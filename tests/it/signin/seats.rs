@@ -83,6 +83,7 @@ impl Scene {
             again: None,
             asked_at: now,
             in_doubt: false,
+            jkt: None,
             version: 1,
         };
         let people = &self.operator.people;

@@ -1,6 +1,6 @@
 //! `POST /v1/activations`: an installation is bound to a place.
 
-use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{body::Body, extract::State, response::Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +10,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method, Nonce, Shape},
         problem::Problem,
-        routes::{Api, request::Taken},
+        routes::{
+            Api,
+            request::{Head, Taken},
+        },
     },
     service::activations::{self as answers, Activations, Device, Remains, Wish},
 };
@@ -108,10 +111,10 @@ document names the slot. All other calls of that activation need the pod's token
 
 pub(in crate::http::routes) async fn activate<L: Activations>(
     State(api): State<Api<L>>,
-    headers: HeaderMap,
+    head: Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::with_json(&headers, body, api.bounds.body).await?;
+    let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { license, device, lost } = taken.json()?;
     let lost = lost.map(|Left { nonce, document }| Remains { nonce, document });
     let reply = api.runtime.activate(&taken.asked(), &Wish { license, device, lost }).await?;

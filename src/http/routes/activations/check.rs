@@ -1,11 +1,7 @@
 //! `GET /v1/activations/{id}`: whether a nonce is the one to use next, which is not used by this; an administrator needs none, and sees how
 //! the activation stands.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -17,7 +13,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api, reply,
-            request::{Id, nonce, proof},
+            request::{Head, Id, nonce, proof},
         },
     },
     service::activations::{Activations, Answer, SeenAnswer},
@@ -49,12 +45,12 @@ pub(in crate::http::routes) const CHECK: Call = Call {
 pub(in crate::http::routes) async fn check<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
-    let proof = proof(&headers)?;
+    let proof = proof(&head)?;
     if let Some(seen) = api.runtime.seen_by_administrator(&id, proof.token).await? {
         let json = serde_json::to_string(&seen).map_err(|_| Code::Unavailable)?;
         return Ok(reply::json(StatusCode::OK, json));
     }
-    ok(api.runtime.check(&id, nonce(&headers)?, &proof).await?)
+    ok(api.runtime.check(&id, nonce(&head.headers)?, &proof).await?)
 }

@@ -1,9 +1,6 @@
 //! `DELETE /v1/activations/{id}`: the place is free again. No nonce is needed.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 
 use super::ID;
 use crate::{
@@ -12,7 +9,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, proof},
+            request::{Head, Id, proof},
         },
     },
     service::activations::Activations,
@@ -35,9 +32,9 @@ pub(in crate::http::routes) const DEACTIVATE: Call = Call {
 pub(in crate::http::routes) async fn deactivate<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<StatusCode, Problem> {
-    let proof = proof(&headers)?;
+    let proof = proof(&head)?;
     api.runtime.deactivate(&id, &proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }

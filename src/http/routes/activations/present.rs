@@ -1,6 +1,6 @@
 //! `POST /v1/activations/{id}/state` and `…/refresh`: what takes the last nonce, and gives the next one.
 
-use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{body::Body, extract::State, response::Response};
 
 use super::{ACTIVATED, EXAMPLE, ID, begun, ok};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, Taken, nonce},
+            request::{Head, Id, Taken, nonce},
         },
     },
     service::activations::{Activations, Answer},
@@ -80,31 +80,31 @@ const PRESENT: &[Code] = &[
 pub(in crate::http::routes) async fn state<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    present(&api, &id, Operation::State, &headers, body).await
+    present(&api, &id, Operation::State, &head, body).await
 }
 
 /// A new document.
 pub(in crate::http::routes) async fn refresh<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    present(&api, &id, Operation::Refresh, &headers, body).await
+    present(&api, &id, Operation::Refresh, &head, body).await
 }
 
 async fn present<L: Activations>(
     api: &Api<L>,
     id: &str,
     operation: Operation,
-    headers: &HeaderMap,
+    head: &Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::apart(headers, body, api.bounds.body).await?;
-    let reply = api.runtime.present(id, nonce(headers)?, operation, &taken.asked()).await?;
+    let taken = Taken::apart(head, body, api.bounds.body).await?;
+    let reply = api.runtime.present(id, nonce(&head.headers)?, operation, &taken.asked()).await?;
     // A copy was given an activation of its own.
     if reply.begun.is_some() { begun(&reply) } else { ok(reply) }
 }

@@ -1,9 +1,6 @@
 //! `DELETE /v1/sessions/{id}`: a session is closed.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 
 use crate::{
     http::{
@@ -11,7 +8,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, proof},
+            request::{Head, Id, proof},
         },
     },
     service::activations::Activations,
@@ -37,9 +34,9 @@ pub(in crate::http::routes) const CLOSE: Call = Call {
 pub(in crate::http::routes) async fn close<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<StatusCode, Problem> {
-    let proof = proof(&headers)?;
+    let proof = proof(&head)?;
     api.runtime.close_session(&id, &proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }

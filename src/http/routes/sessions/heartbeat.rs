@@ -1,10 +1,6 @@
 //! `POST /v1/sessions/{id}/heartbeat`: a session is kept open.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use crate::{
     http::{
@@ -12,7 +8,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api, reply,
-            request::{Id, proof},
+            request::{Head, Id, proof},
         },
     },
     service::activations::{Activations, SessionAnswer},
@@ -39,8 +35,8 @@ pub(in crate::http::routes) const HEARTBEAT: Call = Call {
 pub(in crate::http::routes) async fn heartbeat<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
-    let proof = proof(&headers)?;
+    let proof = proof(&head)?;
     Ok(reply::json(StatusCode::OK, api.runtime.keep_session(&id, &proof).await?))
 }

@@ -1,11 +1,6 @@
 //! `POST /v1/sessions`: a session is opened.
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{body::Body, extract::State, http::StatusCode, response::Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,7 +9,10 @@ use crate::{
     http::{
         openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
-        routes::{Api, reply, request::Taken},
+        routes::{
+            Api, reply,
+            request::{Head, Taken},
+        },
     },
     service::activations::{Activations, SessionAnswer},
 };
@@ -57,10 +55,10 @@ a limit is reached, the refusal says which one, how many sessions are open, and 
 
 pub(in crate::http::routes) async fn open<L: Activations>(
     State(api): State<Api<L>>,
-    headers: HeaderMap,
+    head: Head,
     body: Body,
 ) -> Result<Response, Problem> {
-    let taken = Taken::with_json(&headers, body, api.bounds.body).await?;
+    let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { activation } = taken.json()?;
     let answer = api.runtime.open_session(&activation, &taken.asked()).await?;
     Ok(reply::json(StatusCode::CREATED, answer))

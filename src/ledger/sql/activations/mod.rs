@@ -56,6 +56,7 @@ fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
             answer: row.try_get("answer")?,
             since: instant(row.try_get("since")?)?,
             workload: workplace::slotted(row)?,
+            jkt: row.try_get("jkt")?,
         },
         version: row.try_get("version")?,
         heard_at: instant(row.try_get("heard_at")?)?,

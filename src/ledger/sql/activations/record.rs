@@ -180,8 +180,8 @@ async fn begin(
     sqlx::query(
         "INSERT INTO activations
          (id, license, holder, device, token, begun_by, state, version, chain, answer, since, expires_at, ordinal, recovery, fingerprint,
-          owner, slot, pod, heard_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13, $14, $15, $16, $10)",
+          owner, slot, pod, jkt, heard_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, FALSE, $13, $14, $15, $16, $17, $10)",
     )
     .bind(&activation.id)
     .bind(&activation.license.0)
@@ -199,6 +199,7 @@ async fn begin(
     .bind(activation.workload.as_ref().map(|workload| workload.owner.as_str()))
     .bind(activation.workload.as_ref().map(|workload| workload.slot.to_string()))
     .bind(activation.workload.as_ref().map(|workload| workload.pod.0.as_str()))
+    .bind(&activation.jkt)
     .execute(&mut *connection)
     .await
     .map_err(conflict_or_failed)?;

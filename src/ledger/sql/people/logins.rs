@@ -23,6 +23,7 @@ fn login(row: &Row) -> Result<Login, sqlx::Error> {
         again: row.try_get("again")?,
         asked_at: instant(row.try_get("asked_at")?)?,
         in_doubt: row.try_get("in_doubt")?,
+        jkt: row.try_get("jkt")?,
         version: row.try_get("version")?,
     })
 }
@@ -93,8 +94,8 @@ pub(super) async fn begin(
     sweep(connection, login).await?;
     sqlx::query(
         "INSERT INTO logins (id, issuer, subject, device, family, current, access, access_until, since, used_at, ends_at,
-                             again, asked_at, in_doubt, version, incarnation)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, incarnation FROM ledger_meta",
+                             again, asked_at, in_doubt, version, jkt, incarnation)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, incarnation FROM ledger_meta",
     )
     .bind(&login.id)
     .bind(login.issuer.as_str())
@@ -111,6 +112,7 @@ pub(super) async fn begin(
     .bind(login.asked_at.as_second())
     .bind(login.in_doubt)
     .bind(login.version)
+    .bind(&login.jkt)
     .execute(connection)
     .await?;
     Ok(Begun::Now)

@@ -1,5 +1,6 @@
 //! Recorded histories of pods, through the runtime and on a real ledger: who takes a place, and who goes on in one.
 
+mod bound;
 mod calls;
 mod heartbeats;
 mod refusals;

@@ -9,7 +9,7 @@ impl Scene {
     }
 
     async fn fetch(&self, codes: &Codes) -> Result<Tokens, Denied> {
-        self.sign_in.give("usher", Grant::DeviceCode(&codes.device_code)).await
+        self.sign_in.give("usher", Grant::DeviceCode(&codes.device_code), None).await
     }
 
     /// Ann, who has typed the code and signed in, is asked in `browser`.
@@ -117,16 +117,17 @@ async fn no_code_is_good_for_what_another_kind_of_code_is_for() {
     scene.comes_for(&codes, "mine").await;
     scene.sign_in.agree("mine").await.unwrap();
     for shown in [&codes.user_code, &codes.user_code.replace('-', ""), &"usher_wait_other".to_owned()] {
-        let told = scene.sign_in.give("usher", Grant::DeviceCode(shown)).await;
+        let told = scene.sign_in.give("usher", Grant::DeviceCode(shown), None).await;
         assert!(why(told).starts_with("the code is unknown"), "{shown}");
     }
     let code = &codes.device_code;
-    let told = scene.sign_in.give("usher", Grant::Code { code, redirect_uri: REDIRECT, verifier: VERIFIER });
+    let told =
+        scene.sign_in.give("usher", Grant::Code { code, redirect_uri: REDIRECT, verifier: VERIFIER }, None);
     assert!(why(told.await).starts_with("the code is unknown"), "what was never bound to a verifier");
     let code = scene.code().await;
-    let told = scene.sign_in.give("usher", Grant::DeviceCode(&code)).await;
+    let told = scene.sign_in.give("usher", Grant::DeviceCode(&code), None).await;
     assert!(why(told).starts_with("the code is unknown"), "without its verifier");
-    let told = scene.sign_in.give("other", Grant::DeviceCode(&codes.device_code)).await;
+    let told = scene.sign_in.give("other", Grant::DeviceCode(&codes.device_code), None).await;
     assert!(matches!(told, Err(Denied::Client)));
     assert!(scene.fetch(&codes).await.is_ok() && scene.exchange(&code).await.is_ok(), "each is for its own");
 }

@@ -28,14 +28,15 @@ async fn two() -> (Scene, (Uid, Own), Uid) {
 async fn the_token_of_the_activation_alone_is_not_enough_for_any_call() {
     let (scene, (pod, own), _) = two().await;
     let missing = Code::WorkloadTokenMissing;
-    let alone = Proof { token: &own.token, workload: None };
-    let asked = Asked { token: &own.token, workload: None, idempotency_key: None, body: b"" };
+    let alone = Proof { token: &own.token, workload: None, ..Proof::default() };
+    let asked =
+        Asked { token: &own.token, workload: None, idempotency_key: None, body: b"", ..Asked::default() };
     assert_eq!(code(scene.refresh(&own, None).await), missing);
     assert_eq!(code(scene.runtime.check(&own.id, &own.nonce, &alone).await), missing);
     assert_eq!(code(scene.runtime.open_session(&own.id, &asked).await), missing);
     assert_eq!(code(scene.runtime.deactivate(&own.id, &alone).await), missing);
     let shows = token(&pod, ISSUER);
-    let both = Proof { token: &own.token, workload: Some(&shows) };
+    let both = Proof { token: &own.token, workload: Some(&shows), ..Proof::default() };
     scene.runtime.check(&own.id, &own.nonce, &both).await.unwrap();
     let asked = Asked { workload: Some(&shows), ..asked };
     let session = scene.runtime.open_session(&own.id, &asked).await.unwrap();
@@ -58,7 +59,13 @@ async fn the_token_of_the_pod_alone_is_not_enough_either() {
     let (scene, (pod, own), _) = two().await;
     let shows = token(&pod, ISSUER);
     for stolen in [shows.as_str(), "usher_act_x"] {
-        let asked = Asked { token: stolen, workload: Some(&shows), idempotency_key: None, body: b"" };
+        let asked = Asked {
+            token: stolen,
+            workload: Some(&shows),
+            idempotency_key: None,
+            body: b"",
+            ..Asked::default()
+        };
         let told = scene
             .runtime
             .present(&own.id, &own.nonce, crate::domain::chain::Operation::Refresh, &asked)
@@ -198,7 +205,7 @@ async fn what_a_pod_calls_itself_is_for_people_and_its_fingerprint_is_not_its_ow
     let pod = scene.cluster.come(Kind::Other, DEPLOYMENT, "a");
     let device = serde_json::from_str(r#"{"id": "chosen", "name": "Lab 3"}"#).unwrap();
     let shows = token(&pod, ISSUER);
-    let asked = Asked { token: &shows, workload: None, idempotency_key: None, body: b"" };
+    let asked = Asked { token: &shows, workload: None, idempotency_key: None, body: b"", ..Asked::default() };
     let wish = Wish { license: "design/cad".into(), device: Some(device), lost: None };
     let reply = scene.runtime.activate(&asked, &wish).await.unwrap();
     let answer: serde_json::Value = serde_json::from_str(&reply.body).unwrap();

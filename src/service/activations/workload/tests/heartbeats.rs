@@ -32,7 +32,7 @@ fn with_users() -> License {
 impl Scene {
     async fn heartbeat(&self, own: &Own, pod: &crate::domain::license::Uid) -> HeartbeatAnswer {
         let shows = token(pod, ISSUER);
-        let proof = Proof { token: &own.token, workload: Some(&shows) };
+        let proof = Proof { token: &own.token, workload: Some(&shows), ..Proof::default() };
         self.runtime.heartbeat(&own.id, None, &proof).await.unwrap()
     }
 
@@ -91,10 +91,10 @@ async fn whoever_has_no_use_of_the_license_is_told_why_and_not_what_it_says() {
     let pod = scene.cluster.come(Kind::Other, DEPLOYMENT, "a");
     let (own, shows) = (scene.active(&pod).await, token(&pod, ISSUER));
     let asked = async || {
-        let proof = Proof { token: &own.token, workload: Some(&shows) };
+        let proof = Proof { token: &own.token, workload: Some(&shows), ..Proof::default() };
         scene.runtime.heartbeat(&own.id, None, &proof).await
     };
-    let alone = Proof { token: &own.token, workload: None };
+    let alone = Proof { token: &own.token, workload: None, ..Proof::default() };
     let missing = scene.runtime.heartbeat(&own.id, None, &alone).await;
     assert_eq!(code(missing), Code::WorkloadTokenMissing);
     for id in ["", "x", &"0".repeat(32)] {

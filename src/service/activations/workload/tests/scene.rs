@@ -254,7 +254,8 @@ impl Scene {
     /// The pod activates.
     pub(super) async fn try_activate(&self, pod: &Uid, key: Option<&str>) -> Result<Own, Failure> {
         let token = token(pod, ISSUER);
-        let asked = Asked { token: &token, workload: None, idempotency_key: key, body: b"{}" };
+        let asked =
+            Asked { token: &token, workload: None, idempotency_key: key, body: b"{}", ..Asked::default() };
         let wish = Wish { license: "design/cad".into(), device: None, lost: None };
         let reply = self.runtime.activate(&asked, &wish).await?;
         let answer: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
@@ -271,7 +272,13 @@ impl Scene {
 
     /// `own` is refreshed by whoever shows this.
     pub(super) async fn refresh(&self, own: &Own, shows: Option<&str>) -> Result<Reply, Failure> {
-        let asked = Asked { token: &own.token, workload: shows, idempotency_key: None, body: b"" };
+        let asked = Asked {
+            token: &own.token,
+            workload: shows,
+            idempotency_key: None,
+            body: b"",
+            ..Asked::default()
+        };
         self.runtime.present(&own.id, &own.nonce, Operation::Refresh, &asked).await
     }
 
@@ -284,7 +291,9 @@ impl Scene {
     /// `own` is given back by this pod.
     pub(super) async fn deactivate(&self, own: &Own, pod: &Uid) -> Result<(), Failure> {
         let shows = token(pod, ISSUER);
-        self.runtime.deactivate(&own.id, &Proof { token: &own.token, workload: Some(&shows) }).await
+        self.runtime
+            .deactivate(&own.id, &Proof { token: &own.token, workload: Some(&shows), ..Proof::default() })
+            .await
     }
 
     pub(super) async fn taken(&self) -> Taken {

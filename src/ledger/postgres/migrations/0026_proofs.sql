@@ -1,0 +1,1 @@
+../../sqlite/migrations/0026_proofs.sql
