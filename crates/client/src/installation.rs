@@ -11,6 +11,7 @@ use crate::{
     credential::Credential,
     error::{Error, Problem},
     heartbeat::Heartbeat,
+    possession::Key,
     request::{Request, same},
     server::{Answer, Call, Server},
     state::{Activation, Kept, Operation, Pending},
@@ -25,6 +26,10 @@ pub struct Installation {
     store: Store,
     /// The key of a session that was asked for, and of which it is not known whether it is open.
     pub(crate) opening: Option<String>,
+    /// Of which each call proves that it is here.
+    pub(crate) key: Option<Key>,
+    /// What is activated from now on is not bound to it.
+    bearer: bool,
 }
 
 /// What the server grants. Members that this version does not know are left aside.
@@ -88,7 +93,15 @@ impl Installation {
     /// # Errors
     /// When somebody else uses it, or it cannot be read or written.
     pub fn open(folder: &Path, server: Server, credential: Credential) -> Result<Self, StateError> {
-        Ok(Self { server, credential, store: Store::open(folder)?, opening: None })
+        let store = Store::open(folder)?;
+        let key = Key::kept(&store.key_path())?;
+        Ok(Self { server, credential, store, opening: None, key, bearer: false })
+    }
+
+    /// The same, whose activations are bound to no key from now on: their tokens alone are enough.
+    #[must_use]
+    pub fn bearer(self) -> Self {
+        Self { bearer: true, ..self }
     }
 
     /// The activation, if there is one.
@@ -127,15 +140,29 @@ impl Installation {
     /// As [`Error`] says. Unless it is a refusal, call this again with the same request: it takes no second place.
     pub async fn activate(&mut self, request: &Request) -> Result<&Activation, Error> {
         let body = serde_json::to_string(request).map_err(|error| Error::Usage(error.to_string()))?;
+        let sent = self.store.kept().pending.as_ref();
+        let repeats = sent.is_some_and(|sent| sent.operation == Operation::Activate && sent.body == body);
+        if self.key.is_none() && !self.bearer && !repeats {
+            // It is on the disk before anything is bound to it. What was asked for without one is asked for unchanged.
+            let key = Key::draw()?;
+            key.keep(&self.store.key_path())?;
+            self.key = Some(key);
+        }
         let pending = self.write_down(Operation::Activate, body)?;
         self.begin(request, &pending).await
     }
 
     async fn begin(&mut self, request: &Request, pending: &Pending) -> Result<&Activation, Error> {
         let credential = self.credential.bearer()?;
-        let call =
-            Call { bearer: &credential, key: Some(&pending.key), body: &pending.body, ..Call::default() };
-        let answer = self.send(Method::POST, "/v1/activations", call).await?;
+        let call = Call {
+            bearer: &credential,
+            key: Some(&pending.key),
+            possession: self.key.as_ref().filter(|_| !self.bearer),
+            body: &pending.body,
+            ..Call::default()
+        };
+        let answer = self.server.call(Method::POST, "/v1/activations", call).await;
+        let answer = self.told(answer)?;
         let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
         let device = match &self.credential {
             Credential::Key(_) => None,
@@ -184,9 +211,11 @@ impl Installation {
             key: Some(&pending.key),
             nonce: Some(&former.nonce),
             workload: beside.as_deref(),
+            possession: self.key.as_ref(),
             body: "",
         };
-        let answer = self.send(Method::POST, &path, call).await?;
+        let answer = self.server.call(Method::POST, &path, call).await;
+        let answer = self.told(answer)?;
         let Presented { document, keys, id, activation_token } = parsed(&answer)?;
         let (id, token) = id.zip(activation_token).unwrap_or((former.id, former.token));
         let (document, keys) = match document.zip(keys) {
@@ -248,8 +277,10 @@ impl Installation {
         goes_on(self.check().await.map(drop))?;
         let Activation { id, token, .. } = self.activated()?;
         let beside = self.credential.beside()?;
-        let call = Call { bearer: &token, workload: beside.as_deref(), ..Call::default() };
-        match self.send(Method::DELETE, &format!("/v1/activations/{id}"), call).await {
+        let possession = self.key.as_ref();
+        let call = Call { bearer: &token, workload: beside.as_deref(), possession, ..Call::default() };
+        let answer = self.server.call(Method::DELETE, &format!("/v1/activations/{id}"), call).await;
+        match self.told(answer) {
             Ok(_) => {}
             Err(Error::Refused(Problem { code, .. })) if OVER.contains(&code.as_str()) => {}
             Err(error) => return Err(error),
@@ -269,7 +300,9 @@ impl Installation {
         let body = serde_json::to_string(&Alive { activation: &id, users_after });
         let body = body.map_err(|error| Error::Usage(error.to_string()))?;
         let beside = self.credential.beside()?;
-        let call = Call { bearer: &token, workload: beside.as_deref(), body: &body, ..Call::default() };
+        let possession = self.key.as_ref();
+        let call =
+            Call { bearer: &token, workload: beside.as_deref(), possession, body: &body, ..Call::default() };
         parsed(&self.server.call(Method::POST, "/v1/heartbeat", call).await?)
     }
 
@@ -293,8 +326,7 @@ impl Installation {
     }
 
     /// A request that is spent is in doubt no longer. After any other failure it stays so, and if the disk does not take that: it is refused once more.
-    async fn send(&mut self, method: Method, path: &str, call: Call<'_>) -> Result<Answer, Error> {
-        let answer = self.server.call(method, path, call).await;
+    fn told(&mut self, answer: Result<Answer, Error>) -> Result<Answer, Error> {
         if let Err(Error::Refused(problem)) = &answer
             && SPENT.contains(&problem.code.as_str())
         {

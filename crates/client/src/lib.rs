@@ -22,7 +22,13 @@
 //!
 //! # How long it may run
 //! [`standing()`] is a pure function of a verified document and the time: good, good with a warning since the server has not been
-//! reached for a lease, or over. [`next_attempt`] and [`backoff`] say when to ask the server again. This crate reads no clock.
+//! reached for a lease, or over. [`next_attempt`] and [`backoff`] say when to ask the server again. This crate reads no clock but to date its
+//! proofs, and nothing is decided by that here.
+//!
+//! # Whose it is
+//! Before its first activation an installation draws a key, which stays in its folder (`key.jwk`), and each call carries a proof that it has it
+//! (RFC 9449). The server binds the activation to that key, so that a token which is read on its way, or a state that is copied without its key, is good for
+//! nothing. Whoever copies the whole folder has the key as well: that copy is caught by the chain. [`Installation::bearer`] turns it off.
 //!
 //! # Sessions
 //! ```no_run
@@ -59,6 +65,7 @@ pub mod fingerprint;
 mod heartbeat;
 mod installation;
 pub mod login;
+mod possession;
 mod request;
 mod server;
 mod session;

@@ -6,15 +6,11 @@
 //! ```
 //! Without a browser on this machine (RFC 8628): [`Server::begin_on_device`], then [`Server::fetch`] again and again.
 //!
-//! [`Tokens`] are kept in one file that only its owner may read. Each refresh gives the next device token; whoever shows a former one
-//! signs everybody out, so one lock is held from reading the file to writing it.
+//! [`Tokens`] are kept in one file that only its owner may read, and beside it the key to which they are bound ([`Kept::key`]; RFC 9449). Without a key each
+//! refresh gives the next device token, and whoever shows a former one signs everybody out; so one lock is held from reading the file to writing it.
 
 mod device;
-
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+mod kept;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Url};
@@ -24,10 +20,11 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::Error,
     server::{Call, Server},
-    store::{StateError, lock_waiting, private_folder, read, write_atomically},
 };
 
+pub use crate::possession::Key;
 pub use device::{Codes, Fetched};
+pub use kept::Kept;
 
 /// How Usher knows programs on people's own machines.
 const CLIENT: &str = "usher";
@@ -176,7 +173,7 @@ impl Server {
         }
     }
 
-    /// Tokens for the code that the browser has brought.
+    /// Tokens for the code that the browser has brought, bound to `key` if there is one.
     ///
     /// # Errors
     /// When the server gives none.
@@ -185,6 +182,7 @@ impl Server {
         endpoints: &Endpoints,
         flow: &Flow,
         code: &str,
+        key: Option<&Key>,
         now: u64,
     ) -> Result<Tokens, Error> {
         let asked = [
@@ -193,10 +191,10 @@ impl Server {
             ("redirect_uri", &flow.redirect_uri),
             ("code_verifier", &flow.verifier),
         ];
-        self.given(endpoints, &asked, now).await
+        self.given(endpoints, &asked, key, now).await
     }
 
-    /// The next tokens.
+    /// The next tokens, by the key to which these are bound if they are.
     ///
     /// # Errors
     /// When the server gives none: whoever was signed in signs in again.
@@ -204,10 +202,11 @@ impl Server {
         &self,
         endpoints: &Endpoints,
         tokens: &Tokens,
+        key: Option<&Key>,
         now: u64,
     ) -> Result<Tokens, Error> {
         let asked = [("grant_type", "refresh_token"), ("refresh_token", tokens.device_token.as_str())];
-        self.given(endpoints, &asked, now).await
+        self.given(endpoints, &asked, key, now).await
     }
 
     /// Signs out on this machine.
@@ -215,24 +214,29 @@ impl Server {
     /// # Errors
     /// When the server is not reached.
     pub async fn sign_out(&self, endpoints: &Endpoints, tokens: &Tokens) -> Result<(), Error> {
-        self.form(&endpoints.revocation_endpoint, &[("token", &tokens.device_token), ("client_id", CLIENT)])
-            .await
-            .map(|_| ())
+        let asked = [("token", tokens.device_token.as_str()), ("client_id", CLIENT)];
+        self.form(&endpoints.revocation_endpoint, &asked, None).await.map(|_| ())
     }
 
-    /// Who is signed in.
+    /// Who is signed in, by an access token and the key to which it is bound if it is.
     ///
     /// # Errors
     /// When nobody is.
-    pub async fn me(&self, access_token: &str) -> Result<Me, Error> {
-        let answer =
-            self.call(Method::GET, "/v1/me", Call { bearer: access_token, ..Call::default() }).await?;
+    pub async fn me(&self, access_token: &str, key: Option<&Key>) -> Result<Me, Error> {
+        let call = Call { bearer: access_token, possession: key, ..Call::default() };
+        let answer = self.call(Method::GET, "/v1/me", call).await?;
         serde_json::from_slice(&answer.body).map_err(|error| Error::Answer(error.to_string()))
     }
 
-    async fn given(&self, endpoints: &Endpoints, asked: &[(&str, &str)], now: u64) -> Result<Tokens, Error> {
+    async fn given(
+        &self,
+        endpoints: &Endpoints,
+        asked: &[(&str, &str)],
+        key: Option<&Key>,
+        now: u64,
+    ) -> Result<Tokens, Error> {
         let asked: Vec<(&str, &str)> = asked.iter().copied().chain([("client_id", CLIENT)]).collect();
-        let answer = self.form(&endpoints.token_endpoint, &asked).await?;
+        let answer = self.form(&endpoints.token_endpoint, &asked, key).await?;
         let given: Given =
             serde_json::from_slice(&answer).map_err(|error| Error::Answer(error.to_string()))?;
         Ok(Tokens {
@@ -250,61 +254,6 @@ impl Tokens {
     #[must_use]
     pub const fn is_fresh(&self, now: u64) -> bool {
         now.saturating_add(MARGIN) < self.access_until
-    }
-}
-
-/// The file in which tokens are kept, and the lock on it.
-#[derive(Debug)]
-pub struct Kept {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Kept {
-    /// Waits for whoever has it, then has it.
-    ///
-    /// # Errors
-    /// When it cannot be read or written.
-    pub fn open(folder: &Path) -> Result<Self, StateError> {
-        private_folder(folder)?;
-        Ok(Self { path: folder.join("login.json"), _lock: lock_waiting(&folder.join("login.lock"))? })
-    }
-
-    /// What is kept.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn tokens(&self) -> Result<Option<Tokens>, StateError> {
-        let Some(text) = read(&self.path)? else { return Ok(None) };
-        let damaged = |error: serde_json::Error| StateError::Damaged {
-            path: self.path.clone(),
-            why: error.to_string(),
-        };
-        serde_json::from_slice(&text).map(Some).map_err(damaged)
-    }
-
-    /// Keeps these instead.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub fn keep(&self, tokens: &Tokens) -> Result<(), StateError> {
-        let written = serde_json::to_vec(tokens)
-            .map_err(std::io::Error::other)
-            .and_then(|text| write_atomically(&self.path, &text));
-        written.map_err(|source| StateError::Io { doing: "write", path: self.path.clone(), source })
-    }
-
-    /// Keeps none.
-    ///
-    /// # Errors
-    /// When the file stays.
-    pub fn forget(&self) -> Result<(), StateError> {
-        match std::fs::remove_file(&self.path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(StateError::Io { doing: "remove", path: self.path.clone(), source })
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -365,7 +314,8 @@ mod tests {
         };
         kept.keep(&tokens).unwrap();
         assert!(kept.tokens().unwrap().as_ref() == Some(&tokens));
-        let mode = std::fs::metadata(&kept.path).unwrap().permissions().mode() & 0o777;
+        let mode =
+            std::fs::metadata(folder.path().join("usher/login.json")).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         assert!(tokens.is_fresh(969) && !tokens.is_fresh(970));
         kept.forget().unwrap();

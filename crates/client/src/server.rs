@@ -1,6 +1,9 @@
 //! Calls: over TLS, bounded in time and size, and sorted into what they mean.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use reqwest::{
     Certificate, Client, Method, Proxy, Response, StatusCode, Url,
@@ -8,10 +11,17 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::error::{Error, Problem};
+use crate::{
+    error::{Error, Problem},
+    possession::{Key, Request},
+};
 
 /// The most that is read of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+/// The longest nonce for proofs that is taken, in bytes.
+const MAX_NONCE: usize = 256;
+/// That the server wants a proof with the nonce that it has just given: as the runtime API says it, and as the token endpoint does.
+const STALE: [&str; 2] = ["proof-stale", "use_dpop_nonce"];
 
 /// How to reach the server.
 #[derive(Debug, Clone)]
@@ -35,6 +45,8 @@ impl Default for Options {
 pub struct Server {
     http: Client,
     base: Url,
+    /// For the next proof: the last one that it has given.
+    nonce: Arc<Mutex<Option<String>>>,
 }
 
 /// What a call sends beside its path.
@@ -45,6 +57,8 @@ pub(crate) struct Call<'a> {
     pub(crate) nonce: Option<&'a str>,
     /// The service account's token of the pod that asks.
     pub(crate) workload: Option<&'a str>,
+    /// Of which it is proven that we have it.
+    pub(crate) possession: Option<&'a Key>,
     /// JSON.
     pub(crate) body: &'a str,
 }
@@ -93,12 +107,24 @@ impl Server {
                     .map_err(|error| Error::Usage(format!("{proxy} is not the URL of a proxy: {error}")))?,
             );
         }
-        Ok(Self { http: http.build().map_err(certificate)?, base })
+        Ok(Self { http: http.build().map_err(certificate)?, base, nonce: Arc::default() })
     }
 
+    /// What a call is answered. A proof that came too late, or by a wrong clock, is made once more.
     pub(crate) async fn call(&self, method: Method, path: &str, call: Call<'_>) -> Result<Answer, Error> {
+        let answer = self.call_once(&method, path, &call).await;
+        if call.possession.is_some() && is_stale(&answer) {
+            return self.call_once(&method, path, &call).await;
+        }
+        answer
+    }
+
+    async fn call_once(&self, method: &Method, path: &str, call: &Call<'_>) -> Result<Answer, Error> {
         let url = self.base.join(path).map_err(|error| Error::Answer(error.to_string()))?;
-        let mut request = self.http.request(method, url).bearer_auth(call.bearer);
+        let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(call.bearer);
+        if let Some(key) = call.possession {
+            request = request.header("DPoP", self.proof(key, method, &url, Some(call.bearer))?);
+        }
         if let Some(key) = call.key {
             request = request.header("Idempotency-Key", key);
         }
@@ -111,7 +137,23 @@ impl Server {
         if !call.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json").body(call.body.to_owned());
         }
-        let response = request.send().await.map_err(unreachable)?;
+        self.answered(request.send().await.map_err(unreachable)?).await
+    }
+
+    fn proof(&self, key: &Key, method: &Method, url: &Url, token: Option<&str>) -> Result<String, Error> {
+        let mut to = url.clone();
+        to.set_query(None);
+        to.set_fragment(None);
+        let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        key.prove(&Request { method: method.as_str(), url: to.as_str(), token, nonce: nonce.as_deref() })
+    }
+
+    /// The answer; the nonce for the next proof is remembered.
+    async fn answered(&self, response: Response) -> Result<Answer, Error> {
+        let next = response.headers().get("DPoP-Nonce").and_then(|nonce| nonce.to_str().ok());
+        if let Some(next) = next.filter(|next| next.len() <= MAX_NONCE) {
+            *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(next.to_owned());
+        }
         answered(response).await
     }
 
@@ -123,7 +165,25 @@ impl Server {
     }
 
     /// What a form is answered with; a refusal is one of OAuth (RFC 6749, section 5.2). It goes to this server and no other.
-    pub(crate) async fn form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn form(
+        &self,
+        url: &str,
+        fields: &[(&str, &str)],
+        key: Option<&Key>,
+    ) -> Result<Vec<u8>, Error> {
+        let answer = self.form_once(url, fields, key).await;
+        if key.is_some() && is_stale(&answer) {
+            return self.form_once(url, fields, key).await;
+        }
+        answer
+    }
+
+    async fn form_once(
+        &self,
+        url: &str,
+        fields: &[(&str, &str)],
+        key: Option<&Key>,
+    ) -> Result<Vec<u8>, Error> {
         let url = Url::parse(url).map_err(|error| Error::Answer(error.to_string()))?;
         if url.origin() != self.base.origin() {
             return Err(Error::Answer("it names another server".to_owned()));
@@ -131,15 +191,23 @@ impl Server {
         let mut body = Url::parse("form:").map_err(|error| Error::Answer(error.to_string()))?;
         body.query_pairs_mut().extend_pairs(fields);
         let body = body.query().unwrap_or_default().to_owned();
-        let request = self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut request =
+            self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(key) = key {
+            request = request.header("DPoP", self.proof(key, &Method::POST, &url, None)?);
+        }
         let response = request.body(body).send().await.map_err(unreachable)?;
-        answered(response).await.map(|answer| answer.body)
+        self.answered(response).await.map(|answer| answer.body)
     }
 
     /// The server's address, without a path.
     pub(crate) fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
     }
+}
+
+fn is_stale<T>(answer: &Result<T, Error>) -> bool {
+    matches!(answer, Err(Error::Refused(problem)) if STALE.contains(&problem.code.as_str()))
 }
 
 async fn answered(mut response: Response) -> Result<Answer, Error> {

@@ -84,6 +84,7 @@ impl Installation {
             bearer: &token,
             key: Some(&key),
             workload: beside.as_deref(),
+            possession: self.key.as_ref(),
             body: &body,
             ..Call::default()
         };
@@ -101,7 +102,8 @@ impl Installation {
     async fn of_session(&self, method: Method, path: &str) -> Result<Answer, Error> {
         let Activation { token, .. } = self.activated()?;
         let beside = self.credential.beside()?;
-        let call = Call { bearer: &token, workload: beside.as_deref(), ..Call::default() };
+        let possession = self.key.as_ref();
+        let call = Call { bearer: &token, workload: beside.as_deref(), possession, ..Call::default() };
         self.server.call(method, &format!("/v1/sessions/{path}"), call).await
     }
 }

@@ -55,7 +55,7 @@ impl Installation {
         let Activation { id, token, nonce, .. } = self.activated()?;
         let beside = self.credential.beside()?;
         let call =
-            Call { bearer: &token, nonce: Some(&nonce), workload: beside.as_deref(), ..Call::default() };
+            Call { bearer: &token, nonce: Some(&nonce), workload: beside.as_deref(), possession: self.key.as_ref(), ..Call::default() };
         parsed(&self.server.call(Method::GET, &format!("/v1/activations/{id}"), call).await?)
     }
 }

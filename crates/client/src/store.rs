@@ -66,6 +66,11 @@ impl Store {
         Ok(Self { folder: folder.to_owned(), kept, _lock: lock })
     }
 
+    /// Where the key is, beside the state.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.folder.join("key.jwk")
+    }
+
     /// What is on the disk.
     #[must_use]
     pub fn kept(&self) -> &Kept {

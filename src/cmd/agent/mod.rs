@@ -75,6 +75,9 @@ pub(super) struct Args {
     /// Activate again although something is activated: once, after a snapshot was restored or the state was copied.
     #[arg(long)]
     recover: bool,
+    /// Activate without a key of this installation's own (DPoP, RFC 9449): then whoever has the activation's token has all that its calls need.
+    #[arg(long)]
+    bearer: bool,
     /// Keep the place when this ends, for the next start.
     #[arg(long)]
     keep: bool,
@@ -140,6 +143,7 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
     let credential = args.credential()?;
     let server = Server::new(&args.server, args.options()?)?;
     let installation = Installation::open(&args.state, server, credential)?;
+    let installation = if args.bearer { installation.bearer() } else { installation };
     let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
     let (folder, strict) = (documents.folder().to_owned(), args.strict);
     let asked = signal(SignalKind::hangup())?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use usher_client::{
     Error, Server,
-    login::{Codes, Endpoints, Fetched, Tokens},
+    login::{Codes, Endpoints, Fetched, Key, Tokens},
 };
 
 use super::now;
@@ -20,6 +20,7 @@ pub(super) async fn sign_in(
     server: &Server,
     endpoints: &Endpoints,
     device: Option<&str>,
+    key: Option<&Key>,
 ) -> Result<Tokens, Failure> {
     let codes = server.begin_on_device(endpoints, device).await?;
     let (end, minutes) = (now().saturating_add(codes.expires_in), codes.expires_in / 60);
@@ -27,14 +28,20 @@ pub(super) async fn sign_in(
     print(&format!("{}\n", printable(&codes.verification_uri)))?;
     eprint(&format!("Type this code there, within {minutes} minutes, and give it to nobody:\n"))?;
     print(&format!("{}\n", printable(&codes.user_code)))?;
-    fetch(server, endpoints, &codes, end).await
+    fetch(server, endpoints, &codes, key, end).await
 }
 
-async fn fetch(server: &Server, endpoints: &Endpoints, codes: &Codes, end: u64) -> Result<Tokens, Failure> {
+async fn fetch(
+    server: &Server,
+    endpoints: &Endpoints,
+    codes: &Codes,
+    key: Option<&Key>,
+    end: u64,
+) -> Result<Tokens, Failure> {
     let mut pause = codes.interval;
     while now() <= end {
         Machine.wait(Duration::from_secs(pause)).await;
-        match server.fetch(endpoints, codes, now()).await {
+        match server.fetch(endpoints, codes, key, now()).await {
             Ok(Fetched::Tokens(tokens)) => return Ok(tokens),
             Ok(Fetched::Pending) => {}
             Ok(Fetched::SlowDown) => pause = pause.saturating_add(SLOWER),

@@ -12,7 +12,7 @@ use std::{
 
 use usher_client::{
     Device, Error, Options, Server,
-    login::{Endpoints, Flow, Kept, Tokens},
+    login::{Endpoints, Flow, Kept, Key, Tokens},
 };
 
 use crate::{
@@ -42,6 +42,9 @@ pub(super) struct LoginArgs {
     /// There is no browser on this machine: prints a code, and the address at which it is typed in a browser anywhere.
     #[arg(long, conflicts_with = "no_browser")]
     device: bool,
+    /// Sign in without a key of this machine's own (DPoP, RFC 9449): then whoever has the tokens has all that calls need, such as curl.
+    #[arg(long)]
+    bearer: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -86,10 +89,11 @@ pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
         let hostname = Device::of_this_machine().hostname.and_then(|name| name.parse().ok());
         let device = args.device_name.clone().or(hostname);
         let device = device.as_ref().map(DeviceName::as_str);
+        let key = (!args.bearer).then(|| kept.key_or_new()).transpose()?;
         let tokens = if args.device {
-            device::sign_in(&server, &endpoints, device).await?
+            device::sign_in(&server, &endpoints, device, key.as_ref()).await?
         } else {
-            in_browser(&server, &endpoints, device, !args.no_browser).await?
+            in_browser(&server, &endpoints, device, key.as_ref(), !args.no_browser).await?
         };
         // Whoever was signed in here before is not any more.
         if let Ok(Some(former)) = kept.tokens()
@@ -98,7 +102,7 @@ pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
             drop(server.sign_out(&endpoints, &former).await);
         }
         kept.keep(&tokens)?;
-        said(&server.me(&tokens.access_token).await?, Output::Human)
+        said(&server.me(&tokens.access_token, key.as_ref()).await?, Output::Human)
     })
 }
 
@@ -106,6 +110,7 @@ async fn in_browser(
     server: &Server,
     endpoints: &Endpoints,
     device: Option<&str>,
+    key: Option<&Key>,
     opens: bool,
 ) -> Result<Tokens, Failure> {
     let loopback = Loopback::open().await?;
@@ -116,13 +121,13 @@ async fn in_browser(
         open_browser(flow.url());
     }
     let code = loopback.code(&flow).await?;
-    Ok(server.exchange(endpoints, &flow, &code, now()).await?)
+    Ok(server.exchange(endpoints, &flow, &code, key, now()).await?)
 }
 
 pub(super) fn whoami(args: &WhoamiArgs) -> Result<ExitCode, Failure> {
     asynchronously(async {
-        let Some((server, tokens)) = signed_in(&args.place).await? else { return nobody() };
-        said(&server.me(&tokens.access_token).await?, args.output)
+        let Some((server, tokens, key)) = signed_in(&args.place).await? else { return nobody() };
+        said(&server.me(&tokens.access_token, key.as_ref()).await?, args.output)
     })
 }
 
@@ -140,19 +145,19 @@ pub(super) fn logout(args: &LogoutArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The server and good tokens of whoever is signed in; nothing if nobody is.
-async fn signed_in(place: &Place) -> Result<Option<(Server, Tokens)>, Failure> {
+/// The server, good tokens and their key, of whoever is signed in; nothing if nobody is.
+async fn signed_in(place: &Place) -> Result<Option<(Server, Tokens, Option<Key>)>, Failure> {
     let kept = Kept::open(&place.folder()?)?;
     let Some(tokens) = kept.tokens()? else { return Ok(None) };
-    let server = place.server(&tokens.server)?;
+    let (server, key) = (place.server(&tokens.server)?, kept.key()?);
     if tokens.is_fresh(now()) {
-        return Ok(Some((server, tokens)));
+        return Ok(Some((server, tokens, key)));
     }
     let endpoints: Endpoints = server.endpoints().await?;
-    match server.refresh_login(&endpoints, &tokens, now()).await {
+    match server.refresh_login(&endpoints, &tokens, key.as_ref(), now()).await {
         Ok(tokens) => {
             kept.keep(&tokens)?;
-            Ok(Some((server, tokens)))
+            Ok(Some((server, tokens, key)))
         }
         Err(Error::Refused(problem)) => Err(format!("{}: usher login", problem.detail).into()),
         Err(error) => Err(error.into()),

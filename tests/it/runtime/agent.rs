@@ -72,6 +72,11 @@ impl<'a> Machine<'a> {
 
     /// Copies the state of a running agent, as a snapshot of its disk does. The lock is not copied with it.
     pub(super) fn copy(&self, from: &str, to: &str) {
+        self.copy_without_key(from, to);
+        std::fs::copy(self.state(from).join("key.jwk"), self.state(to).join("key.jwk")).unwrap();
+    }
+
+    fn copy_without_key(&self, from: &str, to: &str) {
         std::fs::create_dir(self.state(to)).unwrap();
         std::fs::copy(self.state(from).join("state.json"), self.state(to).join("state.json")).unwrap();
     }
@@ -191,6 +196,50 @@ async fn of_a_state_that_was_copied_while_it_runs_one_goes_on_and_the_other_is_t
     recovered.stands("good").await;
     copy.signal("-HUP");
     assert_eq!(copy.stands("refused").await["code"], "activation-superseded");
+}
+
+#[tokio::test]
+async fn a_state_that_was_copied_without_its_key_is_worth_nothing_and_the_chain_does_not_see_it() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let original = machine.start("one", "lab-3", &[]);
+    original.stands("good").await;
+    machine.copy_without_key("one", "two");
+    let copy = machine.start("two", "lab-3", &[]);
+    let refused = copy.stands("refused").await;
+    assert_eq!(refused["code"], "proof-missing");
+    // Another key is none.
+    drop(copy);
+    machine.run("three", "lab-9", &["--", "true"]);
+    std::fs::copy(machine.state("three").join("key.jwk"), machine.state("two").join("key.jwk")).unwrap();
+    let copy = machine.start("two", "lab-3", &[]);
+    until("it is told", async || {
+        let status = std::fs::read(machine.state("two").join("status.json")).ok()?;
+        String::from_utf8_lossy(&status).contains("proof-invalid").then_some(())
+    })
+    .await;
+    drop(copy);
+    let before = document(&machine.state("one"));
+    original.signal("-HUP");
+    until("it is renewed", async || (document(&machine.state("one")) != before).then_some(())).await;
+    let license = scene.place.licenses.get("cad").await.unwrap();
+    assert_eq!(super::clones::clone_seen(&license), None, "it is no fork: nobody had the key");
+}
+
+#[tokio::test]
+async fn whoever_wants_no_key_has_none_and_goes_on_as_before() {
+    let scene = Scene::new(&for_devices(1)).await;
+    let machine = Machine::new(&scene);
+    let run = |more: &[&str]| {
+        machine.run("one", "lab-3", &[more, &["--keep", "--strict", "--", "true"]].concat()).status.code()
+    };
+    let key = machine.state("one").join("key.jwk");
+    assert_eq!((run(&["--bearer"]), key.exists()), (Some(0), false));
+    assert_eq!((run(&["--bearer"]), key.exists()), (Some(0), false));
+    // What is bound is bound at its beginning, and what is not goes on.
+    assert_eq!((run(&[]), key.exists()), (Some(0), false));
+    assert_eq!((run(&["--recover"]), key.exists()), (Some(0), true));
+    assert_eq!(run(&["--bearer"]), Some(0), "what is bound has its key");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::{
     ground::{Listening, idp, seat, until},
     runtime::{
         Own,
+        possession::Prover,
         program::{Call, Program, Told, drawn},
     },
     scenarios::Place,
@@ -91,11 +92,21 @@ impl Machine {
         kept[what].as_str().unwrap().to_owned()
     }
 
+    /// The key to which its login is bound.
+    fn prover(&self) -> Prover {
+        Prover::with_key_of(&self.folder.path().join("state/login.jwk"), &self.usher)
+    }
+
     pub(super) async fn activate(&self, token: &str, device: &str) -> Told {
+        let proof = self.prover().proof("POST", "/v1/activations", token);
+        self.activate_with(token, device, Some(&proof)).await
+    }
+
+    async fn activate_with(&self, token: &str, device: &str, proof: Option<&str>) -> Told {
         let license = format!("{}/cad", self.namespace);
         let body = json!({"license": license, "device": {"id": device, "name": "Lab 3"}});
         let key = drawn();
-        let call = Call { token: Some(token), key: Some(&key), body: Some(body), ..Call::default() };
+        let call = Call { token: Some(token), key: Some(&key), body: Some(body), proof, ..Call::default() };
         Program::at(&self.usher).send(Method::POST, "/v1/activations", &call).await
     }
 }
@@ -160,8 +171,19 @@ async fn somebody_signs_in_and_activates_on_the_seat_that_is_theirs() {
     );
     assert_eq!(machine.said("whoami"), (true, last));
     is_private(&machine.folder.path().join("state/login.json"));
+    is_private(&machine.folder.path().join("state/login.jwk"));
 
     let token = machine.access_token();
+    // The tokens are bound to the machine's key, and what is activated by them is, too.
+    let refused = machine.activate_with(&token, "9f86d081", None).await;
+    assert_eq!((refused.status, refused.code().as_str()), (401, "proof-missing"));
+    let refresh = async |own: &Own, proves: bool| {
+        let path = format!("/v1/activations/{}/refresh", own.id);
+        let (key, proof) = (drawn(), machine.prover().proof("POST", &path, &own.token));
+        let proof = proves.then_some(proof.as_str());
+        let call = Call { nonce: Some(&own.nonce), key: Some(&key), proof, ..own.call() };
+        scene.program.send(Method::POST, &path, &call).await
+    };
     let told = machine.activate(&token, "9f86d081").await;
     let mut own = Own::of(&told);
     let ann = Holder::User(User::Email { email: "ann@acme.example".into() });
@@ -172,10 +194,11 @@ async fn somebody_signs_in_and_activates_on_the_seat_that_is_theirs() {
     assert_eq!((other.status, other.code().as_str()), (409, "devices-exhausted"));
     // The same machine again, whose state was lost.
     let again = Own::of(&machine.activate(&token, "9f86d081").await);
-    let refused = scene.program.refresh(&own).await;
+    let refused = refresh(&own, true).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "activation-superseded"));
     own = again;
-    let refreshed = scene.program.refresh(&own).await;
+    assert_eq!(refresh(&own, false).await.code(), "proof-missing");
+    let refreshed = refresh(&own, true).await;
     assert_eq!(refreshed.claims().holder, Some(ann));
     own.nonce = refreshed.nonce.clone().unwrap();
 
@@ -184,7 +207,7 @@ async fn somebody_signs_in_and_activates_on_the_seat_that_is_theirs() {
     let out = machine.activate(&token, "9f86d081").await;
     assert_eq!((out.status, out.code().as_str()), (401, "unauthorized"));
     assert!(!machine.said("whoami").0);
-    assert_eq!(scene.program.refresh(&own).await.status, 200);
+    assert_eq!(refresh(&own, true).await.status, 200);
 }
 
 fn is_private(path: &Path) {

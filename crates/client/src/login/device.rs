@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{CLIENT, Endpoints, Tokens};
+use super::{CLIENT, Endpoints, Key, Tokens};
 use crate::{error::Error, server::Server};
 
 /// What a machine without a browser shows to people, and to the server.
@@ -52,18 +52,24 @@ impl Server {
         };
         let mut asked = vec![("client_id", CLIENT)];
         asked.extend(device_name.map(|name| ("device_name", name)));
-        let answer = self.form(endpoint, &asked).await?;
+        let answer = self.form(endpoint, &asked, None).await?;
         serde_json::from_slice(&answer).map_err(|error| Error::Answer(error.to_string()))
     }
 
-    /// Asks whether somebody has signed in for this machine.
+    /// Asks whether somebody has signed in for this machine. Then the tokens are bound to `key`, if there is one.
     ///
     /// # Errors
     /// When nobody will.
-    pub async fn fetch(&self, endpoints: &Endpoints, codes: &Codes, now: u64) -> Result<Fetched, Error> {
+    pub async fn fetch(
+        &self,
+        endpoints: &Endpoints,
+        codes: &Codes,
+        key: Option<&Key>,
+        now: u64,
+    ) -> Result<Fetched, Error> {
         let grant = "urn:ietf:params:oauth:grant-type:device_code";
         let asked = [("grant_type", grant), ("device_code", codes.device_code.as_str())];
-        match self.given(endpoints, &asked, now).await {
+        match self.given(endpoints, &asked, key, now).await {
             Ok(tokens) => Ok(Fetched::Tokens(tokens)),
             Err(Error::Refused(problem)) if problem.code == "authorization_pending" => Ok(Fetched::Pending),
             Err(Error::Refused(problem)) if problem.code == "slow_down" => Ok(Fetched::SlowDown),
