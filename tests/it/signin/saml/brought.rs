@@ -24,6 +24,7 @@ use usher::{
     ledger::{people::People as _, sqlite::Sqlite},
     service::{
         edge::Edge,
+        possession::Proofs,
         providers::{Provider, Registry},
         sign_in::{Away, Brought, Errand, Failure, SignIn, Why},
     },
@@ -115,8 +116,9 @@ impl Desk {
         let providers = Arc::new(Registry::default());
         providers.replace([acme(Mint::ours(), reader)], []);
         let home: usher::service::sign_in::Home = "https://usher.acme.example".parse().unwrap();
+        let proofs = Arc::new(Proofs::new(clock.clone(), Arc::default(), Arc::default(), Vec::new()));
         let desk =
-            |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), Arc::default(), home.clone());
+            |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), Arc::default(), home.clone(), proofs.clone());
         let (one, other) = (desk(ledger.another()), desk(ledger.another()));
         Self { one, other, ledger, _directory: directory }
     }
