@@ -53,7 +53,7 @@ pub async fn grow(
         let mut rows = Vec::with_capacity(licenses.len());
         for (place, license) in licenses.iter().enumerate() {
             let id = format!("{place:016x}{number:016x}");
-            let token = Purpose::Activation.token(&keys.token_seed(&id), &id).to_string();
+            let token = keys.marked(Purpose::Activation.token(&keys.token_seed(&id), &id)).to_string();
             rows.push(row.values(license, &id, &token));
             grown.push(Own { nonce: keys.nonce(&id, START), token, id, asked: 0, session: String::new() });
         }

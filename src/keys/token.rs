@@ -11,6 +11,11 @@ use zeroize::Zeroizing;
 
 use crate::domain::hex;
 
+/// The length of 32 bytes, in characters.
+const WHOLE: usize = 43;
+/// The length of the mark that may follow ([`super::nonce::NonceKeys::marked`]), in characters.
+pub(super) const MARK: usize = 8;
+
 /// What it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -58,9 +63,15 @@ impl Purpose {
         Zeroizing::new(format!("{}{}", self.prefix(), BASE64_URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The bytes of which `text` is made, if it may be such a token at all.
+    /// The bytes of which `text` is made, if it may be such a token at all; its mark, if it has one, is not looked at.
     pub(super) fn bytes(self, text: &str) -> Option<Zeroizing<[u8; 32]>> {
-        let random = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(self.prefix())?).ok()?);
+        let (random, mark) = text.strip_prefix(self.prefix())?.split_at_checked(WHOLE)?;
+        if ![0, MARK].contains(&mark.len())
+            || !mark.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        {
+            return None;
+        }
+        let random = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(random).ok()?);
         random.as_slice().try_into().ok().map(Zeroizing::new)
     }
 

@@ -267,7 +267,8 @@ impl<L: Activations> Runtime<L> {
     }
 
     pub(super) fn token(&self, id: &str) -> Result<Zeroizing<String>, Failure> {
-        Ok(Purpose::Activation.token(&self.nonces()?.token_seed(id), id))
+        let nonces = self.nonces()?;
+        Ok(nonces.marked(Purpose::Activation.token(&nonces.token_seed(id), id)))
     }
 
     /// A new activation's id: 128 bits that nobody can guess.

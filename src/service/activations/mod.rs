@@ -253,6 +253,11 @@ impl<L: Activations> Runtime<L> {
         self.news.answered(call, refused, took);
     }
 
+    /// Whether `token` is one that Usher made, whatever has become of it: nobody is asked.
+    pub fn is_own(&self, token: &str) -> bool {
+        self.nonces.get().is_some_and(|nonces| nonces.has_marked(token))
+    }
+
     /// Whether calls can be answered, or what keeps them from it.
     ///
     /// # Errors

@@ -56,8 +56,8 @@ pub struct SignIn<L> {
     ledger: L,
     edge: Arc<dyn Edge>,
     providers: Arc<dyn Providers>,
-    /// What seals what providers give, once it is found.
-    keys: Arc<OnceLock<NonceKeys>>,
+    /// What marks tokens and seals what providers give, once it is found.
+    nonces: Arc<OnceLock<NonceKeys>>,
     home: Home,
     proofs: Arc<Proofs>,
 }
@@ -121,11 +121,11 @@ impl<L: People> SignIn<L> {
         ledger: L,
         edge: Arc<dyn Edge>,
         providers: Arc<dyn Providers>,
-        keys: Arc<OnceLock<NonceKeys>>,
+        nonces: Arc<OnceLock<NonceKeys>>,
         home: Home,
         proofs: Arc<Proofs>,
     ) -> Self {
-        Self { ledger, edge, providers, keys, home, proofs }
+        Self { ledger, edge, providers, nonces, home, proofs }
     }
 
     /// Who judges proofs of possession.

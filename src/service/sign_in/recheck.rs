@@ -68,7 +68,7 @@ const OVER: Denied = Denied::Grant("your session at the identity provider is ove
 
 impl<L: People> SignIn<L> {
     pub(super) fn sealer(&self) -> Sealer<'_> {
-        Sealer(&self.keys, &*self.edge)
+        Sealer(&self.nonces, &*self.edge)
     }
 
     /// Asks `provider` about whoever is signed in there, if it is time to. Returns whether it was asked: then what is known of the login is old.

@@ -167,7 +167,7 @@ impl<L: People> SignIn<L> {
         let family: [u8; 16] = *drawn.first_chunk().unwrap_or(&[0; 16]);
         let entropy = self.edge.entropy();
         let device = token::device_token(&family, &entropy);
-        let access = Purpose::Access.token(&entropy, "access");
+        let access = self.access(&entropy);
         let id = super::hashed("login", &[&token::family_hash(&family)]);
         let (sealer, of) = (self.sealer(), under_way(&granted.issuer, &granted.subject));
         let again = granted.again.and_then(|sealed| sealer.open(&of, &sealed));
@@ -247,7 +247,7 @@ impl<L: People> SignIn<L> {
                 Some(_) => (Zeroizing::new(shown.to_owned()), None),
                 None => (token::device_token(&family, &entropy), Some(previous)),
             };
-            let access = Purpose::Access.token(&entropy, "access");
+            let access = self.access(&entropy);
             let next = Login {
                 current: token::hash(&device),
                 previous,
@@ -288,6 +288,15 @@ impl<L: People> SignIn<L> {
             self.ledger.end_login(&login.id).await?;
         }
         Ok(())
+    }
+
+    /// An access token. It bears no mark as long as the key that marks is not known: it is as good, but a stranger's to whoever paces calls.
+    fn access(&self, entropy: &[u8; 32]) -> Zeroizing<String> {
+        let token = Purpose::Access.token(entropy, "access");
+        match self.nonces.get() {
+            Some(nonces) => nonces.marked(token),
+            None => token,
+        }
     }
 
     fn tokens(&self, login: &Login, access: Zeroizing<String>, device: Zeroizing<String>) -> Tokens {

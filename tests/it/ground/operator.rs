@@ -132,9 +132,10 @@ pub struct Operator {
     pub providers: Arc<Registry>,
     /// What it answers programs with.
     runtime: Arc<Runtime<Sqlite>>,
+    /// What marks tokens and seals what providers give, once it is known.
+    nonces: Arc<OnceLock<NonceKeys>>,
     /// The facts of people, as whoever answers them has them.
     pub people: Sqlite,
-    nonces: Arc<OnceLock<NonceKeys>>,
     edge: Arc<dyn Edge>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
@@ -200,11 +201,10 @@ impl Operator {
         context.saml = Reader::of(env!("CARGO_BIN_EXE_usher"), [SUBCOMMAND]);
         let context = Arc::new(context);
         let (signers, nonces) = (context.signers.clone(), context.nonces.clone());
-        let keys = nonces.clone();
         let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let grounds = Grounds { providers: context.providers.clone(), intent: context.clone() };
-        let runtime = Runtime::new(facts, edge.clone(), signers, nonces, context.clone(), callers, grounds);
+        let runtime = Runtime::new(facts, edge.clone(), signers, nonces.clone(), context.clone(), callers, grounds);
         let runtime = Arc::new(runtime.named(["localhost", "127.0.0.1"].map(String::from).to_vec()));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);
@@ -215,7 +215,7 @@ impl Operator {
         });
         let ready = tokio::time::timeout(super::PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         ready.expect("the operator is ready in time").expect("the operator lives");
-        Self { metrics, published, runtime, people, providers, nonces: keys, edge, stop, running }
+        Self { metrics, published, runtime, nonces, people, providers, edge, stop, running }
     }
 
     /// Serves programs over TLS, until the operator is told to stop, and waits until they can be answered.

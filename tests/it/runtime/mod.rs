@@ -23,6 +23,7 @@ mod killed;
 mod limits;
 mod load;
 mod lost_replies;
+mod paced;
 pub mod path;
 pub mod pods;
 pub mod possession;

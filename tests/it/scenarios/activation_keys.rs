@@ -33,7 +33,7 @@ async fn a_license_has_the_activation_keys_that_it_names_each_made_once() {
     let secret = place.secret(NAME).await;
     let first = keys(&secret);
     assert_eq!(names(&secret), ["lab", "office"]);
-    assert!(first.values().all(|key| key.starts_with("usher_key_") && key.len() == 53), "{first:?}");
+    assert!(first.values().all(|key| key.starts_with("usher_key_") && key.len() == 61), "{first:?}");
     assert_ne!(first["lab"], first["office"]);
 
     // Another look changes nothing.
@@ -64,7 +64,7 @@ async fn what_is_taken_out_or_changed_is_made_anew_and_the_rest_stays() {
         place.secrets.patch(NAME, &PatchParams::default(), &patch).await.unwrap();
         let is_new = |secret: &Secret| {
             let lab = keys(secret).get("lab").cloned().unwrap_or_default();
-            names(secret) == ["lab", "office"] && lab.len() == 53 && lab != before["lab"]
+            names(secret) == ["lab", "office"] && lab.len() == 61 && lab != before["lab"]
         };
         let after =
             wait_for(&place.secrets, NAME, &format!("has a new key after one was {what}"), is_new).await;
