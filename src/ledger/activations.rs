@@ -137,6 +137,8 @@ pub struct Taken {
     pub transfers: Vec<Timestamp>,
     /// When the holder's activations were superseded and it counted, the last ones.
     pub recovered: Vec<Timestamp>,
+    /// How many activations of the License have ended and are not forgotten; at most as many as were asked for.
+    pub ended: u32,
     /// The holder's activation that has not ended; of a person, the one on the device.
     pub former: Option<Seen>,
 }
@@ -158,6 +160,8 @@ pub struct Question<'a> {
     pub recoveries_after: Timestamp,
     /// So many of each, at most.
     pub at_most: u32,
+    /// Of those that have ended, so many are counted at most.
+    pub ended_at_most: u32,
 }
 
 /// Activations of a License that hold places by themselves, for their holders have no Seat that is bound. There may be a million of them.
@@ -303,6 +307,17 @@ pub struct Recorded {
     pub session: Option<Used>,
 }
 
+/// Which activations are kept: the others are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Of those that have not ended, whose document was good at this instant or after it.
+    pub silent_since: Timestamp,
+    /// Of those that have, which did so, or whose document was good, at this instant or after it.
+    pub ended_since: Timestamp,
+    /// Of those that have and count as recoveries, besides, which did so at this instant or after it.
+    pub recovered_since: Timestamp,
+}
+
 /// The port to activations.
 pub trait Activations: People {
     /// The activation key whose hash this is.
@@ -365,11 +380,14 @@ pub trait Activations: People {
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Forgets at most so many activations of a License of which nothing has been good since `before`. Returns how many.
+    /// Whether steps can be recorded, as far as is known: if the last one could not, something is written to find out.
+    fn takes_steps(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// Forgets at most so many activations of a License that are not to be kept. Returns how many.
     fn forget_ended(
         &self,
         license: &Uid,
-        before: Timestamp,
+        keep: Keep,
         at_most: u32,
     ) -> impl Future<Output = Result<usize, CommitError>> + Send;
 

@@ -1,7 +1,7 @@
 //! What every engine of the ledger must do, whatever it is made of: one call, [`check`].
 
 #[cfg(test)]
-mod activations;
+pub(crate) mod activations;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]

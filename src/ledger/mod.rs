@@ -304,6 +304,21 @@ pub struct Unavailable {
     pub source: sqlx::Error,
 }
 
+impl Unavailable {
+    /// Whether it has no room left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match &self.source {
+            // SQLITE_FULL, and disk_full of PostgreSQL.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| ["13", "53100"].contains(&code.as_ref()))
+            }
+            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+}
+
 /// Who takes the lead.
 #[derive(Debug, Clone)]
 pub struct Claim {

@@ -10,6 +10,10 @@ use crate::domain::{
     terms::Provisioning,
 };
 
+/// So many activations of one License that have ended are kept, beyond what its own limits count: with that, a ledger stays within bounds whoever
+/// activates and deactivates in a loop. Each takes some 5 kB with its last answer, so that is 500 MB, and far beyond a fleet that is rolled out anew each day.
+pub const ENDED: u32 = 100_000;
+
 /// So often, in so many seconds.
 pub type Often = (u32, i64);
 
@@ -33,6 +37,8 @@ pub struct Taken<'a> {
     pub places: u32,
     /// When activations among the same were ended without a nonce.
     pub transfers: &'a [Timestamp],
+    /// Activations of the License that have ended and are not forgotten yet; counted up to the most that there may be.
+    pub ended: u32,
 }
 
 /// Whether there is a place for one more.
@@ -49,9 +55,23 @@ pub fn place(limits: &Limits, taken: Taken<'_>, now: Timestamp) -> Result<(), Re
     if let Some(most) = most.filter(|most| taken.places >= *most) {
         return Err(Refusal::new(code, format!("{} of {most} {what} are taken.", taken.places)));
     }
+    let most = most_ended(limits.transfers);
+    if taken.ended >= most {
+        let detail = format!(
+            "{most} activations of this License have ended of which the documents are still good, or were until a day ago; again when the first of them are \
+             forgotten."
+        );
+        return Err(Refusal::new(Code::TransfersExhausted, detail));
+    }
     limits.transfers.map_or(Ok(()), |often| {
         rested(often, taken.transfers, now, Code::TransfersExhausted, "Seats went from device to device")
     })
+}
+
+/// How many activations that have ended are kept.
+#[must_use]
+pub fn most_ended(transfers: Option<Often>) -> u32 {
+    transfers.map_or(0, |(most, _)| most).saturating_add(ENDED)
 }
 
 /// Whether a device may be activated again: `recovered` is when that happened.
@@ -93,7 +113,7 @@ mod tests {
     }
 
     fn taken(places: u32) -> Taken<'static> {
-        Taken { places, transfers: &[] }
+        Taken { places, transfers: &[], ended: 0 }
     }
 
     #[test]
@@ -120,7 +140,7 @@ mod tests {
         let limits = Limits { transfers: Some((2, 100)), ..LIMITS };
         let place = |seconds: Vec<i64>, now| {
             let transfers: Vec<Timestamp> = seconds.into_iter().map(at).collect();
-            place(&limits, Taken { places: 0, transfers: &transfers }, at(now))
+            place(&limits, Taken { places: 0, transfers: &transfers, ended: 0 }, at(now))
         };
         assert_eq!(place(vec![10], 50), Ok(()));
         let refused = Refusal::new(
@@ -131,6 +151,16 @@ mod tests {
         assert_eq!(place(vec![20, 10], 109), Err(refused), "in whatever order they are told");
         assert_eq!(place(vec![10, 20], 110), Ok(()));
         assert_eq!(code(place(vec![60, 70], 50)), Some(Code::TransfersExhausted), "the clock went back");
+    }
+
+    #[test]
+    fn without_a_limit_a_loop_ends_where_the_ledger_would_grow_for_ever() {
+        let place =
+            |transfers, ended| place(&Limits { transfers, ..LIMITS }, Taken { ended, ..taken(0) }, at(50));
+        assert_eq!(place(None, ENDED - 1), Ok(()));
+        assert_eq!(code(place(None, ENDED)), Some(Code::TransfersExhausted));
+        assert_eq!(place(Some((5, 100)), ENDED), Ok(()), "its own limit counts as many more");
+        assert_eq!(code(place(Some((5, 100)), ENDED + 5)), Some(Code::TransfersExhausted));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Activations, as every engine must keep them.
 
 #[cfg(test)]
+pub(crate) mod full;
+#[cfg(test)]
 mod heard;
 
 use super::*;
@@ -12,7 +14,7 @@ use crate::{
         license::License,
     },
     ledger::activations::{
-        Activated, Activation, Advance, Given, Holding, Question, Recorded, Seen, Step, Taken,
+        Activated, Activation, Advance, Given, Holding, Keep, Question, Recorded, Seen, Step, Taken,
     },
 };
 
@@ -21,8 +23,10 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, an_activation_is_read_back_as_it_was_recorded).await;
     run(open, of_two_steps_upon_one_version_or_one_turn_exactly_one_is_recorded).await;
     run(open, a_step_that_fails_leaves_nothing_behind_and_its_neighbours_alone).await;
+    run(open, a_step_at_which_the_database_fails_fails_alone).await;
     run(open, places_are_held_by_seats_and_by_activations_without_one_while_they_last).await;
     run(open, what_ended_long_ago_is_forgotten_with_all_that_hangs_on_it).await;
+    run(open, of_a_loop_no_more_is_kept_than_counts).await;
     run(open, an_activation_ends_with_its_seat_and_with_its_license).await;
     run(open, transfers_and_recoveries_are_counted_by_when_they_happened).await;
     run(open, the_audit_tells_of_activations_and_names_nobody).await;
@@ -93,6 +97,7 @@ pub(super) async fn taken<L: Ledger>(ledger: &L, holder: &str, now: i64) -> Take
         transfers_after: none,
         recoveries_after: none,
         at_most: 2,
+        ended_at_most: 3,
     };
     ledger.taken(&question).await.unwrap()
 }
@@ -174,6 +179,34 @@ async fn a_step_that_fails_leaves_nothing_behind_and_its_neighbours_alone<L: Led
     assert_eq!(seen(&*ledger, "a").await.activation.chain.expires_at, at(990));
 }
 
+async fn a_step_at_which_the_database_fails_fails_alone<L: Ledger>(ledger: Shared<L>) {
+    const MANY: usize = 9;
+    with_license(&*ledger).await;
+    let mut goes = Vec::new();
+    for n in 0..MANY {
+        let (id, key) = (format!("a{n}"), u8::try_from(n).unwrap());
+        ledger.record(begins(&id, taken(&*ledger, "", 200).await.turn, key)).await.unwrap();
+        let before = seen(&*ledger, &id).await;
+        goes.push(advances(&before, Chain { expires_at: at(990), ..before.activation.chain.clone() }));
+    }
+    // There is no such activation that could have a fork: a key of the tables says so, and no rule of ours.
+    let breaks =
+        || Step { fork: Some(("nobody".into(), Position { incarnation: 1, sequence: 7 })), ..step() };
+    goes.insert(MANY / 2, breaks());
+    goes.push(breaks());
+    // All at once: they share a transaction.
+    let went = futures::future::join_all(goes.into_iter().map(|step| ledger.record(step))).await;
+    for (n, went) in went.iter().enumerate() {
+        match went {
+            Err(CommitError::Unavailable(_)) => assert!([MANY / 2, MANY + 1].contains(&n), "{n}: {went:?}"),
+            went => assert!(went.is_ok(), "{n}: {went:?}"),
+        }
+    }
+    for n in 0..MANY {
+        assert_eq!(seen(&*ledger, &format!("a{n}")).await.activation.chain.expires_at, at(990), "a{n}");
+    }
+}
+
 async fn places_are_held_by_seats_and_by_activations_without_one_while_they_last<L: Ledger>(
     ledger: Shared<L>,
 ) {
@@ -231,11 +264,44 @@ async fn what_ended_long_ago_is_forgotten_with_all_that_hangs_on_it<L: Ledger>(l
     let before = seen(&*ledger, "a").await;
     let ended = Chain { state: State::Ended(Why::Deactivated), ..before.activation.chain.clone() };
     ledger.record(Step { at: at(950), ..advances(&before, ended) }).await.unwrap();
-    let forget = async |before| ledger.forget_ended(&uid("l"), at(before), 9).await.unwrap();
+    let forget = async |before| {
+        let keep = Keep { silent_since: at(before), ended_since: at(before), recovered_since: at(0) };
+        ledger.forget_ended(&uid("l"), keep, 9).await.unwrap()
+    };
     assert_eq!(forget(900).await, 0, "both are good at their last second");
     assert_eq!(forget(901).await, 1, "the one ended after that");
     assert_eq!((ledger.activation("b").await.unwrap(), forget(950).await), (None, 0));
     assert_eq!((forget(951).await, ledger.activation("a").await.unwrap()), (1, None));
+}
+
+async fn of_a_loop_no_more_is_kept_than_counts<L: Ledger>(ledger: Shared<L>) {
+    with_license(&*ledger).await;
+    for n in 0..7 {
+        let turn = taken(&*ledger, "", 200).await.turn;
+        ledger.record(begins(&format!("a{n}"), turn, n)).await.unwrap();
+        let before = seen(&*ledger, &format!("a{n}")).await;
+        let why = if n == 0 { Why::Superseded } else { Why::Deactivated };
+        let mut ends =
+            advances(&before, Chain { state: State::Ended(why), ..before.activation.chain.clone() });
+        ends.at = at(300 + i64::from(n));
+        ends.advance.as_mut().unwrap().recovery = n == 0;
+        ledger.record(ends).await.unwrap();
+    }
+    ledger.record(begins("silent", taken(&*ledger, "", 200).await.turn, 9)).await.unwrap();
+    assert_eq!(taken(&*ledger, "", 200).await.ended, 3, "no more are counted than is asked for");
+    let keep = |silent, ended, recovered| Keep {
+        silent_since: at(silent),
+        ended_since: at(ended),
+        recovered_since: at(recovered),
+    };
+    let forget = async |keep, at_most| ledger.forget_ended(&uid("l"), keep, at_most).await.unwrap();
+    // Nothing as long as a document is good: what is not known and has a good one was lost.
+    assert_eq!(forget(keep(0, 900, 900), 9).await, 0);
+    assert_eq!((forget(keep(0, 901, 300), 4).await, forget(keep(0, 901, 300), 4).await), (4, 2));
+    assert_eq!(taken(&*ledger, "", 200).await.ended, 1, "the recovery still counts");
+    assert_eq!(forget(keep(0, 901, 301), 9).await, 1);
+    assert!(ledger.activation("silent").await.unwrap().is_some());
+    assert_eq!(forget(keep(901, 0, 0), 9).await, 1);
 }
 
 async fn an_activation_ends_with_its_seat_and_with_its_license<L: Ledger>(ledger: Shared<L>) {

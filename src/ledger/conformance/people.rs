@@ -333,6 +333,7 @@ async fn a_persons_devices_are_counted_by_themselves<L: Ledger>(ledger: Shared<L
             transfers_after: at(0),
             recoveries_after: at(0),
             at_most: 2,
+            ended_at_most: 3,
         };
         ledger.taken(&question).await.unwrap()
     };

@@ -21,7 +21,7 @@ use std::{
 };
 
 use sqlx::{
-    SqlitePool,
+    Connection as _, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -135,8 +135,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
+/// Connections to the database. When there is no room, or a read fails, SQLite ends a transaction by itself, and the library, which then cannot end it, takes
+/// the connection for one that is in it from then on: such a connection is not used again.
 async fn pool(path: &Path, most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, OpenError> {
-    let pool = SqlitePoolOptions::new().max_connections(most).connect_with(options).await;
+    let pool = SqlitePoolOptions::new().max_connections(most).before_acquire(|connection, _| {
+        let is_fit = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_fit) })
+    });
+    let pool = pool.connect_with(options).await;
     pool.map_err(|source| OpenError::Open { path: path.to_owned(), source })
 }
 
@@ -147,7 +153,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::license::{Key, Uid},
-        ledger::{Change, Claim, CommitError, Ledger as _},
+        ledger::{
+            Change, Claim, CommitError, Ledger as _, activations::Activations as _,
+            conformance::activations::full,
+        },
     };
 
     /// Does to the file what somebody who owns it can do.
@@ -185,6 +194,40 @@ pub(crate) mod tests {
         drop(ledger);
         assert_eq!(Sqlite::open(&path).await.unwrap().facts(&key).await.unwrap(), before);
         assert_eq!(before[0].bindings.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn while_there_is_no_room_steps_are_refused_as_such_and_go_on_when_there_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        drop(Sqlite::open(&path).await.unwrap());
+        let write = pool(&path, 1, options(&path)).await.unwrap();
+        let read = pool(&path, 1, options(&path)).await.unwrap();
+        let ledger = Sqlite::over(write.clone(), write.clone(), read.clone(), read, None);
+        // Of the connection that there is, and of those that come after it.
+        let pages = async |more: i64| {
+            let there: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&write).await.unwrap();
+            let most = (there + more).to_string();
+            write.set_connect_options(options(&path).pragma("max_page_count", most.clone()));
+            let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}"));
+            sqlx::query(limit).execute(&write).await.unwrap();
+        };
+        full::begin(&ledger).await;
+        ledger.takes_steps().await.unwrap();
+        pages(64).await;
+        let (done, failed) = full::activate(&ledger, 0..50).await;
+        let Some(CommitError::Unavailable(why)) = failed else { panic!("{done:?}: {failed:?}") };
+        assert!(why.is_full() && why.to_string().contains("no room left"), "{why}");
+        let still = ledger.takes_steps().await.unwrap_err();
+        assert!(!done.is_empty() && still.is_full(), "{done:?}, {still:?}");
+        for id in &done {
+            assert!(ledger.activation(id).await.unwrap().is_some(), "{id} was answered");
+        }
+
+        pages(1_000).await;
+        ledger.takes_steps().await.unwrap();
+        let (more, failed) = full::activate(&ledger, 50..60).await;
+        assert!(more.len() == 10 && failed.is_none(), "{failed:?}");
     }
 
     #[tokio::test]

@@ -83,6 +83,7 @@ impl<L: Activations> Runtime<L> {
             now,
             transfers_after: before(per),
             recoveries_after: before(terms.clones.recoveries.1),
+            ended_at_most: limits::most_ended(terms.device_transfers),
             at_most: transfers.max(terms.clones.recoveries.0),
         };
         Ok(self.ledger.taken(&question).await?)
@@ -100,7 +101,7 @@ pub(super) fn place(contract: &Contract, taken: &Taken, now: Timestamp) -> Resul
         devices_per_seat: None,
         transfers: license.terms.device_transfers,
     };
-    limits::place(&limits, limits::Taken { places, transfers: &taken.transfers }, now)
+    limits::place(&limits, limits::Taken { places, transfers: &taken.transfers, ended: taken.ended }, now)
 }
 
 /// Whether there is a place for one more device of a person who has a seat.
@@ -113,7 +114,11 @@ pub(super) fn device(contract: &Contract, taken: &Taken, now: Timestamp) -> Resu
         devices_per_seat: license.terms.devices_per_seat.filter(|_| enforced),
         transfers: license.terms.device_transfers,
     };
-    limits::place(&limits, limits::Taken { places: taken.devices, transfers: &taken.transfers }, now)
+    limits::place(
+        &limits,
+        limits::Taken { places: taken.devices, transfers: &taken.transfers, ended: taken.ended },
+        now,
+    )
 }
 
 impl Footing<'_> {

@@ -282,10 +282,16 @@ impl<L: Activations> Runtime<L> {
         let Ok(_) = self.nonces() else {
             return Err("the Secret usher-nonce-key is not there yet: the log says why\n");
         };
-        match self.ledger.has_activations().await {
-            Ok(_) => Ok(()),
-            Err(_) => Err("the ledger does not answer: is the database there?\n"),
+        if self.ledger.has_activations().await.is_err() {
+            return Err("the ledger does not answer: is the database there?\n");
         }
+        self.ledger.takes_steps().await.map_err(|unavailable| {
+            if unavailable.is_full() {
+                "the ledger has no room left: make room on its disk, and it goes on by itself\n"
+            } else {
+                "the ledger answers, and takes no writes: the log says why\n"
+            }
+        })
     }
 
     /// Nobody is told anything out of a ledger that is lost or another cluster's: what it does not know may be true all the same.

@@ -39,8 +39,22 @@ const LAST: usize = 20;
 impl Usher {
     /// Starts `usher run`, with these options beside.
     pub fn start(kubeconfig: &Path, ledger: &Path, options: &[&str]) -> Self {
+        Self::start_by(&[], kubeconfig, ledger, options)
+    }
+
+    /// The same, on a disk of its own of that size, which only it sees: it is where `ledger` is.
+    pub fn start_on_disk(size: &str, kubeconfig: &Path, ledger: &Path, options: &[&str]) -> Self {
+        let mount = format!("mount -t tmpfs -o size={size} usher \"$0\" && exec \"$@\"");
+        let disk = ledger.parent().unwrap().to_str().unwrap();
+        let by = ["unshare", "--map-root-user", "--mount", "sh", "-c", &mount, disk];
+        Self::start_by(&by, kubeconfig, ledger, options)
+    }
+
+    fn start_by(by: &[&str], kubeconfig: &Path, ledger: &Path, options: &[&str]) -> Self {
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_usher"), "run"])
+            .args(["--pdeathsig", "KILL"])
+            .args(by)
+            .args([env!("CARGO_BIN_EXE_usher"), "run"])
             .arg("--ledger")
             .arg(ledger)
             .args(options)
@@ -72,6 +86,25 @@ impl Usher {
     pub async fn is_at_work(&mut self) {
         let told = tokio::time::timeout(PATIENCE, self.at_work.wait_for(|at_work| *at_work)).await;
         assert!(told.is_ok_and(|told| told.is_ok()), "usher did not get to work");
+    }
+
+    /// `path`, as it sees it.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("root")
+            .join(path.strip_prefix("/").unwrap())
+    }
+
+    /// Waits until it says so. What it has said until then is not looked at again.
+    pub async fn says(&self, text: &str) {
+        super::until(text, async || {
+            let mut said = self.said.lock().unwrap();
+            let at = said.iter().position(|line| line.contains(text))?;
+            said.drain(..=at);
+            Some(())
+        })
+        .await;
     }
 
     /// Kills it; it is gone when this returns.

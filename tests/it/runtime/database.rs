@@ -17,7 +17,7 @@ use crate::ground::{
 };
 
 /// Asks the operations listener; nothing if it does not listen.
-async fn operations(ground: &Ground, port: u16, path: &str) -> Option<(StatusCode, String)> {
+pub(super) async fn operations(ground: &Ground, port: u16, path: &str) -> Option<(StatusCode, String)> {
     let maps: Api<ConfigMap> = Api::namespaced(ground.admin().await, "usher-system");
     let ca = wait_for(&maps, "usher-ca", "is there", |_| true).await.data.unwrap()["ca.crt"].clone();
     let mut config = Config::new(format!("https://localhost:{port}").parse().unwrap());
@@ -30,7 +30,7 @@ async fn operations(ground: &Ground, port: u16, path: &str) -> Option<(StatusCod
     Some((status, String::from_utf8(body.to_vec()).unwrap()))
 }
 
-fn files(ground: &Ground) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn files(ground: &Ground) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig_beside(&directory.path().join("ledger"), ground);
     (directory, kubeconfig)

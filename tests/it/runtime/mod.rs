@@ -13,6 +13,7 @@ mod contract;
 mod crashed;
 mod database;
 mod ended;
+mod full;
 mod gateway;
 mod health;
 mod heartbeats;

@@ -111,7 +111,7 @@ impl Server<'_> {
     fn place(&mut self, seat: u32) -> Result<(), Refusal> {
         self.lapse();
         let transfers = self.ledger.transfers(seat);
-        let taken = Taken { places: self.ledger.held(seat), transfers: &transfers };
+        let taken = Taken { places: self.ledger.held(seat), transfers: &transfers, ended: 0 };
         limits::place(&self.plan.limits, taken, self.now)
     }
 

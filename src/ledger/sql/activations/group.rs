@@ -1,17 +1,21 @@
 //! Group commit: steps that arrive together share one transaction, one link of the audit and one sync of the disk.
 //!
 //! One task writes. While the disk syncs, steps queue; then all of them are taken at once. A step that cannot be done leaves
-//! nothing behind and does not touch its neighbours; each is answered when all of them are on disk.
+//! nothing behind and does not touch its neighbours; each is answered when all of them are on disk. If the database itself fails at a step,
+//! what they share is lost with it: then each is done once more, alone. (A savepoint for each would cost the many two more statements.)
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Connection, Pool, authorities, begin_steps, chain, failed, record::record};
+use super::{BEGIN, Connection, Pool, authorities, begin_steps, chain, failed, record::record, while_doing};
 use crate::{
     domain::license::Uid,
     ledger::{
@@ -40,15 +44,20 @@ pub struct Group {
     queue: mpsc::Sender<Waiting>,
     /// Whose programs are answered, once that is known.
     cluster: Arc<OnceLock<Uid>>,
+    /// The last steps could not be written.
+    broken: Arc<AtomicBool>,
 }
+
+/// What is written to find out whether there is room again: more than any step needs, in bytes.
+const FILLING: usize = 64 * 1024;
 
 impl Group {
     /// Starts the task.
     pub fn start(pool: Pool) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let cluster = Arc::default();
-        tokio::spawn(write(pool.clone(), receiver, Arc::clone(&cluster)));
-        Self { pool, queue, cluster }
+        let (cluster, broken) = (Arc::default(), Arc::default());
+        tokio::spawn(write(pool.clone(), receiver, Arc::clone(&cluster), Arc::clone(&broken)));
+        Self { pool, queue, cluster, broken }
     }
 
     /// From now on it is the programs of `cluster` that are answered.
@@ -58,9 +67,27 @@ impl Group {
 
     pub(super) async fn record(&self, step: Step) -> Outcome {
         let (reply, outcome) = oneshot::channel();
-        let gone = || unavailable("the task that writes has ended");
+        let gone = || unavailable(std::io::ErrorKind::Other, "the task that writes has ended");
         self.queue.send(Waiting { step, reply }).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
+    }
+
+    /// Whether steps can be written, as far as is known.
+    pub(super) async fn takes_steps(&self) -> Result<(), Unavailable> {
+        if self.broken.load(Ordering::SeqCst) {
+            self.fill().await.map_err(while_doing("finding out whether steps can be written again"))?;
+            self.broken.store(false, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Takes room and gives it back, on disk.
+    async fn fill(&self) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
+        let row = sqlx::query("INSERT INTO passes (hash, content, expires_at) VALUES ('filling', $1, 0)");
+        row.bind("x".repeat(FILLING)).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM passes WHERE hash = 'filling'").execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     /// Tells the audit of what changes nothing.
@@ -71,39 +98,84 @@ impl Group {
     }
 }
 
-fn unavailable(why: &str) -> CommitError {
-    let source = sqlx::Error::Io(std::io::Error::other(why.to_owned()));
+fn unavailable(kind: std::io::ErrorKind, why: &str) -> CommitError {
+    let source = sqlx::Error::Io(std::io::Error::new(kind, why.to_owned()));
     CommitError::Unavailable(Unavailable { doing: "recording a step", source })
 }
 
-async fn write(pool: Pool, mut queue: mpsc::Receiver<Waiting>, cluster: Arc<OnceLock<Uid>>) {
+async fn write(
+    pool: Pool,
+    mut queue: mpsc::Receiver<Waiting>,
+    cluster: Arc<OnceLock<Uid>>,
+    broken: Arc<AtomicBool>,
+) {
     let mut together = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut together, TOGETHER).await > 0 {
         let (steps, replies): (Vec<Step>, Vec<_>) =
             together.drain(..).map(|waiting: Waiting| (waiting.step, waiting.reply)).unzip();
-        match commit(&pool, cluster.get(), &steps).await {
-            Ok(outcomes) => {
-                for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                    // Whoever has gone meanwhile finds the recorded answer when they ask again.
-                    let _ = reply.send(outcome);
-                }
-            }
-            Err(CommitError::Barred(bar)) => {
-                for reply in replies {
-                    let _ = reply.send(Err(CommitError::Barred(bar.clone())));
-                }
-            }
-            Err(error) => {
-                let why = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
-                for reply in replies {
-                    let _ = reply.send(Err(unavailable(&why)));
-                }
-            }
+        let outcomes = outcomes(&pool, cluster.get(), &steps).await;
+        let is_broken = outcomes.iter().all(|outcome| matches!(outcome, Err(CommitError::Unavailable(_))));
+        broken.store(is_broken, Ordering::SeqCst);
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
+            // Whoever has gone meanwhile finds the recorded answer when they ask again.
+            let _ = reply.send(outcome);
         }
     }
 }
 
-async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Vec<Outcome>, CommitError> {
+/// Why steps were not committed.
+enum Broken {
+    /// The database failed at one of them.
+    Step(CommitError),
+    /// It failed, or refused, whatever they were.
+    All(CommitError),
+}
+
+impl From<CommitError> for Broken {
+    fn from(error: CommitError) -> Self {
+        Self::All(error)
+    }
+}
+
+/// What becomes of each.
+async fn outcomes(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Vec<Outcome> {
+    match commit(pool, cluster, steps).await {
+        Ok(outcomes) => return outcomes,
+        Err(Broken::Step(_)) if steps.len() > 1 => {}
+        Err(Broken::Step(error) | Broken::All(error)) => {
+            return steps.iter().map(|_| Err(again(&error))).collect();
+        }
+    }
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for (done, step) in steps.iter().enumerate() {
+        match commit(pool, cluster, std::slice::from_ref(step)).await {
+            Ok(outcome) => outcomes.extend(outcome),
+            Err(Broken::Step(error)) => outcomes.push(Err(error)),
+            // Nobody waits for it once for each.
+            Err(Broken::All(error)) => {
+                outcomes.extend(steps.iter().skip(done).map(|_| Err(again(&error))));
+                break;
+            }
+        }
+    }
+    outcomes
+}
+
+/// The same, for one more.
+fn again(error: &CommitError) -> CommitError {
+    match error {
+        CommitError::Barred(bar) => CommitError::Barred(bar.clone()),
+        CommitError::Unavailable(error) if error.is_full() => {
+            unavailable(std::io::ErrorKind::StorageFull, &format!("the ledger has no room left: {error}"))
+        }
+        error => {
+            let why = std::error::Error::source(error).map_or(error.to_string(), ToString::to_string);
+            unavailable(std::io::ErrorKind::Other, &why)
+        }
+    }
+}
+
+async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Vec<Outcome>, Broken> {
     let mut transaction = begin_steps(pool, cluster).await?;
     let silent = silent_keys(&mut transaction, steps).await?;
     let (mut outcomes, mut entries) = (Vec::with_capacity(steps.len()), Vec::new());
@@ -114,7 +186,9 @@ async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Ve
             continue;
         }
         match record(&mut transaction, step, &mut entries).await {
-            Err(CommitError::Unavailable(error)) => return Err(CommitError::Unavailable(error)),
+            // Where there is no room for one there is none for the others.
+            Err(CommitError::Unavailable(error)) if error.is_full() => return Err(Broken::All(error.into())),
+            Err(CommitError::Unavailable(error)) => return Err(Broken::Step(error.into())),
             outcome => outcomes.push(outcome),
         }
     }

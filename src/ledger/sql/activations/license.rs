@@ -8,7 +8,7 @@ use crate::{
     domain::license::Uid,
     ledger::{
         Change, CommitError,
-        activations::{Activated, Holding, User},
+        activations::{Activated, Holding, Keep, User},
     },
 };
 
@@ -144,18 +144,21 @@ pub async fn withdrawn(connection: &mut Connection, change: &Change) -> Result<V
     Ok(ended)
 }
 
-/// Forgets those that ended, or whose document has, before the second `before`.
+/// Forgets those that are not to be kept.
 pub async fn forget_ended(
     connection: &mut Connection,
     license: &Uid,
-    before: Timestamp,
+    keep: Keep,
     at_most: u32,
 ) -> Result<usize, sqlx::Error> {
     let ended: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM activations WHERE license = $1 AND expires_at < $2 AND COALESCE(ended_at, 0) < $2 LIMIT $3",
+        "SELECT id FROM activations WHERE license = $1 AND ((ended_at IS NULL AND expires_at < $2)
+         OR (ended_at < $3 AND expires_at < $3 AND (NOT recovery OR ended_at < $4))) LIMIT $5",
     )
     .bind(&license.0)
-    .bind(before.as_second())
+    .bind(keep.silent_since.as_second())
+    .bind(keep.ended_since.as_second())
+    .bind(keep.recovered_since.as_second())
     .bind(i64::from(at_most))
     .fetch_all(&mut *connection)
     .await?;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::{
-    Connection, Handle, Pool, Row, SNAPSHOT, authorities,
+    BEGIN, Connection, Handle, Pool, Row, SNAPSHOT, authorities,
     commit::{chain, conflict_or_failed, failed, person},
     count, damaged, instant,
     lead::{self, begin_steps},
@@ -29,7 +29,7 @@ use crate::{
     ledger::{
         CommitError, Unavailable,
         activations::{
-            Activated, Activation, Activations, Holding, Living, Question, Recorded, Seen, Shown, Step,
+            Activated, Activation, Activations, Holding, Keep, Living, Question, Recorded, Seen, Shown, Step,
             Taken, User, Workplace,
         },
         audit::of_refusals,
@@ -195,15 +195,14 @@ impl Activations for Handle {
         any.map_err(while_doing(READING))
     }
 
-    async fn forget_ended(
-        &self,
-        license: &Uid,
-        before: Timestamp,
-        at_most: u32,
-    ) -> Result<usize, CommitError> {
+    async fn takes_steps(&self) -> Result<(), Unavailable> {
+        self.group.takes_steps().await
+    }
+
+    async fn forget_ended(&self, license: &Uid, keep: Keep, at_most: u32) -> Result<usize, CommitError> {
         let mut transaction = self.begin().await?;
         let forgotten =
-            license::forget_ended(&mut transaction, license, before, at_most).await.map_err(failed)?;
+            license::forget_ended(&mut transaction, license, keep, at_most).await.map_err(failed)?;
         if forgotten > 0 {
             transaction.commit().await.map_err(failed)?;
         }

@@ -40,6 +40,15 @@ async fn devices(connection: &mut Connection, question: &Question<'_>) -> Result
     count(active.fetch_one(connection).await?)
 }
 
+/// How many have ended and are not forgotten.
+async fn ended(connection: &mut Connection, question: &Question<'_>) -> Result<i64, sqlx::Error> {
+    let ended = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM activations WHERE license = $1
+         AND state IN ('deactivated', 'superseded', 'withdrawn') LIMIT $2) AS ended",
+    );
+    ended.bind(&question.license.0).bind(i64::from(question.ended_at_most)).fetch_one(connection).await
+}
+
 /// How many hold a place.
 pub async fn held(connection: &mut Connection, license: &Uid, now: Timestamp) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(COUNT).bind(&license.0).bind(now.as_second()).fetch_one(connection).await
@@ -121,6 +130,7 @@ pub(super) async fn taken(
             question.recoveries_after,
         )
         .await?,
+        ended: count(ended(connection, question).await?)?,
         former,
     })
 }

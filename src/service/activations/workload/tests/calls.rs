@@ -194,6 +194,7 @@ async fn a_device_cannot_be_a_slot_whatever_it_calls_itself() {
         transfers_after: jiff::Timestamp::MIN,
         recoveries_after: jiff::Timestamp::MIN,
         at_most: 1,
+        ended_at_most: 3,
     };
     let its = crate::ledger::activations::Activations::taken(&scene.ledger, &question).await.unwrap();
     assert_eq!((taken.places, its.former), (1, None));

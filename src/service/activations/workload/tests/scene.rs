@@ -306,6 +306,7 @@ impl Scene {
             transfers_after: none,
             recoveries_after: none,
             at_most: 9,
+            ended_at_most: 3,
         };
         self.ledger.taken(&question).await.unwrap()
     }
