@@ -18,6 +18,7 @@ pub mod census;
 mod config_maps;
 mod context;
 mod events;
+pub mod given;
 pub mod identity_provider;
 mod index;
 mod intent;

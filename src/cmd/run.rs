@@ -10,7 +10,10 @@ use std::{
     io::IsTerminal as _,
     net::SocketAddr,
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,6 +63,10 @@ pub(super) struct Args {
     /// A name or address under which clients reach this server, besides localhost and the Service's; may be repeated.
     #[arg(long = "tls-name", env = "USHER_TLS_NAMES", value_delimiter = ',')]
     tls_names: Vec<String>,
+    /// A Secret of Usher's own namespace, of type kubernetes.io/tls, such as cert-manager writes: clients are served by its certificate, and by
+    /// the next one as soon as it is there. Without it, by one under Usher's own CA.
+    #[arg(long, env = "USHER_TLS_SECRET", value_name = "NAME")]
+    tls_secret: Option<String>,
     /// Keep documents in Secrets of every namespace, by rights on all Secrets of the cluster. Without it, only in
     /// those whose owners made the RoleBinding usher-documents there.
     #[arg(long, env = "USHER_SECRETS_CLUSTER_WIDE")]
@@ -251,12 +258,15 @@ impl<L: Ledger> Parts<L> {
 }
 
 /// What is told of these parts, and while there are none yet: a process that waits for its database lives, and is not ready.
-fn operations<L: Ledger>(parts: &Arc<OnceLock<Parts<L>>>) -> Operations {
+fn operations<L: Ledger>(parts: &Arc<OnceLock<Parts<L>>>, is_certified: Arc<AtomicBool>) -> Operations {
     let (asked, measured) = (parts.clone(), parts.clone());
     Operations {
         answers: Arc::new(move || {
-            let parts = asked.clone();
+            let (parts, is_certified) = (asked.clone(), is_certified.clone());
             Box::pin(async move {
+                if !is_certified.load(Ordering::SeqCst) {
+                    return Err("the Secret of --tls-secret has no certificate yet: the log says why\n");
+                }
                 match parts.get() {
                     Some(parts) => parts.is_ready().await,
                     None => Err("the ledger is not open yet: is the database there? The log says why not\n"),
@@ -278,6 +288,7 @@ async fn operate<L: Ledger>(
     let client = Client::try_from(cmd::cluster().await?)?;
     let listeners = Listeners::new(&client, args, &*edge, stopped.clone()).await?;
     let parts = Arc::new(OnceLock::new());
+    let follower = client.clone();
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
 
     let work = async {
@@ -288,15 +299,17 @@ async fn operate<L: Ledger>(
         let bounds = Bounds::default();
         let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone(), bounds);
         let operator = async { operator.await.map_err(Failure::from) };
-        let served = async { tokio::try_join!(operator, listeners.serve(args.listen, programs)) };
+        let served = async { tokio::try_join!(operator, listeners.answer(args.listen, programs)) };
         runtime.telling_of_refusals(served).await.map(|_| ())
     };
     let running = async {
-        tokio::try_join!(work, listeners.serve(args.ops_listen, http::operations(operations(&parts))))
+        let operations = http::operations(operations(&parts, listeners.is_certified()));
+        tokio::try_join!(work, listeners.operate(args.ops_listen, operations))
     };
     tokio::select! {
         ended = running => ended.map(|_| ())?,
         failed = listeners.renew(&*edge) => failed?,
+        never = listeners.follow(&follower, &args.namespace) => match never {},
     }
     info!("stopped");
     Ok(())

@@ -51,16 +51,16 @@ impl Default for Limits {
     }
 }
 
-/// A certificate as the TLS library wants it.
+/// A certificate, with those between it and its root, as the TLS library wants it.
 ///
 /// # Errors
-/// When it is not one.
+/// When it is not one, or the key is another's.
 pub fn tls(pem: &Pem) -> io::Result<Arc<ServerConfig>> {
-    let certificate = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).map_err(io::Error::other)?;
+    let chain = CertificateDer::pem_slice_iter(pem.certificate.as_bytes()).collect::<Result<_, _>>();
     let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).map_err(io::Error::other)?;
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain.map_err(io::Error::other)?, key)
         .map_err(io::Error::other)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))

@@ -59,6 +59,7 @@ fn a_wrong_value_is_refused_with_a_sentence_that_names_it() {
         ("audit.retention=2y", "at '/audit/retention': '2y' does not match pattern"),
         ("service.port=0", "at '/service/port': minimum: got 0, want 1"),
         ("workers=65", "at '/workers': maximum: got 65, want 64"),
+        ("tls.existingSecret=Usher", "at '/tls/existingSecret': 'Usher' does not match pattern"),
         ("log.format=xml", "at '/log/format': value must be one of 'json', 'human'"),
     ] {
         let (ok, said) = helm(&["template", "usher", CHART, "--set", value], None);
@@ -138,6 +139,22 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
             (more.iter().map(|s| (*s).to_owned()).collect(), less.iter().map(|s| (*s).to_owned()).collect()),
             "{values}"
         );
+    }
+}
+
+#[test]
+fn a_certificate_of_yours_is_named_to_usher_and_only_then() {
+    let deployed = |values: &[&str]| {
+        let (ok, text) = helm(&[&["template", "usher", CHART, "-n", "usher-system"], values].concat(), None);
+        assert!(ok, "{text}");
+        text
+    };
+    assert!(
+        deployed(&["--set", "tls.existingSecret=usher-tls"]).contains("        - --tls-secret=usher-tls\n")
+    );
+    // Nor where `--reuse-values` brings values of before.
+    for values in [&[][..], &["--set", "tls=null"]] {
+        assert!(!deployed(values).contains("tls-secret"), "{values:?}");
     }
 }
 

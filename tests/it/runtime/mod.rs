@@ -15,6 +15,7 @@ mod database;
 mod ended;
 mod full;
 mod gateway;
+mod given;
 mod health;
 mod heartbeats;
 mod history;
