@@ -11,7 +11,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::cluster::census::{Census, Standing};
+use crate::{
+    cluster::census::{Census, Standing},
+    domain::terms::ClonePolicy,
+};
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Look {
@@ -38,6 +41,11 @@ struct Called {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Named {
     call: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Under {
+    policy: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -137,6 +145,7 @@ pub struct Metrics {
     bound: Counter,
     freed: Counter,
     sessions: Family<Asked, Counter>,
+    forks: Family<Under, Counter>,
     calls: Family<Called, Counter>,
     call_seconds: Family<Named, Histogram>,
     links: Gauge,
@@ -162,6 +171,7 @@ impl Default for Metrics {
             bound: Counter::default(),
             freed: Counter::default(),
             sessions: Family::default(),
+            forks: Family::default(),
             calls: Family::default(),
             call_seconds: Family::new_with_constructor(call_histogram),
             links: Gauge::default(),
@@ -189,6 +199,11 @@ impl Default for Metrics {
             "sessions",
             "Sessions that were asked for, by what became of them (opened, over, refused)",
             metrics.sessions.clone(),
+        );
+        registry.register(
+            "forks",
+            "Copies of an activation that were seen, each once, by the policy of the License (Refuse, Quarantine, Replace)",
+            metrics.forks.clone(),
         );
         registry.register(
             "calls",
@@ -244,6 +259,9 @@ impl Metrics {
         for outcome in SESSIONS {
             drop(self.sessions.get_or_create(&Asked { outcome }));
         }
+        for policy in [ClonePolicy::Refuse, ClonePolicy::Quarantine, ClonePolicy::Replace] {
+            drop(self.forks.get_or_create(&Under { policy: policy.as_str() }));
+        }
     }
 
     pub(super) fn looked(&self, kind: &'static str, outcome: &'static str, seconds: f64) {
@@ -264,6 +282,11 @@ impl Metrics {
     /// A session was asked for: `outcome` is one of [`SESSIONS`].
     pub(super) fn session(&self, outcome: &'static str) {
         self.sessions.get_or_create(&Asked { outcome }).inc();
+    }
+
+    /// Copies were seen of an activation, under this policy.
+    pub(super) fn forked(&self, policy: ClonePolicy) {
+        self.forks.get_or_create(&Under { policy: policy.as_str() }).inc();
     }
 
     /// A call was answered with `code`.
@@ -321,10 +344,13 @@ mod tests {
         metrics.committed(3, 2, 1);
         metrics.session("refused");
         metrics.called("refreshActivation", "nonce-used", 0.002);
+        metrics.forked(ClonePolicy::Quarantine);
         let text = metrics.text();
         assert!(text.contains(r#"usher_reconciles_total{kind="License",outcome="rest"} 1"#), "{text}");
         assert!(text.contains(r#"usher_sessions_total{outcome="refused"} 1"#), "{text}");
         assert!(text.contains(r#"usher_sessions_total{outcome="over"} 0"#), "{text}");
+        assert!(text.contains(r#"usher_forks_total{policy="Quarantine"} 1"#), "{text}");
+        assert!(text.contains(r#"usher_forks_total{policy="Refuse"} 0"#), "{text}");
         let called = r#"usher_calls_total{call="refreshActivation",code="nonce-used"} 1"#;
         assert!(text.contains(called), "{text}");
         assert!(text.contains(r#"usher_call_seconds_count{call="refreshActivation"} 1"#), "{text}");

@@ -15,7 +15,7 @@ use crate::{
         own_key::{self, Error, Which},
         queue::Task,
     },
-    domain::{contract::SUMMARY, license::Key, refusal::Code, witness::Standing},
+    domain::{contract::SUMMARY, license::Key, refusal::Code, terms::ClonePolicy, witness::Standing},
     keys::nonce::{NonceKey, NonceKeys},
     ledger::{Ledger, Unavailable},
     service::activations::{Happened, News},
@@ -175,6 +175,10 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             Happened::KeyTurned => self.key_turned.notify_one(),
             Happened::SessionRefused => {}
         }
+    }
+
+    fn forked(&self, policy: ClonePolicy) {
+        self.metrics.forked(policy);
     }
 
     fn standing(&self) -> Standing {

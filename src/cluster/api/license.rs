@@ -31,6 +31,7 @@ use crate::{
     printcolumn(name = "Product", type_ = "string", json_path = ".spec.product"),
     printcolumn(name = "Seats", type_ = "integer", json_path = ".spec.seats"),
     printcolumn(name = "Bound", type_ = "integer", json_path = ".status.seats.bound"),
+    printcolumn(name = "Activated", type_ = "integer", json_path = ".status.seats.activated"),
     printcolumn(name = "Waiting", type_ = "integer", json_path = ".status.seats.waiting"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
@@ -64,7 +65,8 @@ pub struct LicenseSpec {
     /// What this License says itself.
     #[serde(flatten)]
     pub shared: SharedSpec,
-    /// How many holders at once; of a Floating License, how many activations. 0 binds nobody.
+    /// How many holders at once; of a Floating License, how many activations: one that is silent gives its place back when its document has ended, which is `lease.ttl` and
+    /// `lease.offlineGrace` after its last refresh. 0 binds nobody.
     pub seats: Count<0>,
     /// More than the seats.
     #[serde(default, skip_serializing_if = "Option::is_none")]

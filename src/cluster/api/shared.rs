@@ -99,7 +99,8 @@ pub struct LeaseSpec {
     /// Until programs must have a new document: a Go duration from 5m to 8760h, or `Contract` for the end of validity. 24h if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TtlText>,
-    /// How much longer a document is accepted: a Go duration up to 8760h. 72h if not given.
+    /// How much longer a document is accepted: a Go duration up to 8760h. 72h if not given. For so long a silent activation keeps its place, too: 0s gives it back with the
+    /// lease, which is what a Floating License wants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline_grace: Option<GraceText>,
 }

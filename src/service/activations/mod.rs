@@ -38,6 +38,7 @@ use crate::{
         chain::{Call, Digest, Operation},
         license::{Key, Uid},
         refusal::{Code, Refusal},
+        terms::ClonePolicy,
         witness::{Bar, Standing},
     },
     keys::{Signer, Signers, nonce::NonceKeys},
@@ -95,6 +96,9 @@ pub enum Happened {
 pub trait News: Send + Sync + 'static {
     /// Something has happened to the License `key`.
     fn tell(&self, key: &Key, happened: Happened);
+
+    /// Copies of an activation were seen here, for the first time, under this policy.
+    fn forked(&self, policy: ClonePolicy);
 
     /// Whether anything may be told out of the ledger.
     fn standing(&self) -> Standing;

@@ -185,6 +185,13 @@ impl<L: Activations> Runtime<L> {
         Ok(Some(Reply { nonce, body, begun: None }))
     }
 
+    /// Tells of a fork that is new.
+    pub(super) fn say_forked(&self, met: &Met<'_>) {
+        let contract = met.living.contract.as_ref();
+        self.news.forked(contract.map(|contract| contract.license.terms.clones.policy).unwrap_or_default());
+        self.news.tell(&met.living.key, Happened::Forked);
+    }
+
     /// The fork is recorded, and told of if it is new.
     pub(super) async fn fork(
         &self,
@@ -196,7 +203,7 @@ impl<L: Activations> Runtime<L> {
             return Ok(None);
         };
         if recorded.new_fork {
-            self.news.tell(&met.living.key, Happened::Forked);
+            self.say_forked(met);
         }
         Err(refusal.into())
     }

@@ -87,7 +87,7 @@ impl<L: Activations> Runtime<L> {
         };
         let Some(recorded) = self.record_signed(step, footing.signer()?).await? else { return Ok(None) };
         if recorded.new_fork {
-            self.news.tell(&met.living.key, Happened::Forked);
+            self.say_forked(met);
         }
         self.news.tell(&met.living.key, Happened::Taken);
         self.reply(Some(footing.contract), &activation, &footing.carries).await.map(Some)

@@ -1,7 +1,9 @@
 //! A state that was copied: one of the two goes on, and it is said that there are two.
 
+use std::sync::Arc;
+
 use http::Method;
-use kube::{Api, api::ListParams};
+use kube::{Api, Client, api::ListParams};
 use serde_json::json;
 use usher::cluster::api::{License, Type};
 
@@ -12,8 +14,8 @@ use super::{
     program::{Call, drawn},
 };
 use crate::{
-    ground::{shared, until, wait_for},
-    scenarios::{license_conditions, with},
+    ground::{Ground, Machine, Operator, shared, until, wait_for},
+    scenarios::{Place, license_conditions, with},
 };
 
 pub(super) fn clone_seen(license: &License) -> Option<String> {
@@ -55,6 +57,27 @@ async fn of_two_copies_the_first_to_refresh_lives_and_the_other_is_told_what_to_
     assert_eq!(scene.program.deactivate(&own).await.status, 204);
     wait_for(&scene.place.licenses, "cad", "says nothing any more", |license| clone_seen(license).is_none())
         .await;
+}
+
+#[tokio::test]
+async fn copies_are_counted_once_by_the_policy() {
+    let (ground, directory) = (Ground::own(), tempfile::tempdir().unwrap());
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let operator = Operator::start(client, &directory.path().join("ledger.db"), Arc::new(Machine)).await;
+    let quarantine = with(for_devices(1), &json!({"spec": {"clones": {"policy": "Quarantine"}}}));
+    let scene = Scene::of(Place::new(&ground).await, &operator.listen().await, &quarantine).await;
+    let own = scene.active("9f86d081").await;
+    assert_eq!(scene.program.refresh(&own).await.status, 200);
+    for _ in 0..3 {
+        assert_eq!(scene.program.refresh(&own).await.code(), "nonce-used");
+    }
+    // The leader has heard of it twice: by itself, and from the audit.
+    wait_for(&scene.place.licenses, "cad", "says so", |license| clone_seen(license).is_some()).await;
+    let counted = operator.metrics.text();
+    for line in [r#"{policy="Quarantine"} 1"#, r#"{policy="Refuse"} 0"#, r#"{policy="Replace"} 0"#] {
+        assert!(counted.contains(&format!("usher_forks_total{line}\n")), "{counted}");
+    }
+    operator.stop().await;
 }
 
 #[tokio::test]

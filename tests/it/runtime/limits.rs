@@ -28,6 +28,16 @@ async fn a_floating_license_has_as_many_activations_as_seats_and_no_seats() {
     let own = scene.active("a").await;
     scene.active("b").await;
     assert_eq!(scene.activate("c").await.code(), "seats-exhausted");
+    // People see that it is full.
+    crate::ground::until("its columns say so", async || {
+        let said = crate::ground::shared().kubectl(&["get", "lic", "cad", "-n", &scene.place.namespace]);
+        let mut lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let (names, values) = (lines.next()?, lines.next()?);
+        let of =
+            |name| names.iter().position(|column| *column == name).and_then(|at| values.get(at).copied());
+        (of("SEATS") == Some("2") && of("ACTIVATED") == Some("2")).then_some(())
+    })
+    .await;
     assert_eq!(scene.program.deactivate(&own).await.status, 204);
     scene.active("c").await;
 }

@@ -71,8 +71,8 @@ async fn the_columns_tell_the_story() {
         said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
     };
     let licenses = rows(&["lic"]);
-    assert_eq!(licenses[0], "NAME PRODUCT SEATS BOUND WAITING READY REASON AGE");
-    assert!(licenses[1].starts_with("cad cad 1 1 1 True Issued "), "{licenses:?}");
+    assert_eq!(licenses[0], "NAME PRODUCT SEATS BOUND ACTIVATED WAITING READY REASON AGE");
+    assert!(licenses[1].starts_with("cad cad 1 1 0 1 True Issued "), "{licenses:?}");
     let seats = rows(&["seats", "-o", "wide"]);
     assert_eq!(seats[0], "NAME LICENSE USER STATE POSITION READY PRIORITY DEVICE SECRET MESSAGE AGE");
     assert!(

@@ -15,6 +15,7 @@ use crate::{
         contract::Contract,
         license::{Key, License, Uid, tests::license},
         refusal::Code,
+        terms::ClonePolicy,
         text::Issuer,
         witness::Standing,
         workload::{Account, Kind, Owner, Pod, PodName},
@@ -166,6 +167,7 @@ struct Quiet;
 
 impl News for Quiet {
     fn tell(&self, _: &Key, _: Happened) {}
+    fn forked(&self, _: ClonePolicy) {}
     fn standing(&self) -> Standing {
         Standing::Good
     }
