@@ -179,8 +179,10 @@ impl NonceKeys {
 
     /// `token` with a mark behind it, by which it is known to be Usher's own without asking the ledger: it may have ended, but nobody made it up.
     #[must_use]
-    pub fn marked(&self, token: Zeroizing<String>) -> Zeroizing<String> {
-        Zeroizing::new(format!("{}{}", *token, self.current.mark(&token)))
+    pub fn marked(&self, mut token: Zeroizing<String>) -> Zeroizing<String> {
+        let mark = self.current.mark(&token);
+        token.push_str(&mark);
+        token
     }
 
     /// Whether `token` has a mark that [`Self::marked`] made. Compared in constant time.
