@@ -54,7 +54,7 @@ check: ## Check formatting, lints, scripts, and that generated files are up to d
 
 .PHONY: pictures
 pictures: ## Take a picture of each page on which people sign in, into docs/pictures
-	@dev/setup postgres browser
+	@dev/setup clients postgres browser
 	@dev/control-plane build
 	@mkdir -p docs/pictures
 	USHER_PICTURES=$$PWD/docs/pictures cargo test --quiet --locked --test it -- signin::pictures

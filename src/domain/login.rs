@@ -12,6 +12,8 @@
 //! 4. When a device token is used, the provider is asked again whether the person is still there, if it has given something to ask with
 //!    and was not asked within the last minute. Programs come every ten minutes ([`ACCESS`]), so that asks each time of those who come as they
 //!    should, holds up a program gone wild, and lets a leaver go on for eleven minutes at most ([`LEAVER`]).
+//! 5. In a browser somebody is signed in for as long as they sit there: it ends half an hour after it was last used, and after a working day in any
+//!    case. It has no tokens.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,6 +27,12 @@ pub const LEAVER: i64 = ACCESS + PAUSE;
 pub const IDLE: i64 = 30 * 24 * 3_600;
 /// After so many seconds it ends in any case.
 pub const LIFE: i64 = 90 * 24 * 3_600;
+/// In a browser: after so many seconds without use, for the next at the desk may be somebody else.
+pub const BROWSER_IDLE: i64 = 30 * 60;
+/// In a browser: after so many seconds in any case, which is a working day.
+pub const BROWSER_LIFE: i64 = 8 * 3_600;
+/// In a browser use is written down once in so many seconds.
+pub const BROWSER_NOTED: i64 = 60;
 /// How long a code is good, in seconds: a program on this machine waits for it.
 pub const CODE: i64 = 60;
 /// How long somebody may take to sign in, in seconds: passwords are looked for, second factors fetched.
@@ -65,6 +73,12 @@ pub fn ends_at(since: Timestamp, now: Timestamp) -> Timestamp {
     after(now, IDLE).min(after(since, LIFE))
 }
 
+/// The same, in a browser.
+#[must_use]
+pub fn browser_ends_at(since: Timestamp, now: Timestamp) -> Timestamp {
+    after(now, BROWSER_IDLE).min(after(since, BROWSER_LIFE))
+}
+
 /// `seconds` after `at`.
 #[must_use]
 pub fn after(at: Timestamp, seconds: i64) -> Timestamp {
@@ -97,5 +111,12 @@ mod tests {
         assert_eq!(ends_at(at(0), at(LIFE - IDLE)), at(LIFE));
         assert_eq!(ends_at(at(0), at(LIFE - 1)), at(LIFE));
         assert_eq!(ends_at(at(0), Timestamp::MAX), at(LIFE));
+    }
+
+    #[test]
+    fn in_a_browser_it_ends_after_half_an_hour_without_use_and_after_a_working_day_in_any_case() {
+        assert_eq!(browser_ends_at(at(0), at(5)), at(5 + BROWSER_IDLE));
+        assert_eq!(browser_ends_at(at(0), at(BROWSER_LIFE - 1)), at(BROWSER_LIFE));
+        assert_eq!(browser_ends_at(at(0), Timestamp::MAX), at(BROWSER_LIFE));
     }
 }

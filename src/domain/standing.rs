@@ -14,6 +14,7 @@
 
 use crate::domain::{
     license::Holder,
+    principal::Principal,
     text::{Email, ProviderIssuer, Subject},
 };
 
@@ -26,6 +27,13 @@ pub struct Person {
     pub subject: Subject,
     /// Their address, if one counts.
     pub email: Option<Email>,
+}
+
+impl From<&Principal> for Person {
+    fn from(principal: &Principal) -> Self {
+        let Principal { issuer, subject, email, .. } = principal.clone();
+        Self { issuer, subject, email: email.ok() }
+    }
 }
 
 impl Person {

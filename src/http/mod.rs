@@ -5,7 +5,7 @@
 //! | main | `<path of the issuer>/jwks.json` | the JWK set of an Authority (RFC 7517) |
 //! | main | `/v1/…` | the runtime API ([`routes`]) |
 //! | main | `/docs` | the runtime API for people to read ([`docs`]) |
-//! | main | `/.well-known/oauth-authorization-server`, `/oauth2/…`, `/signin…` | people sign in ([`signin`]) |
+//! | main | `/.well-known/oauth-authorization-server`, `/oauth2/…`, `/signin…`, `/me` | people sign in, and see what is theirs ([`signin`]) |
 //! | operations | `/healthz` | 200 while the process lives |
 //! | operations | `/readyz` | 200 while everything is listed, the ledger answers and nonces can be made, else 503 with the reason |
 //! | operations | `/metrics` | OpenMetrics |
@@ -53,11 +53,11 @@ pub fn main<L: Activations>(
     sign_in: Option<Arc<SignIn<L>>>,
     bounds: Bounds,
 ) -> Router {
-    let people = sign_in.map(|sign_in| signin::router(sign_in, edge.clone())).unwrap_or_default();
+    let people = sign_in.map(|sign_in| signin::router(sign_in, runtime.clone(), edge.clone()));
     let contract = routes::description();
     routes::v1(runtime, edge, bounds, &contract)
         .merge(docs::router(&contract))
-        .merge(people)
+        .merge(people.unwrap_or_default())
         .merge(keys(published))
 }
 

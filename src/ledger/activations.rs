@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     CommitError, Unavailable,
+    holdings::Holdings,
     people::{People, Pin},
     sessions::{OpenSessions, Use, Used},
 };
@@ -19,6 +20,7 @@ use crate::domain::{
     features::Carries,
     license::{Key, Uid},
     refused::Told,
+    standing::Person,
     workload::Slot,
 };
 
@@ -260,7 +262,7 @@ pub struct Step {
     pub session: Option<Use>,
     /// The activation that was heard of. Nothing is decided by that, so it changes no version.
     pub heard: Option<String>,
-    /// The administrator who had it done: [`crate::domain::license::Holder::identity`]'s like, of which the audit gets a reference.
+    /// The administrator or holder who had it done: [`crate::domain::license::Holder::identity`] or its like, of which the audit gets a reference.
     pub by: Option<String>,
     /// The incarnation that begins, if a nonce proves that the ledger was restored and nobody has noticed.
     pub incarnation: Option<u32>,
@@ -376,6 +378,15 @@ pub trait Activations: People {
         after: i64,
         at_most: u32,
     ) -> impl Future<Output = Result<Vec<User>, Unavailable>> + Send;
+
+    /// What may be somebody's under all Licenses: seats, the devices on which these are active, and the sessions that are open; at most so many
+    /// of each.
+    fn holdings(
+        &self,
+        who: &Person,
+        now: Timestamp,
+        at_most: u32,
+    ) -> impl Future<Output = Result<Holdings, Unavailable>> + Send;
 
     /// Whether there ever was an activation that is still known.
     fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;

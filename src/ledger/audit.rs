@@ -110,7 +110,7 @@ pub enum Entry {
         activation: String,
         /// Why.
         why: Said,
-        /// The reference of the administrator who ended it, if it was one.
+        /// The reference of who ended it, if it was not its own program: an administrator, or its holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },

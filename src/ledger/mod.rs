@@ -11,6 +11,7 @@ mod authorities;
 #[cfg(test)]
 pub mod conformance;
 mod copies;
+pub mod holdings;
 pub mod people;
 mod place;
 pub mod postgres;

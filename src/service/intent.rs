@@ -6,6 +6,17 @@ use std::collections::BTreeMap;
 
 use crate::domain::license::Key;
 
+/// A License under which a Seat is declared for somebody, and how that is shown to stand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Declared {
+    /// The License.
+    pub license: Key,
+    /// It is at this place of the queue, if it waits at one of the first.
+    pub position: Option<u32>,
+    /// It rests.
+    pub rests: bool,
+}
+
 /// Whoever knows what is declared. Never awaits.
 pub trait Intent: Send + Sync + 'static {
     /// The labels of a namespace.
@@ -13,4 +24,7 @@ pub trait Intent: Send + Sync + 'static {
 
     /// Whether a Seat under `license` is for one of these holders ([`crate::domain::license::Holder::identity`]), bound or not.
     fn asks(&self, license: &Key, holders: &[String]) -> bool;
+
+    /// The Seats for one of these holders under any License, bound or not: at most so many.
+    fn declared(&self, holders: &[String], at_most: usize) -> Vec<Declared>;
 }

@@ -13,11 +13,19 @@ use crate::{
 /// An object that names a License of its namespace.
 pub(super) trait NamesLicense: Resource<DynamicType = ()> {
     fn license(&self) -> &str;
+    /// The person for whom it is, as they are known to the ledger.
+    fn person(&self) -> Option<String> {
+        None
+    }
 }
 
 impl NamesLicense for Seat {
     fn license(&self) -> &str {
         self.spec.license_ref.name.as_str()
+    }
+    fn person(&self) -> Option<String> {
+        self.spec.holder.user.as_ref()?;
+        self.spec.holder.holder().map(|holder| holder.identity())
     }
 }
 
@@ -33,13 +41,20 @@ pub(super) struct Members<T> {
     pub(super) shelf: Shelf<DeserializeGuard<T>>,
     /// License to the names of those who name it.
     pub(super) of: HashMap<Key, BTreeSet<String>>,
+    /// People, with those that are for them.
+    pub(super) people: BTreeSet<(String, Key)>,
     /// Those that cannot be read: nobody knows whose they are, so nothing is taken from them.
     pub(super) unreadable: BTreeMap<Key, Uid>,
 }
 
 impl<T> Default for Members<T> {
     fn default() -> Self {
-        Self { shelf: Shelf::default(), of: HashMap::new(), unreadable: BTreeMap::new() }
+        Self {
+            shelf: Shelf::default(),
+            of: HashMap::new(),
+            people: BTreeSet::new(),
+            unreadable: BTreeMap::new(),
+        }
     }
 }
 
@@ -58,15 +73,26 @@ fn license_of<T: NamesLicense>(guard: &DeserializeGuard<T>) -> Option<Key> {
     Some(Key::new(object.namespace()?, object.license()))
 }
 
+fn person_of<T: NamesLicense>(guard: &DeserializeGuard<T>) -> Option<String> {
+    guard.0.as_ref().ok()?.person()
+}
+
 impl<T: NamesLicense> Members<T> {
     /// One came, changed or went.
     pub(super) fn event(&mut self, event: Event<DeserializeGuard<T>>) -> Touched {
         let mut named: Vec<(Key, Key)> = Vec::new();
         let mut nameless: Vec<Key> = Vec::new();
-        self.shelf.event(event, |object| match license_of(object) {
-            Some(license) => named.push((license, key_of(object))),
-            None => nameless.push(key_of(object)),
+        let mut people: Vec<(String, Key)> = Vec::new();
+        self.shelf.event(event, |object| {
+            people.extend(person_of(object).map(|person| (person, key_of(object))));
+            match license_of(object) {
+                Some(license) => named.push((license, key_of(object))),
+                None => nameless.push(key_of(object)),
+            }
         });
+        for (person, key) in people {
+            self.file_person(person, key);
+        }
         let mut touched = Touched::default();
         for key in nameless {
             match self.shelf.items.get(&key).filter(|object| object.0.is_err()) {
@@ -90,8 +116,11 @@ impl<T: NamesLicense> Members<T> {
     /// We wrote this one.
     pub(super) fn note(&mut self, object: T) {
         let guard = DeserializeGuard(Ok(object));
-        let (license, key) = (license_of(&guard), key_of(&guard));
+        let (license, person, key) = (license_of(&guard), person_of(&guard), key_of(&guard));
         self.shelf.note(guard);
+        if let Some(person) = person {
+            self.file_person(person, key.clone());
+        }
         if let Some(license) = license {
             self.file(&license, &key);
         }
@@ -109,6 +138,26 @@ impl<T: NamesLicense> Members<T> {
         if names.is_empty() {
             self.of.remove(license);
         }
+    }
+
+    /// Whether the object `key` is for `person` follows from what is on the shelf.
+    fn file_person(&mut self, person: String, key: Key) {
+        let there = self.shelf.items.get(&key).and_then(|object| person_of(object));
+        if there.as_ref() == Some(&person) {
+            self.people.insert((person, key));
+        } else {
+            self.people.remove(&(person, key));
+        }
+    }
+
+    /// Those that are for `person`.
+    pub(super) fn for_person<'a>(
+        &'a self,
+        person: &'a str,
+    ) -> impl Iterator<Item = std::sync::Arc<DeserializeGuard<T>>> + 'a {
+        let first = (person.to_owned(), Key::new("", ""));
+        let theirs = self.people.range(first..).take_while(move |(of, _)| of == person);
+        theirs.filter_map(|(_, key)| self.shelf.items.get(key).cloned())
     }
 
     /// Those who name `license`.

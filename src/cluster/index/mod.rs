@@ -272,6 +272,11 @@ impl Index {
         self.read(|s| s.seats.under(license))
     }
 
+    /// The Seats for one of these people, of any License: at most so many.
+    pub fn seats_for(&self, people: &[String], at_most: usize) -> Vec<Arc<DeserializeGuard<Seat>>> {
+        self.read(|s| people.iter().flat_map(|person| s.seats.for_person(person)).take(at_most).collect())
+    }
+
     /// The UserAssignments of a License.
     pub fn assignments_of(&self, license: &Key) -> Vec<Arc<DeserializeGuard<UserAssignment>>> {
         self.read(|s| s.assignments.under(license))

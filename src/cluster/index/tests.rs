@@ -117,3 +117,35 @@ fn a_namespace_that_is_not_listed_is_not_known_however_much_of_another_is() {
     index.note_secret(secret("a", 7));
     assert_eq!(there(&index), None);
 }
+
+fn seat(name: &str, user: &str, version: u64) -> Seat {
+    serde_json::from_value(serde_json::json!({
+        "apiVersion": "usher.dev/v1alpha1", "kind": "Seat",
+        "metadata": {"namespace": "design", "name": name, "uid": name, "resourceVersion": version.to_string()},
+        "spec": {"licenseRef": {"name": "cad"}, "holder": {"user": {"email": user}}},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn the_seats_of_somebody_are_found_under_whatever_license_and_go_with_what_is_there() {
+    let index = index();
+    let apply = |seat| drop(index.seat_event(Event::Apply(DeserializeGuard(Ok(seat)))));
+    let (ann, bob) = ("ann@acme.example", "bob@acme.example");
+    let names = |user: &str| -> Vec<String> {
+        let seats = index.seats_for(&[format!("email:{user}")], 2);
+        seats.iter().map(|seat| seat.name_any()).collect()
+    };
+    apply(seat("b", ann, 1));
+    apply(seat("a", ann, 2));
+    apply(seat("c", bob, 3));
+    assert_eq!((names(ann), names(bob)), (vec!["a".into(), "b".into()], vec!["c".into()]));
+    assert_eq!(names("an@acme.example"), Vec::<String>::new(), "a name is whole");
+    index.note_seat(seat("d", ann, 4));
+    assert_eq!(names(ann), ["a", "b"], "so many at most");
+    // A namesake for another person.
+    apply(seat("a", bob, 5));
+    assert_eq!((names(ann), names(bob)), (vec!["b".into(), "d".into()], vec!["a".into(), "c".into()]));
+    index.seat_event(Event::Delete(DeserializeGuard(Ok(seat("d", ann, 6)))));
+    assert_eq!(names(ann), ["b"]);
+}

@@ -6,6 +6,9 @@
 //! What a provider of SAML says is brought by a form of its page, with which only a `None` cookie comes along. So there is a second one, for that
 //! alone: it holds the handle of one request, and is taken away where the browser lands.
 //!
+//! Whoever is signed in in the browser itself is known by another one, which they are given when they say yes and not before; it has an end of its
+//! own in the ledger.
+//!
 //! The code that somebody has typed for a device is shown to them again before they say yes. The ledger has only its hash, so meanwhile it is here.
 
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -14,6 +17,7 @@ use crate::domain::device::UserCode;
 
 const NAME: &str = "__Host-usher-signin";
 const HANDLE: &str = "__Host-usher-saml";
+const SESSION: &str = "__Host-usher-session";
 const TYPED: &str = "__Host-usher-code";
 /// 256 bits in base64url.
 const LENGTH: usize = 43;
@@ -26,6 +30,11 @@ pub(super) fn browser(headers: &HeaderMap) -> Option<&str> {
 /// The handle of the request from which it comes back, by SAML.
 pub(super) fn handle(headers: &HeaderMap) -> Option<&str> {
     value(headers, HANDLE).filter(|value| is_ours(value))
+}
+
+/// As what whoever is signed in in it is known.
+pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
+    value(headers, SESSION).filter(|value| is_ours(value))
 }
 
 /// The code that was typed in it.
@@ -63,6 +72,16 @@ pub(super) fn handled(handle: &str) -> Option<HeaderValue> {
 /// What takes the handle away.
 pub(super) fn let_go() -> HeaderValue {
     HeaderValue::from_static("__Host-usher-saml=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0")
+}
+
+/// What signs somebody in in it.
+pub(super) fn signed_in(session: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{SESSION}={session}; Path=/; Secure; HttpOnly; SameSite=Lax")).ok()
+}
+
+/// What signs them out.
+pub(super) fn signed_out() -> HeaderValue {
+    HeaderValue::from_static("__Host-usher-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
 }
 
 /// What keeps the code that was typed.
@@ -115,6 +134,12 @@ mod tests {
         assert_eq!(super::handle(&headers), Some(handle.as_str()));
         assert_eq!(browser(&headers), None);
         assert!(let_go().to_str().unwrap().starts_with(HANDLE));
+        let set = signed_in(&handle).unwrap();
+        for attribute in ["__Host-", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+            assert!(set.to_str().unwrap().contains(attribute), "{attribute}");
+        }
+        assert!(!set.to_str().unwrap().contains("Max-Age"), "it goes with the browser");
+        assert!(signed_out().to_str().unwrap().starts_with(SESSION));
         assert!(named(&handle).unwrap().to_str().unwrap().contains("SameSite=Lax"));
     }
 }

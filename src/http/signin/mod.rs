@@ -10,17 +10,20 @@
 //! | `/signin/continue` | "continue as Ann on Lab 3?", and the answer |
 //! | `/oauth2/device_authorization` | a device without a browser is given its codes (RFC 8628) |
 //! | `/device` | the page on which somebody types the one that it shows, and their address |
+//! | `/me`, `/` | what is theirs, of whoever is signed in in the browser; else the page on which they type their address |
+//! | `/me/devices` · `/me/sign-out` | end a device of theirs; and being signed in |
 //! | `/oauth2/token` · `/oauth2/revoke` | tokens, and their end (RFC 6749, RFC 7009) |
 //!
 //! Pages have no script, no style of their own and nothing from elsewhere, and the browser is told to hold us to that. A form is sent by
-//! a page of ours or not at all: `Origin` says so, and a token that only the page knows. From a form nobody is redirected: the browser would
-//! hold such a redirect against `form-action`, which names nobody but us; a page sends them on instead.
+//! a page of ours or not at all: `Origin` says so, and a token that only the page knows. From a form nobody is redirected but to a page of ours: the
+//! browser would hold any other redirect against `form-action`, which names nobody but us; a page sends them on instead.
 
 mod authorize;
 mod bounds;
 mod brought;
 mod cookie;
 mod device;
+mod mine;
 mod pages;
 mod returned;
 #[cfg(test)]
@@ -38,7 +41,7 @@ use axum::{
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use tracing::warn;
@@ -52,8 +55,9 @@ use super::{
 use crate::{
     domain::refusal::Code,
     service::{
+        activations::{Activations, Runtime},
         edge::Edge,
-        sign_in::{CONSUMER, DEVICE, Failure, METADATA, People, SignIn, Why, is_form_token},
+        sign_in::{CONSUMER, DEVICE, Failure, ME, METADATA, People, SignIn, Why, is_form_token},
     },
 };
 
@@ -79,6 +83,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// What pages share.
 struct Desk<L> {
     sign_in: Arc<SignIn<L>>,
+    runtime: Arc<Runtime<L>>,
     edge: Arc<dyn Edge>,
     limits: Arc<Limits>,
 }
@@ -108,17 +113,31 @@ impl Limits {
 
 impl<L> Clone for Desk<L> {
     fn clone(&self) -> Self {
-        Self { sign_in: self.sign_in.clone(), edge: self.edge.clone(), limits: self.limits.clone() }
+        Self {
+            sign_in: self.sign_in.clone(),
+            runtime: self.runtime.clone(),
+            edge: self.edge.clone(),
+            limits: self.limits.clone(),
+        }
     }
 }
 
 /// All of it.
-pub(super) fn router<L: People>(sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
-    router_within(Bounds::default(), sign_in, edge)
+pub(super) fn router<L: Activations>(
+    sign_in: Arc<SignIn<L>>,
+    runtime: Arc<Runtime<L>>,
+    edge: Arc<dyn Edge>,
+) -> Router {
+    router_within(Bounds::default(), sign_in, runtime, edge)
 }
 
-fn router_within<L: People>(bounds: Bounds, sign_in: Arc<SignIn<L>>, edge: Arc<dyn Edge>) -> Router {
-    let desk = Desk { sign_in, edge, limits: Arc::new(Limits::within(bounds)) };
+fn router_within<L: Activations>(
+    bounds: Bounds,
+    sign_in: Arc<SignIn<L>>,
+    runtime: Arc<Runtime<L>>,
+    edge: Arc<dyn Edge>,
+) -> Router {
+    let desk = Desk { sign_in, runtime, edge, limits: Arc::new(Limits::within(bounds)) };
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(token::metadata::<L>))
         .route("/oauth2/authorize", get(authorize::authorize::<L>))
@@ -129,6 +148,10 @@ fn router_within<L: People>(bounds: Bounds, sign_in: Arc<SignIn<L>>, edge: Arc<d
         .route("/signin", post(authorize::depart::<L>))
         .route("/signin/callback", get(returned::callback::<L>))
         .route("/signin/continue", get(returned::consent::<L>).post(returned::answer::<L>))
+        .route("/", get(async || Redirect::to(ME)))
+        .route(ME, get(mine::page::<L>).post(mine::depart::<L>))
+        .route("/me/devices", post(mine::end::<L>))
+        .route("/me/sign-out", post(mine::leave::<L>))
         .route("/signin/style.css", get(pages::style))
         .layer(DefaultBodyLimit::max(LARGEST))
         .route(
@@ -167,7 +190,7 @@ async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, ne
         Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical()));
     request.extensions_mut().insert(peer);
     let (network, now) = (peer.network(), desk.edge.now());
-    let departs = request.method() == Method::POST && ["/signin", DEVICE].contains(&request.uri().path());
+    let departs = request.method() == Method::POST && ["/signin", DEVICE, ME].contains(&request.uri().path());
     let may = desk.limits.pace.allows(network, now, true)
         && (!departs || desk.limits.departures.allows(network, now, true));
     let answered =
@@ -188,8 +211,18 @@ async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, ne
 
 /// Whether a form was sent by a page of ours, in the browser that it was shown to: that browser.
 fn own_form<L: People>(desk: &Desk<L>, headers: &HeaderMap, token: &str) -> Result<String, Failure> {
+    own_form_of(desk, headers, cookie::browser(headers), token)
+}
+
+/// The same in a browser that is known by this.
+fn own_form_of<L: People>(
+    desk: &Desk<L>,
+    headers: &HeaderMap,
+    known: Option<&str>,
+    token: &str,
+) -> Result<String, Failure> {
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let browser = cookie::browser(headers).ok_or(Why::Forged)?;
+    let browser = known.ok_or(Why::Forged)?;
     let is_own = origin == Some(desk.sign_in.home().origin().as_str()) && is_form_token(browser, token);
     if is_own { Ok(browser.to_owned()) } else { Err(Why::Forged.into()) }
 }
@@ -227,9 +260,11 @@ impl IntoResponse for Refusal {
                 (status(&why), pages::refused(&why.to_string(), why.next())).into_response()
             }
             Failure::Unavailable(source) => {
-                warn!(error = &*source as &dyn std::error::Error, "somebody could not sign in");
-                let said = pages::refused("Usher cannot answer at this moment.", "Try again in a minute.");
-                (StatusCode::SERVICE_UNAVAILABLE, said).into_response()
+                warn!(
+                    error = &*source as &dyn std::error::Error,
+                    "somebody who signs in, or has, was not answered"
+                );
+                (StatusCode::SERVICE_UNAVAILABLE, pages::away()).into_response()
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The pages. Whatever is put into one is text: maud escapes it.
 
+mod mine;
+
 use axum::{
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
@@ -10,8 +12,10 @@ use maud::{Markup, html};
 use crate::{
     domain::{authorization::Unverified, device::UserCode, text::DeviceName},
     http::page,
-    service::sign_in::{Claims, Consent, Errand, Why},
+    service::sign_in::{Claims, Consent, Errand, ME, Why},
 };
+
+pub(super) use mine::{left, mine};
 
 pub(super) async fn style() -> impl IntoResponse {
     let headers =
@@ -22,6 +26,21 @@ pub(super) async fn style() -> impl IntoResponse {
 fn page(title: &str, content: &Markup) -> Html<String> {
     let body = html! { main { h1 { (title) } (content) } };
     Html(page::page(&format!("{title} · Usher"), "/signin/style.css", &body).into_string())
+}
+
+/// Who signs in in this browser? `token` is the form's.
+pub(super) fn enter(token: &str, typed: &str, why: Option<&Why>) -> Html<String> {
+    page(
+        "Sign in",
+        &html! {
+            p { "Here you see your licenses, and where they are in use." }
+            form method="post" action=(ME) {
+                input type="hidden" name="form" value=(token);
+                (address(typed, why, true))
+                button type="submit" { "Continue" }
+            }
+        },
+    )
 }
 
 /// Who signs in? `token` is the form's.
@@ -99,6 +118,18 @@ pub(super) fn of_program() -> Markup {
     }
 }
 
+/// The browser itself asks.
+pub(super) fn of_browser() -> Markup {
+    html! {
+        p { "You see your licenses here. You are signed out after half an hour without use." }
+    }
+}
+
+/// They said no.
+pub(super) fn not_here() -> Html<String> {
+    page("You are not signed in", &html! { p { "You can close this page." } })
+}
+
 /// A device elsewhere asks: `code` was typed, in a browser at `here`.
 pub(super) fn of_device(code: &UserCode, claims: &Claims, here: &str, now: Timestamp) -> Markup {
     let name = claims.name.as_ref().map_or("nothing", DeviceName::as_str);
@@ -150,6 +181,7 @@ pub(super) fn consent(consent: &Consent, about: &Markup, token: &str) -> Html<St
         (Some(device), _) => format!("on {device}"),
         (None, Errand::Program(_)) => "on this machine".to_owned(),
         (None, Errand::Device(_)) => "on a device".to_owned(),
+        (None, Errand::Browser) => "in this browser".to_owned(),
     };
     page(
         &format!("Continue as {} {where_to}?", consent.called),
@@ -187,13 +219,23 @@ pub(super) fn go_on(url: &str, said: &str) -> Response {
 
 /// It does not go, and what to do.
 pub(super) fn refused(why: &str, next: &str) -> Html<String> {
+    alert("You are not signed in", why, next)
+}
+
+fn alert(title: &str, why: &str, next: &str) -> Html<String> {
     page(
-        "You are not signed in",
+        title,
         &html! {
             p role="alert" { (why) }
             p { (next) }
         },
     )
+}
+
+/// Nobody can be answered.
+pub(super) fn away() -> Html<String> {
+    let next = "Try again in a minute. If it stays so, tell your platform team.";
+    alert("Usher cannot answer", "Usher cannot answer at this moment.", next)
 }
 
 #[cfg(test)]
@@ -211,6 +253,7 @@ mod tests {
             ask(&asked, "t", hostile, Some(&Why::NoAddress)),
             device("t", hostile, hostile, Some(&Why::NoCode)),
             refused(hostile, hostile),
+            enter("t", hostile, Some(&Why::NoAddress)),
         ] {
             assert!(!page.0.contains("<script") && page.0.contains("&lt;script"), "{}", page.0);
         }
@@ -221,7 +264,10 @@ mod tests {
 
     #[test]
     fn no_page_brings_a_style_or_a_script_or_anything_from_elsewhere() {
-        let page = ask(&Unverified::default(), "t", "", None).0 + &device("t", "", "", None).0;
+        let page = ask(&Unverified::default(), "t", "", None).0
+            + &device("t", "", "", None).0
+            + &enter("t", "", None).0
+            + &mine::tests::all();
         for inline in [" style=", "<style", "<script", "http://", "https://", "onclick", "<img"] {
             assert!(!page.contains(inline), "{inline}");
         }

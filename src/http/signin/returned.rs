@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Desk, Peer, Refusal, authorize::with_browser, cookie, own_form, pages};
-use crate::service::sign_in::{Answered, Callback, Errand, People, Why, form_token};
+use crate::service::sign_in::{Answered, Callback, Errand, ME, People, Why, form_token};
 
 pub(super) async fn callback<L: People>(
     State(desk): State<Desk<L>>,
@@ -37,6 +37,7 @@ pub(super) async fn consent<L: People>(
             let code = cookie::code(&headers).filter(|code| device.shows(code)).ok_or(Why::Elsewhere)?;
             pages::of_device(&code, &device.claims, &peer.to_string(), desk.edge.now())
         }
+        Errand::Browser => pages::of_browser(),
     };
     Ok(pages::consent(&consent, &about, &form_token(browser)).into_response())
 }
@@ -64,8 +65,26 @@ pub(super) async fn answer<L: People>(
         }
         Answered::Back(url) => pages::go_on(url.as_str(), "You are not signed in. Your program is told so."),
         Answered::Fetched(name) => pages::answered(name.as_ref(), is_yes).into_response(),
+        Answered::Here(session) => here(&desk, &headers, session.as_deref().map(String::as_str)).await?,
     };
     page.headers_mut().append(header::SET_COOKIE, cookie::forgotten());
     page.headers_mut().append(header::SET_COOKIE, cookie::typed_no_more());
     Ok(page)
+}
+
+/// The browser itself is signed in by this, and by nothing else from now on; or is not.
+async fn here<L: People>(
+    desk: &Desk<L>,
+    headers: &HeaderMap,
+    session: Option<&str>,
+) -> Result<Response, Refusal> {
+    let Some(session) = session else { return Ok(pages::not_here().into_response()) };
+    if let Some(former) = cookie::session(headers) {
+        desk.sign_in.leave(former).await?;
+    }
+    let mut response = Redirect::to(ME).into_response();
+    if let Some(cookie) = cookie::signed_in(session) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }

@@ -2,6 +2,7 @@
 
 mod again;
 mod device;
+mod mine;
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Usher {
 
     fn of(scene: Scene) -> Self {
         let hand = scene.hand.clone();
-        let router = router::<Sqlite>(scene.sign_in.clone(), hand.clone());
+        let router = router::<Sqlite>(scene.sign_in.clone(), scene.runtime(), hand.clone());
         Self(scene, router, hand)
     }
 
@@ -294,12 +295,16 @@ fn endless() -> Body {
 async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
     let scene = Scene::new().await;
     let bounds = Bounds { form: Duration::from_millis(1), ..Bounds::default() };
-    let router = router_within::<Sqlite>(bounds, scene.sign_in.clone(), Arc::new(Hand::default()));
+    let router =
+        router_within::<Sqlite>(bounds, scene.sign_in.clone(), scene.runtime(), Arc::new(Hand::default()));
     for path in [
         "/signin",
         "/device",
         "/signin/saml",
         "/signin/continue",
+        "/me",
+        "/me/devices",
+        "/me/sign-out",
         "/oauth2/token",
         "/oauth2/revoke",
         "/oauth2/device_authorization",
@@ -319,7 +324,8 @@ async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
 async fn so_many_forms_are_under_way_and_one_network_has_a_part_of_them() {
     let scene = Scene::new().await;
     let bounds = Bounds { under_way: 2, of_network: 1, ..Bounds::default() };
-    let router = router_within::<Sqlite>(bounds, scene.sign_in.clone(), Arc::new(Hand::default()));
+    let router =
+        router_within::<Sqlite>(bounds, scene.sign_in.clone(), scene.runtime(), Arc::new(Hand::default()));
     let asked = |address: &str, body: Body| {
         let peer = ConnectInfo(SocketAddr::new(address.parse().unwrap(), 443));
         Box::pin(router.clone().oneshot(Request::post("/signin").extension(peer).body(body).unwrap()))

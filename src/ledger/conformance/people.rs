@@ -5,6 +5,8 @@ mod again;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod holdings;
+#[cfg(test)]
 mod members;
 
 use super::{
@@ -42,6 +44,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
     again::check(open).await;
     devices::check(open).await;
+    holdings::check(open).await;
     members::check(open).await;
 }
 

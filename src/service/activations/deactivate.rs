@@ -1,9 +1,10 @@
 //! An activation is ended by whoever may: its token is enough, or an administrator's, and no nonce is needed, so that no place is ever stuck.
+//! (Its holder ends it in a browser: `mine`.)
 
 use super::{Activations, Failure, Happened, Proof, Runtime, TRIES, crowded, settled};
 use crate::{
     domain::chain::{self, Why},
-    ledger::activations::{Advance, Step},
+    ledger::activations::{Advance, Living, Step},
     service::callers::{self, Act},
 };
 
@@ -15,20 +16,29 @@ impl<L: Activations> Runtime<L> {
     pub async fn deactivate(&self, id: &str, proof: &Proof<'_>) -> Result<(), Failure> {
         for _ in 0..TRIES {
             let (living, administrator) = self.acted_on(id, proof, Act::End).await?;
-            let Some(chain) = chain::end(&living.seen.activation.chain, Why::Deactivated) else {
-                return Ok(());
-            };
-            let (activation, version) = (living.seen.activation, living.seen.version);
-            let step = Step {
-                by: administrator.map(|known| callers::identity(&known.name)),
-                advance: Some(Advance::new(activation.id, version, chain)),
-                ..Step::new(activation.license, living.key.clone(), self.edge.now(), self.edge.entropy())
-            };
-            if settled(self.ledger.record(step).await)?.is_some() {
-                self.news.tell(&living.key, Happened::Freed);
+            let by = administrator.map(|known| callers::identity(&known.name));
+            if self.ends(living, by).await? {
                 return Ok(());
             }
         }
         Err(crowded())
+    }
+
+    /// Ends it, because this one wants it if not its own program does. `false` if somebody else was faster.
+    pub(super) async fn ends(&self, living: Living, by: Option<String>) -> Result<bool, Failure> {
+        let Some(chain) = chain::end(&living.seen.activation.chain, Why::Deactivated) else {
+            return Ok(true);
+        };
+        let (activation, version) = (living.seen.activation, living.seen.version);
+        let step = Step {
+            by,
+            advance: Some(Advance::new(activation.id, version, chain)),
+            ..Step::new(activation.license, living.key.clone(), self.edge.now(), self.edge.entropy())
+        };
+        let ended = settled(self.ledger.record(step).await)?.is_some();
+        if ended {
+            self.news.tell(&living.key, Happened::Freed);
+        }
+        Ok(ended)
     }
 }

@@ -15,6 +15,7 @@ mod deactivate;
 mod ground;
 mod heartbeat;
 mod key;
+mod mine;
 mod parameters;
 mod person;
 mod present;
@@ -23,6 +24,8 @@ mod refusals;
 mod replace;
 mod resolve;
 mod sessions;
+#[cfg(test)]
+pub(crate) mod tests;
 mod workload;
 
 use std::{
@@ -60,6 +63,7 @@ pub use activate::Wish;
 pub use administrator::SeenAnswer;
 pub use answer::{Answer, Begun, Device, LeaseAnswer, Reply};
 pub use heartbeat::HeartbeatAnswer;
+pub use mine::{Mine, MyDevice, MyLicense, MySession, Place, SHOWN};
 pub use parameters::Told;
 pub use person::MeAnswer;
 pub use rebuild::Remains;

@@ -3,7 +3,7 @@
 //! What they may is asked each time: whether they are signed in, whether their provider is still there and counts in the namespace, and
 //! whether a seat is theirs ([`crate::domain::standing`]).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use crate::{
         activations::Taken,
         people::{Met, Pin, SignedIn},
     },
-    service::providers::Absent,
+    service::providers::{Absent, Provider},
 };
 
 /// How long somebody who may take a seat by coming waits for it, and how often it is looked for.
@@ -96,11 +96,7 @@ impl<L: Activations> Runtime<L> {
         let SignedIn { principal, .. } = self.signed_in(&asked.proof()).await?;
         let key = license_named(&wish.license)?;
         self.counts_in(&principal, &key)?;
-        let person = Person {
-            issuer: principal.issuer,
-            subject: principal.subject,
-            email: principal.email.as_ref().ok().cloned(),
-        };
+        let person = Person::from(&principal);
         let no_email = principal.email.err().map(|why| why.to_string());
         let (mut turn, mut comes) = (None, false);
         for _ in 0..TRIES {
@@ -138,22 +134,30 @@ impl<L: Activations> Runtime<L> {
         Err(crowded())
     }
 
-    /// Whether people of this provider count in the License's namespace, today.
-    fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Failure> {
+    /// Who has proven them, as it is today.
+    pub(super) fn provider_of(&self, principal: &Principal) -> Result<Arc<Provider>, Failure> {
         let name = principal.provider.as_str();
-        let provider = match self.people.providers.of_proven(name, &principal.issuer) {
-            Ok(provider) => provider,
+        match self.people.providers.of_proven(name, &principal.issuer) {
+            Ok(provider) => Ok(provider),
             Err(Absent::Idle) => {
-                return Err(Failure::Unavailable(
-                    format!("the identity provider {name} is not at work").into(),
-                ));
+                Err(Failure::Unavailable(format!("the identity provider {name} is not at work").into()))
             }
             Err(Absent::Gone) => {
                 let detail = format!("The identity provider {name} is not known here any more.");
-                return Err(Refusal::new(Code::Unauthorized, detail).into());
+                Err(Refusal::new(Code::Unauthorized, detail).into())
             }
-        };
-        if provider.allowed_namespaces.admit(&self.people.intent.labels(&key.namespace)) {
+        }
+    }
+
+    /// Whether its people count in the License's namespace, today.
+    pub(super) fn admits(&self, provider: &Provider, key: &Key) -> bool {
+        provider.allowed_namespaces.admit(&self.people.intent.labels(&key.namespace))
+    }
+
+    /// The same of whoever has proven them.
+    fn counts_in(&self, principal: &Principal, key: &Key) -> Result<(), Failure> {
+        let provider = self.provider_of(principal)?;
+        if self.admits(&provider, key) {
             return Ok(());
         }
         let detail = format!(
@@ -247,7 +251,7 @@ impl<L: Activations> Runtime<L> {
 }
 
 /// All that a seat of this person can be held by.
-fn holders(person: &Person) -> Vec<String> {
+pub(super) fn holders(person: &Person) -> Vec<String> {
     person.by_email().into_iter().chain([person.identity()]).collect()
 }
 

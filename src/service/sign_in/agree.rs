@@ -1,6 +1,7 @@
 //! Somebody says whether the program on their machine may go on as them.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Device, Errand, Failure, People, SignIn, Url, Why, hashed};
 use crate::{
@@ -49,6 +50,8 @@ pub enum Answered {
     Back(Url),
     /// A device of this name asks for it.
     Fetched(Option<DeviceName>),
+    /// The browser itself is signed in, as what is shown by this; or is not.
+    Here(Option<Zeroizing<String>>),
 }
 
 /// The pass of whoever is asked in `browser`.
@@ -71,6 +74,10 @@ impl<L: People> SignIn<L> {
     /// # Errors
     /// When nothing was asked, or the device does not wait any more.
     pub async fn agree(&self, browser: &str) -> Result<Answered, Failure> {
+        let consent = self.consent(browser).await?;
+        if consent.errand == Errand::Browser {
+            return self.enter(&asked(browser), consent).await;
+        }
         let Consent { errand, issuer, subject, again, .. } = self.answered(browser).await?;
         let granted = Granted { errand, issuer, subject, again };
         match &granted.errand {
@@ -84,6 +91,7 @@ impl<L: People> SignIn<L> {
                 let pass = Pass { hash: device.hash.clone(), content, until: device.until };
                 self.tell(device, Some(&pass)).await
             }
+            Errand::Browser => Err(Why::Elsewhere.into()),
         }
     }
 
@@ -98,6 +106,7 @@ impl<L: People> SignIn<L> {
                 Ok(Answered::Back(self.back(&redirect_uri, Some(&state), &said)))
             }
             Errand::Device(device) => self.tell(&device, None).await,
+            Errand::Browser => Ok(Answered::Here(None)),
         }
     }
 

@@ -35,6 +35,8 @@ pub enum Errand {
     Program(Authorization),
     /// A device elsewhere, which asks whether somebody has.
     Device(Device),
+    /// The browser itself, to see what is theirs.
+    Browser,
 }
 
 impl Errand {
@@ -44,6 +46,7 @@ impl Errand {
         match self {
             Self::Program(authorization) => authorization.device.as_ref(),
             Self::Device(device) => device.claims.name.as_ref(),
+            Self::Browser => None,
         }
     }
 }

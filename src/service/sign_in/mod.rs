@@ -6,7 +6,7 @@
 //!                             of this browser         of this browser, under a new name                      ▼
 //!                                                                                     exchange: verifier ──► tokens
 //!   by SAML      depart ──► provider ──► bring ──► land ──► "continue as …?": the form of another site brings no cookie but one for just that
-//!   without a browser: see `device`
+//!   without a browser: see `device`; the browser itself: see `browser`
 //!   device token ──► refresh: is the provider still there, does it still let the person in (see `recheck`), and were they proven lately?
 //!                    ──► the next one, and an access token
 //! ```
@@ -21,6 +21,7 @@
 mod agree;
 mod arrive;
 mod bring;
+mod browser;
 mod depart;
 mod device;
 mod recheck;
@@ -112,6 +113,8 @@ impl Home {
 pub const CALLBACK: &str = "/signin/callback";
 /// Where browsers bring what providers say, by SAML.
 pub const CONSUMER: &str = "/signin/saml";
+/// Where people see what is theirs.
+pub const ME: &str = "/me";
 /// Where Usher says what it is, by SAML: this is its entity id.
 pub const METADATA: &str = "/signin/saml/metadata";
 

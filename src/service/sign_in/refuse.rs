@@ -58,7 +58,9 @@ impl Why {
             Self::NoProvider(_) => {
                 "Look for a typing error. If there is none, ask your platform team for an IdentityProvider with this domain."
             }
-            Self::Elsewhere | Self::Forged => "Go back to the program that sent you here, and begin again.",
+            Self::Elsewhere | Self::Forged => {
+                "Go back to the program or the page that sent you here, and begin again."
+            }
             Self::UnknownCode => {
                 "Look at the device: is it the code that it shows now? After ten minutes it must begin again."
             }

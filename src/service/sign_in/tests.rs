@@ -1,5 +1,6 @@
 //! Signing in, on a real ledger, as far as no provider is asked.
 
+mod browser;
 mod device;
 mod possession;
 pub(crate) mod provider;
@@ -28,9 +29,12 @@ use crate::{
         token,
     },
     ledger::sqlite::{Sqlite, tests::tamper},
-    service::providers::{
-        Registry,
-        tests::{provider, with_device_codes},
+    service::{
+        activations::{self, Runtime, tests::Quiet},
+        providers::{
+            Registry,
+            tests::{provider, with_device_codes},
+        },
     },
 };
 
@@ -84,7 +88,8 @@ pub(crate) fn asked() -> Unverified {
 pub(crate) struct Scene {
     pub(crate) sign_in: Arc<SignIn<Sqlite>>,
     pub(crate) hand: Arc<Hand>,
-    providers: Arc<Registry>,
+    pub(crate) quiet: Arc<Quiet>,
+    pub(crate) providers: Arc<Registry>,
     directory: tempfile::TempDir,
 }
 
@@ -115,7 +120,18 @@ impl Scene {
             vec!["usher.acme.example".into()],
         ));
         let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), keys, home, proofs));
-        Self { sign_in, hand, providers, directory }
+        Self { sign_in, hand, quiet: Arc::default(), providers, directory }
+    }
+
+    /// The ledger.
+    pub(crate) fn ledger(&self) -> Sqlite {
+        self.sign_in.ledger.another()
+    }
+
+    /// What answers programs there.
+    pub(crate) fn runtime(&self) -> Arc<Runtime<Sqlite>> {
+        let (ledger, providers) = (self.ledger(), self.providers.clone());
+        Arc::new(activations::tests::runtime(ledger, self.hand.clone(), providers, self.quiet.clone()))
     }
 
     /// The same, where devices without a browser are signed in, too.
@@ -126,7 +142,7 @@ impl Scene {
     }
 
     /// Ann has proven who she is.
-    async fn ann(&self) -> Principal {
+    pub(crate) async fn ann(&self) -> Principal {
         let ann = Principal {
             provider: "acme".parse().unwrap(),
             issuer: "https://acme.example/".parse().unwrap(),

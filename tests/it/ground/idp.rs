@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use ::http::{Method, Request, StatusCode};
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use kube::{Config, client::Body};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -49,8 +49,9 @@ pub async fn browser(width: u32, height: u32) -> Client {
 pub async fn sign_in(browser: &Client, name: &str) {
     let field = browser.wait().for_element(Locator::Id("username")).await.unwrap();
     field.send_keys(name).await.unwrap();
-    browser.find(Locator::Id("password")).await.unwrap().send_keys(name).await.unwrap();
-    browser.find(Locator::Id("kc-login")).await.unwrap().click().await.unwrap();
+    // The Enter key meets the form also while the page still moves, which a click may not.
+    let password = browser.find(Locator::Id("password")).await.unwrap();
+    password.send_keys(&format!("{name}{}", char::from(Key::Enter))).await.unwrap();
 }
 
 /// Another provider.

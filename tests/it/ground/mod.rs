@@ -5,11 +5,13 @@
 //! | [`shared`] | one control plane and one operator for all scenarios, a namespace each; `dev/borrow` lends it one |
 //! | [`Ground::own`] | a control plane that a test may hurt |
 //! | [`idp`] | Keycloak and a browser, shared by all that need them |
+//! | [`axe`] | what keeps people from using a page |
 //! | [`issuer::Issuer`] | an issuer that a test may stop |
 //! | [`Operator`] | the operator in this process, with any clock and any client |
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
+pub mod axe;
 pub mod cable;
 mod chart;
 pub mod crashable;

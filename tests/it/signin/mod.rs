@@ -4,6 +4,7 @@ mod device;
 mod faults;
 mod groups;
 mod leaving;
+mod mine;
 mod oidc;
 mod people;
 mod pictures;

@@ -4,14 +4,21 @@ use std::{io::BufRead as _, path::PathBuf};
 
 use fantoccini::{Client, Locator};
 use serde_json::json;
-use usher::domain::namespaces::Namespaces;
+use tempfile::TempDir;
+use usher::{cluster::api::SeatState, domain::namespaces::Namespaces};
 
 use super::{
     Scene,
     device::{clicks, typed},
+    mine::{enters, opens_session, presses as by_keyboard},
     people::{Machine, begun, fits, is_titled},
 };
-use crate::ground::{idp, until};
+use crate::ground::{axe, idp, seat, until};
+
+/// Where pictures go if somebody wants to keep them.
+fn folder(else_here: &TempDir) -> PathBuf {
+    std::env::var_os("USHER_PICTURES").map_or_else(|| else_here.path().to_owned(), PathBuf::from)
+}
 
 /// A browser of this width, and where its pictures go.
 struct Camera {
@@ -25,6 +32,7 @@ impl Camera {
     async fn takes(&self, name: &str, title: &str) {
         is_titled(&self.browser, title).await;
         fits(&self.browser).await;
+        axe::nothing_keeps_people_out(&self.browser).await;
         let width = self.browser.execute("return window.innerWidth", Vec::new()).await.unwrap();
         assert_eq!(width, json!(self.width));
         let picture = self.browser.screenshot().await.unwrap();
@@ -45,6 +53,7 @@ impl Camera {
             const form = new DOMParser().parseFromString(ask('GET', arguments[0]), 'text/html').querySelector('form');
             form.elements.login.value = 'ann@acme.example';
             const answer = ask('POST', '/signin', new URLSearchParams(new FormData(form)).toString());
+            document.documentElement.lang = new DOMParser().parseFromString(answer, 'text/html').documentElement.lang;
             document.documentElement.innerHTML = answer;";
         // A place of ours that has no page, and so no policy that forbids this.
         self.browser.goto(&format!("{server}/v1/me")).await.unwrap();
@@ -65,8 +74,7 @@ async fn each_page_has_its_picture_and_fits_a_desk_and_a_phone() {
     scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
     scene.devices_are_signed_in().await;
     let temporary = tempfile::tempdir().unwrap();
-    let folder =
-        std::env::var_os("USHER_PICTURES").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+    let folder = folder(&temporary);
     for (width, height) in [(1280, 800), (390, 844)] {
         let camera = Camera { browser: idp::browser(width, height).await, width, folder: folder.clone() };
         let browser = &camera.browser;
@@ -108,5 +116,57 @@ async fn each_page_has_its_picture_and_fits_a_desk_and_a_phone() {
         login.kill().unwrap();
         login.wait().unwrap();
         camera.browser.clone().close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_see_of_their_licenses_has_its_picture_and_fits_a_desk_and_a_phone() {
+    let scene = Scene::new().await;
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    scene.place.apply(&seat("ann")).await;
+    scene.place.seat("ann", SeatState::Bound).await;
+    scene.place.apply(&seat("bob")).await;
+    scene.place.waits_at("bob", 1).await;
+    let (machine, temporary) = (Machine::new(&scene), tempfile::tempdir().unwrap());
+    let (mut login, _said, url) = machine.login();
+    let own = idp::browser(1280, 800).await;
+    begun(&own, &url, "ann@acme.example").await;
+    idp::sign_in(&own, "ann").await;
+    is_titled(&own, "Continue as Ann Example on Lab 3?").await;
+    clicks(&own, "yes").await;
+    is_titled(&own, "You are signed in. You can close this page.").await;
+    own.close().await.unwrap();
+    assert!(login.wait().unwrap().success());
+
+    let me = format!("{}/me", scene.listening.url);
+    for (width, height) in [(1280, 800), (390, 844)] {
+        opens_session(&scene, &machine.active().await).await;
+        for (name, called) in [("cy", "Cy Example"), ("bob", "Bob Example"), ("ann", "Ann Example")] {
+            let browser = idp::browser(width, height).await;
+            let camera = Camera { browser, width, folder: folder(&temporary) };
+            let browser = &camera.browser;
+            if name == "ann" {
+                browser.goto(&me).await.unwrap();
+                camera.takes("me-sign-in", "Sign in").await;
+            }
+            enters(browser, &me, name).await;
+            let asked = format!("Continue as {called} in this browser?");
+            if name == "ann" {
+                camera.takes("me-continue", &asked).await;
+            }
+            is_titled(browser, &asked).await;
+            clicks(browser, "yes").await;
+            let picture = [("cy", "me-nothing"), ("bob", "me-waits"), ("ann", "me")];
+            let picture = picture.into_iter().find(|(of, _)| *of == name).unwrap().1;
+            camera.takes(picture, "My licenses").await;
+            if name == "ann" {
+                by_keyboard(browser, "form[action='/me/devices'] button").await;
+                browser.wait().for_element(Locator::Css(".done")).await.unwrap();
+                camera.takes("me-ended", "My licenses").await;
+                by_keyboard(browser, "form[action='/me/sign-out'] button").await;
+                camera.takes("me-left", "You are signed out").await;
+            }
+            camera.browser.clone().close().await.unwrap();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Activations: reading them, and the steps that they take.
 
 mod group;
+mod holdings;
 mod license;
 pub(super) mod places;
 mod record;
@@ -25,6 +26,7 @@ use crate::{
         features::Carries,
         license::{Key, Uid},
         refused::Told,
+        standing::Person,
     },
     ledger::{
         CommitError, Unavailable,
@@ -33,6 +35,7 @@ use crate::{
             Taken, User, Workplace,
         },
         audit::of_refusals,
+        holdings::Holdings,
         sessions::OpenSessions,
     },
 };
@@ -188,6 +191,12 @@ impl Activations for Handle {
 
     async fn users(&self, license: &Uid, after: i64, at_most: u32) -> Result<Vec<User>, Unavailable> {
         license::users(&self.ask, license, after, at_most).await.map_err(while_doing("listing users"))
+    }
+
+    async fn holdings(&self, who: &Person, now: Timestamp, at_most: u32) -> Result<Holdings, Unavailable> {
+        let failed = while_doing("reading what is somebody's");
+        let mut snapshot = self.ask.begin_with(SNAPSHOT).await.map_err(&failed)?;
+        holdings::of(&mut snapshot, who, now, at_most).await.map_err(failed)
     }
 
     async fn has_activations(&self) -> Result<bool, Unavailable> {

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -15,9 +14,7 @@ use crate::{
         contract::Contract,
         license::{Key, License, Uid, tests::license},
         refusal::Code,
-        terms::ClonePolicy,
         text::Issuer,
-        witness::Standing,
         workload::{Account, Kind, Owner, Pod, PodName},
     },
     keys::{
@@ -31,10 +28,9 @@ use crate::{
         sqlite::Sqlite,
     },
     service::{
-        activations::{Asked, Failure, Grounds, Happened, News, Proof, Reply, Runtime, Wish},
+        activations::{Asked, Failure, Grounds, Proof, Reply, Runtime, Wish, tests::Quiet},
         callers::{Act, Away, Blind, Callers, Known, Placed},
         edge::Edge as _,
-        intent::Intent,
         providers::Registry,
         sign_in::tests::Hand,
     },
@@ -163,26 +159,6 @@ impl Callers for Cluster {
     }
 }
 
-struct Quiet;
-
-impl News for Quiet {
-    fn tell(&self, _: &Key, _: Happened) {}
-    fn forked(&self, _: ClonePolicy) {}
-    fn standing(&self) -> Standing {
-        Standing::Good
-    }
-    fn answered(&self, _: &'static str, _: Option<Code>, _: Duration) {}
-}
-
-impl Intent for Quiet {
-    fn labels(&self, _: &str) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
-    fn asks(&self, _: &Key, _: &[String]) -> bool {
-        false
-    }
-}
-
 /// An activation, as the program in a pod keeps it.
 #[derive(Debug, Clone)]
 pub(super) struct Own {
@@ -228,13 +204,13 @@ impl Scene {
         nonces.set(NonceKeys::new(NonceKey::from_secret([3; 32]), Vec::new())).ok().unwrap();
         let (cluster, hand) = (Arc::new(Cluster::default()), Arc::new(Hand::default()));
         hand.turn(1_000);
-        let people = Grounds { providers: Arc::new(Registry::default()), intent: Arc::new(Quiet) };
+        let people = Grounds { providers: Arc::new(Registry::default()), intent: Arc::new(Quiet::default()) };
         let runtime = Runtime::new(
             ledger.another(),
             hand.clone(),
             signers,
             nonces,
-            Arc::new(Quiet),
+            Arc::new(Quiet::default()),
             cluster.clone(),
             people,
         );

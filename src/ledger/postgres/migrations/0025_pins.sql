@@ -1,0 +1,1 @@
+../../sqlite/migrations/0025_pins.sql
