@@ -108,7 +108,7 @@ fn standing(license: &MyLicense) -> Markup {
         },
         (Place::Waits(position), _) => html! {
             "You wait for a seat"
-            @if let Some(position) = position { strong { ", at place " (position) } }
+            @if let Some(position) = position { ", " strong { "at place " (position) } }
             ". You are given one as soon as it is your turn; ask whoever looks after licenses in your company if it takes too long."
         },
         (Place::Rests, _) => {
@@ -144,7 +144,7 @@ fn devices(devices: &[MyDevice], most: Option<u32>, token: &str) -> Markup {
                             input type="hidden" name="activation" value=(device.id);
                             p {
                                 (name(&device.device)) br;
-                                span class="less" { "since " (moment(device.since)) ", last heard of " (moment(device.heard_at)) }
+                                span class="less" { "since " (moment(device.since)) br; "last heard of " (moment(device.heard_at)) }
                             }
                             button type="submit" class="other" aria-label={ "End this one: " (called(&device.device)) } { "End this one" }
                         }

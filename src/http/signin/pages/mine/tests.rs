@@ -62,7 +62,7 @@ fn people_are_told_how_they_stand_and_until_when() {
     assert!(said(Place::Seat, Phase::Active).contains("1 January 1971, 00:00 UTC"));
     assert!(said(Place::Seat, Phase::Expired).contains("Your seat grants nothing any more."));
     assert!(said(Place::Seat, Phase::Suspended).contains("The license is suspended"));
-    assert!(said(Place::Waits(Some(3)), Phase::Active).contains("<strong>, at place 3</strong>"));
+    assert!(said(Place::Waits(Some(3)), Phase::Active).contains("<strong>at place 3</strong>"));
     let unknown = said(Place::Waits(None), Phase::Active);
     assert!(unknown.contains("You wait for a seat.") && !unknown.contains("at place"), "{unknown}");
     for phase in PHASES {
