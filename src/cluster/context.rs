@@ -18,6 +18,7 @@ use crate::{
         metrics::Metrics,
         names::Awaited,
         queue::{Queue, Task},
+        rebuild::Rebuild,
         rights::{EVERYWHERE, Right, Rights},
         runtime::Summaries,
     },
@@ -82,6 +83,8 @@ pub struct Context<L> {
     /// Who signs, for those who answer programs.
     pub signers: Arc<Signers>,
     pub(super) summaries: Summaries,
+    /// What is still to be made true again after a loss.
+    pub(super) rebuild: Rebuild,
     /// Where people may sign in, on every replica.
     pub providers: Arc<Registry>,
     /// What became of each IdentityProvider.
@@ -148,6 +151,7 @@ impl<L> Context<L> {
             standing: watch::Sender::default(),
             nonces: Arc::default(),
             summaries: Summaries::default(),
+            rebuild: Rebuild::default(),
             providers: Arc::default(),
             identities: Outcomes::default(),
             saml: Reader::default(),
@@ -208,13 +212,6 @@ impl<L> Context<L> {
             }
             waits
         })
-    }
-
-    /// Returns when programs are answered out of the ledger.
-    pub(super) async fn serves(&self) {
-        let good = |standing: &Standing| *standing == Standing::Good;
-        // It is never closed while we are there.
-        drop(self.standing.subscribe().wait_for(good).await);
     }
 
     /// Whether nothing is left of the License, which is gone.

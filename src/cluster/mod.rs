@@ -32,6 +32,7 @@ mod operator;
 mod others;
 mod own_key;
 mod queue;
+mod rebuild;
 mod refusal;
 pub mod rights;
 mod runtime;

@@ -1,7 +1,7 @@
 //! Running the looks: at most so many at once, each by itself, until told to stop.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     pin::pin,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -25,10 +25,13 @@ use crate::{
         },
         license, namespace, others,
         queue::{Done, Task},
-        runtime, standing, watch,
+        rebuild, runtime, standing, watch,
         witness::{self, Keeper},
     },
-    domain::witness::{Loss, OnLoss},
+    domain::{
+        license::Key,
+        witness::{Loss, OnLoss},
+    },
     ledger::{Ledger, Unavailable},
 };
 
@@ -185,7 +188,7 @@ async fn say_restored<L: Ledger>(context: &Arc<Context<L>>) {
     }
 }
 
-/// Whether the ledger answers.
+/// Whether the ledger answers, and takes writes: whoever leads commits.
 async fn is_there<L: Ledger>(context: &Context<L>) -> bool {
     context.ledger.head().await.is_ok()
 }
@@ -236,11 +239,13 @@ async fn lead_on<L: Ledger>(
         let mut arrivals = pin!(arrivals::follow(context));
         let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context, after))));
         tokio::select! {
+        let mut rebuilt = pin!(rebuild::finish(context));
             never = &mut audit => match never {},
             Some(never) = &mut others => match never {},
             never = &mut arrivals => match never {},
             ended = work(context, settings.workers, stop) => ended,
             error = &mut follow => match error {
+            never = &mut rebuilt => match never {},
                 witness::Error::Risen => End::Restored,
                 error => return Err(Error::TakeUp(error.into())),
             },
@@ -274,14 +279,21 @@ async fn finish_witness<L: Ledger>(keeper: &mut Keeper<L>, ended: &End) {
 /// named by Seats only.
 async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Unavailable> {
     let known = context.ledger.licenses().await?;
-    let keys = known.into_iter().chain(context.index.licenses_wanted()).chain(context.index.license_keys());
+    let wanted = context.index.licenses_wanted().into_iter().chain(context.index.license_keys());
+    let keys: HashSet<Key> = known.into_iter().chain(wanted).collect();
+    let rebuilding = context.ledger.head().await?.rebuilding;
+    context.rebuild.begin(rebuilding.then(|| keys.clone()));
     let authorities = context.index.authorities().into_iter().map(|authority| authority.name_any());
     // The answers that were under way when a lead ended were dropped.
     let namespaces = context.rights.wanted().into_iter().map(Task::Namespace);
     // What the ledger does not know any more may be all that is left of a License.
     let left = if context.was_lost() { context.index.looks_for_secrets() } else { BTreeSet::new() };
     let providers = context.index.identity_providers().into_iter().map(|provider| provider.name_any());
-    let tasks = authorities.map(Task::Authority).chain(keys.map(Task::License)).chain(namespaces).chain(left);
+    let tasks = authorities
+        .map(Task::Authority)
+        .chain(keys.into_iter().map(Task::License))
+        .chain(namespaces)
+        .chain(left);
     context.push(tasks.chain(providers.map(Task::IdentityProvider)).collect::<BTreeSet<_>>());
     Ok(())
 }

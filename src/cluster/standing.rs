@@ -157,6 +157,15 @@ pub(super) fn note<L>(context: &Context<L>, standing: &Standing) {
     match standing {
         Standing::Barred(bar) if changed => warn!("no program is answered: {}", because(bar).message),
         Standing::Good if changed => info!("programs are answered out of the ledger"),
+        Standing::Rebuilding if changed => {
+            info!("programs are answered out of the ledger, which is being rebuilt");
+        }
         _ => {}
     }
+}
+
+/// Returns when programs are answered out of the ledger.
+pub(super) async fn serves<L>(context: &Context<L>) {
+    // It is never closed while we are there.
+    drop(context.standing.subscribe().wait_for(Standing::serves).await);
 }

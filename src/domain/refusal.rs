@@ -174,12 +174,29 @@ refusals! {
     RateLimited = "rate-limited", next "Wait as long as `Retry-After` says.";
     /// As many requests are under way as may be.
     Overloaded = "overloaded", next "Repeat the request unchanged, with its key, after `Retry-After`.";
-    /// The ledger was lost, or is older than it was, and nobody has decided yet what becomes of it.
-    LedgerMissing = "ledger-missing", next "Repeat the request unchanged, with its key, later; whoever looks after Usher restores or rebuilds the ledger.";
+    /// The ledger was lost, or is older than it was: nobody has decided yet what becomes of it, or it is being rebuilt and does not know everybody yet.
+    LedgerMissing = "ledger-missing", next "Repeat the request unchanged, with its key, later: after seconds if the ledger is being rebuilt; else whoever looks after Usher restores or rebuilds it.";
     /// Usher was given the ledger of another cluster, and does nothing with it.
     LedgerForeign = "ledger-foreign", next "Repeat the request unchanged, with its key, later; whoever looks after Usher gives it its own ledger.";
     /// Usher cannot answer now; nothing has changed.
     Unavailable = "unavailable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
+}
+
+impl Code {
+    /// Whether it says that something is not there, or not granted yet: out of a ledger that is being rebuilt nobody is told so, for it may only
+    /// not be known yet.
+    #[must_use]
+    pub const fn is_for_want_of_facts(self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::WorkloadNotNamed
+                | Self::DeviceNotListed
+                | Self::SeatMissing
+                | Self::SeatWaiting
+                | Self::LicenseNotReady
+        )
+    }
 }
 
 impl std::fmt::Display for Code {

@@ -17,7 +17,8 @@
 //!    however many commits it counts.
 //! 7. Where the witness was lost too, or was older still, a nonce proves it ([`crate::domain::chain`], rule 9): the call that does so
 //!    begins the incarnation, and whoever leads takes the ledger up anew.
-//! 8. A ledger belongs to the cluster whose Usher led it first, until somebody consents that another takes it over. A consent names the
+//! 8. Until all that can be made true again after a loss is, nobody is told that they are unknown.
+//! 9. A ledger belongs to the cluster whose Usher led it first, until somebody consents that another takes it over. A consent names the
 //!    epoch in which it was given: once somebody has led since, it means nothing.
 
 use std::str::FromStr;
@@ -59,6 +60,8 @@ pub struct Head {
     pub owner: Option<Owner>,
     /// It was found lost, and was not made true again since.
     pub lost: Option<Loss>,
+    /// Its incarnation began after a loss, and not all that can be made true again is.
+    pub rebuilding: bool,
 }
 
 /// The cluster that a ledger belongs to.
@@ -206,6 +209,8 @@ pub enum Standing {
     Unknown,
     /// It is this cluster's, and was not found lost.
     Good,
+    /// The same, but it is being made true again after a loss: what it knows is told, and what it does not know may be true all the same.
+    Rebuilding,
     /// Nothing is done with it.
     Barred(Bar),
 }
@@ -217,8 +222,15 @@ impl Standing {
         match (&head.owner, head.lost) {
             (Some(owner), _) if owner.cluster != *cluster => Self::Barred(Bar::Foreign(owner.clone())),
             (_, Some(loss)) => Self::Barred(Bar::Lost(loss)),
+            (_, None) if head.rebuilding => Self::Rebuilding,
             (_, None) => Self::Good,
         }
+    }
+
+    /// Whether programs are answered.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(self, Self::Good | Self::Rebuilding)
     }
 }
 

@@ -371,6 +371,9 @@ pub trait Ledger: Audit + Authorities + activations::Activations {
     /// deleted and made again.
     fn facts(&self, key: &Key) -> impl Future<Output = Result<Vec<Facts>, Unavailable>> + Send;
 
+
+    /// All that can be made true again after a loss is: what is not known from now on is not there.
+    fn rebuilt(&self) -> impl Future<Output = Result<(), CommitError>> + Send;
     /// How many seats of `product` each holder has in `namespace`, under other Licenses than `except`.
     fn held_elsewhere(
         &self,

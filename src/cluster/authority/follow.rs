@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::{declared, publish, store};
 use crate::{
-    cluster::Context,
+    cluster::{Context, standing},
     domain::license::Uid,
     ledger::Ledger,
     service::{establish_authority::EstablishError, follow_authority::follow_authority},
@@ -33,7 +33,7 @@ enum Error {
 pub(in crate::cluster) async fn follow<L: Ledger>(context: &Context<L>) -> Infallible {
     let mut known: HashMap<String, (Uid, i64)> = HashMap::new();
     loop {
-        context.serves().await;
+        standing::serves(context).await;
         let names: HashSet<String> =
             context.index.authorities().into_iter().map(|authority| authority.name_any()).collect();
         for gone in known.extract_if(|name, _| !names.contains(name)) {

@@ -110,15 +110,18 @@ async fn look_at<L: Ledger>(context: &Context<L>, gathered: &gather::Gathered) -
         Validated::Wait => return Ok(Done::Rest),
         Validated::Paused => {
             context.note_looked(key);
+            context.rebuild.note(key);
             return Ok(Done::Rest);
         }
         Validated::Unreadable(because) => {
             context.note_looked(key);
+            context.rebuild.note(key);
             apply::stalled(context, gathered, &because).await?;
             return Ok(Done::Rest);
         }
         Validated::Gone => {
             context.note_looked(key);
+            context.rebuild.note(key);
             None
         }
         Validated::Wanted(wanted) => Some(wanted),
@@ -137,6 +140,7 @@ async fn look_at<L: Ledger>(context: &Context<L>, gathered: &gather::Gathered) -
         (Access::Open, _) | (Access::Ending, None) => {}
         (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
         (Access::Refused, Some(validated)) => {
+            context.rebuild.note(key);
             let outcome = hold_license(&facts, &validated.license, &validated.seats.seats, now);
             return show(context, gathered, validated, &outcome, troubles, now).await;
         }
@@ -151,6 +155,7 @@ async fn look_at<L: Ledger>(context: &Context<L>, gathered: &gather::Gathered) -
         return Ok(done);
     }
     let outcome = decide(context, gathered, &facts, validated.as_deref(), now).await?;
+    context.rebuild.note(key);
     if remove(context, gathered, &outcome, &mut troubles).await? {
         // Names have come free, and the last of a former License can be forgotten.
         return Ok(Done::Again);

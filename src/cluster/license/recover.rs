@@ -66,9 +66,14 @@ pub(super) async fn recover<L: Ledger>(
             (Some(keys), Access::Open) => keys,
             (None, _) => {
                 context.note_looked(key);
+                context.rebuild.note(key);
                 return Ok(Recovered::Not(validated.signer.as_ref().err().cloned()));
             }
-            (Some(_), Access::Refused | Access::Unknown | Access::Ending) => return Ok(Recovered::Not(None)),
+            (Some(_), Access::Unknown) => return Ok(Recovered::Not(None)),
+            (Some(_), Access::Refused | Access::Ending) => {
+                context.rebuild.note(key);
+                return Ok(Recovered::Not(None));
+            }
         };
         // What activation keys are ours is known by it; whoever finds it has all looked at again.
         if context.nonces.get().is_none() && !license.activation_keys.is_empty() {
@@ -159,7 +164,7 @@ pub(super) async fn sweep<L>(
 
 /// Whether the ledger may know less of the License than there is.
 fn is_old<L>(context: &Context<L>, gathered: &Gathered, facts: Option<&Facts>) -> bool {
-    let (incarnation, since) = context.incarnation();
+    let (incarnation, _) = context.incarnation();
     match facts {
         Some(facts) => facts.incarnation < incarnation,
         None => {

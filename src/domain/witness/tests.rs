@@ -19,7 +19,15 @@ fn owned(cluster: &str) -> Owner {
 
 fn head(incarnation: i64, commits: i64) -> Head {
     let owner = Some(owned("here"));
-    Head { mark: mark(incarnation, commits), audit: None, since: at(0), restored: false, owner, lost: None }
+    Head {
+        mark: mark(incarnation, commits),
+        audit: None,
+        since: at(0),
+        restored: false,
+        owner,
+        lost: None,
+        rebuilding: false,
+    }
 }
 
 fn witness(incarnation: i64, commits: i64) -> Witness {
@@ -138,6 +146,12 @@ fn programs_are_answered_out_of_a_ledger_of_ours_that_is_not_lost() {
     assert_eq!(Standing::of(&head(1, 9), &uid("here")), Standing::Good);
     assert_eq!(Standing::of(&Head { owner: None, ..head(1, 0) }, &uid("here")), Standing::Good);
     assert_eq!(Standing::of(&lost, &uid("here")), Standing::Barred(Bar::Lost(Loss::Older)));
+    let rebuilding = Head { rebuilding: true, ..head(1, 9) };
+    assert_eq!(Standing::of(&rebuilding, &uid("here")), Standing::Rebuilding);
+    let lost_again = Head { rebuilding: true, ..lost.clone() };
+    assert_eq!(Standing::of(&lost_again, &uid("here")), Standing::Barred(Bar::Lost(Loss::Older)));
+    let answered = [Standing::Good, Standing::Rebuilding].iter().all(Standing::serves);
+    assert!(answered && !Standing::Unknown.serves() && !Standing::of(&lost, &uid("here")).serves());
     assert_eq!(Standing::of(&lost, &uid("there")), Standing::Barred(Bar::Foreign(owned("here"))));
 }
 

@@ -51,6 +51,8 @@ pub(super) async fn frame<L: Activations>(
         && token.is_none_or(|token| api.callers.allows(token, now, true));
     let drains = !known && token.is_some();
     let place = api.under_way.try_acquire();
+    // As it was before anything was read: what is known since was not known then.
+    let rebuilding = api.runtime.is_rebuilding();
     let mut response = if !may {
         Problem::from(Code::RateLimited).into_response()
     } else if !are_bounded(request.headers()) {
@@ -64,6 +66,9 @@ pub(super) async fn frame<L: Activations>(
             .await
             .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
     };
+    if rebuilding && token.is_some() {
+        response = or_later(response);
+    }
     if response.status() == StatusCode::UNAUTHORIZED && drains {
         api.strangers.allows(network, now, true);
     }
@@ -79,6 +84,19 @@ pub(super) async fn frame<L: Activations>(
         response.headers_mut().extend(possession::next(api.runtime.proofs()));
     }
     response
+}
+
+/// Out of a ledger that is being rebuilt nobody is told that they are unknown or have nothing, but to come again.
+fn or_later(response: Response) -> Response {
+    let refused = response.extensions().get::<Code>();
+    if !refused.is_some_and(|code| code.is_for_want_of_facts()) {
+        return response;
+    }
+    let mut later = Problem::from(Code::LedgerMissing).into_response();
+    if let Some(called) = response.extensions().get::<Called>() {
+        later.extensions_mut().insert(*called);
+    }
+    later
 }
 
 fn request_id(headers: &HeaderMap, entropy: &[u8; 32]) -> HeaderValue {

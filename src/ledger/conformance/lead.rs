@@ -78,7 +78,7 @@ async fn a_recovered_ledger_is_of_a_new_incarnation_and_says_after_what<L: Ledge
     ledger.recover(Loss::Missing, Some(&witness), at(77)).await.unwrap();
     let head = ledger.head().await.unwrap();
     assert_eq!((head.mark.incarnation, head.since, head.restored), (4, at(77), false));
-    assert!(head.mark > witness.mark);
+    assert!(head.mark > witness.mark && head.rebuilding);
     let first = ledger.audit(0, 10).await.unwrap().remove(0);
     assert!(first.follows(None));
     assert!(first.entries.contains(r#""witnessed":41,"hash":"f00d""#), "{}", first.entries);
@@ -115,6 +115,9 @@ async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: Ledger>(led
 async fn a_ledger_is_of_the_cluster_that_led_it_first_until_another_takes_it_over<L: Ledger>(
     other: L,
     ledger: Shared<L>,
+    assert!(ledger.head().await.unwrap().rebuilding, "it ends when somebody says so");
+    ledger.rebuilt().await.unwrap();
+    assert!(!ledger.head().await.unwrap().rebuilding);
 ) {
     ledger.commit(&change(None)).await.unwrap();
     assert_eq!(ledger.head().await.unwrap().owner, None);

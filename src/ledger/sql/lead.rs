@@ -116,11 +116,12 @@ impl Handle {
 
     pub(super) async fn read_head(&self) -> Result<Head, Unavailable> {
         sqlx::query(
-            "SELECT incarnation, commits, since, restored, cluster, epoch, lost, audit.sequence, audit.hash FROM ledger_meta
+            "SELECT incarnation, commits, since, restored, cluster, epoch, lost, rebuilding, audit.sequence, audit.hash
+             FROM ledger_meta
              LEFT JOIN audit ON audit.sequence = (SELECT MAX(sequence) FROM audit)",
         )
         .try_map(|row: Row| {
-            let audit: (Option<i64>, Option<String>) = (row.try_get(7)?, row.try_get(8)?);
+            let audit: (Option<i64>, Option<String>) = (row.try_get(8)?, row.try_get(9)?);
             let (owner, lost) = standing(&row)?;
             Ok(Head {
                 mark: Mark { incarnation: row.try_get(0)?, commits: row.try_get(1)? },
@@ -130,6 +131,7 @@ impl Handle {
                 lost,
                 audit: audit.0.zip(audit.1).map(|(sequence, hash)| AuditHead { sequence, hash }),
             })
+                rebuilding: row.try_get("rebuilding")?,
         })
         .fetch_one(&self.read)
         .await
@@ -157,7 +159,7 @@ impl Handle {
         let mut transaction = self.begin_led(true).await?;
         let own: i64 = current(&mut transaction).await.map_err(&failed)?;
         let incarnation = next_incarnation(own, witness);
-        sqlx::query("UPDATE ledger_meta SET incarnation = $1, since = $2, restored = FALSE, lost = NULL")
+        sqlx::query("UPDATE ledger_meta SET incarnation = $1, since = $2, restored = FALSE, lost = NULL, rebuilding = TRUE")
             .bind(incarnation)
             .bind(at.as_second())
             .execute(&mut *transaction)
@@ -181,13 +183,23 @@ pub(super) async fn proven(
     incarnation: i64,
     at: Timestamp,
 ) -> Result<Option<Entry>, CommitError> {
-    let risen = sqlx::query("UPDATE ledger_meta SET incarnation = $1, since = $2 WHERE incarnation < $1")
-        .bind(incarnation)
-        .bind(at.as_second())
-        .execute(connection)
-        .await
-        .map_err(while_doing("beginning an incarnation"))?;
+    let risen = sqlx::query(
+        "UPDATE ledger_meta SET incarnation = $1, since = $2, rebuilding = TRUE WHERE incarnation < $1",
+    )
+    .bind(incarnation)
+    .bind(at.as_second())
+    .execute(connection)
+    .await
+    .map_err(while_doing("beginning an incarnation"))?;
     let entry = Entry::Recover { loss: Loss::Proven, incarnation, witnessed: None, hash: None };
+
+    pub(super) async fn end_rebuild(&self) -> Result<(), CommitError> {
+        let failed = while_doing("writing down that the ledger is rebuilt");
+        let mut transaction = self.begin().await?;
+        let ended = sqlx::query("UPDATE ledger_meta SET rebuilding = FALSE");
+        ended.execute(&mut *transaction).await.map_err(&failed)?;
+        Ok(transaction.commit().await.map_err(&failed)?)
+    }
     Ok((risen.rows_affected() == 1).then_some(entry))
 }
 

@@ -220,6 +220,10 @@ impl Ledger for Handle {
             .try_map(|row: Row| Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? }))
             .fetch_all(&self.read)
             .await
+    async fn rebuilt(&self) -> Result<(), CommitError> {
+        self.end_rebuild().await
+    }
+
             .map_err(while_doing("listing the licenses"))
     }
 

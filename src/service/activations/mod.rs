@@ -272,7 +272,7 @@ impl<L: Activations> Runtime<L> {
     /// With a sentence for whoever looks after this server.
     pub async fn is_ready(&self) -> Result<(), &'static str> {
         match self.news.standing() {
-            Standing::Good => {}
+            Standing::Good | Standing::Rebuilding => {}
             Standing::Unknown => {
                 return Err("the ledger was not compared with its witness yet: the log says why\n");
             }
@@ -302,10 +302,15 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
+    /// Whether the ledger is being made true again after a loss, so that what it does not know may be true all the same.
+    pub fn is_rebuilding(&self) -> bool {
+        self.news.standing() == Standing::Rebuilding
+    }
+
     /// Nobody is told anything out of a ledger that is lost or another cluster's: what it does not know may be true all the same.
     fn may_answer(&self) -> Result<(), Failure> {
         match self.news.standing() {
-            Standing::Good => Ok(()),
+            Standing::Good | Standing::Rebuilding => Ok(()),
             Standing::Unknown => Err(Failure::Unavailable("the ledger was not judged yet".into())),
             Standing::Barred(bar) => Err(Refusal::from(&bar).into()),
         }

@@ -26,5 +26,5 @@ mod standing;
 mod takeover;
 mod two;
 mod watches;
-mod wire;
+pub mod wire;
 mod world;

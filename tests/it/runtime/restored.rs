@@ -14,9 +14,13 @@ use super::{
     program::{Call, Program, Told, drawn, key_named},
 };
 use crate::{
-    faults::{lost::usher_ledger, place::Disk},
+    faults::{
+        lost::usher_ledger,
+        place::Disk,
+        wire::{self, Act},
+    },
     ground::{Ground, Machine, Operator, until},
-    scenarios::Place,
+    scenarios::{Place, with},
 };
 
 /// An operator with a ledger that can be taken from it.
@@ -75,7 +79,7 @@ impl Scene {
             let body = Some(body.clone());
             let call = Call { token: Some(&self.key), key: Some(key), body, ..Call::default() };
             let told = self.program.send(Method::POST, "/v1/activations", &call).await;
-            let later = [401, 429, 503].contains(&told.status) || told.text.contains("license-not-ready");
+            let later = [429, 503].contains(&told.status) || told.text.contains("license-not-ready");
             (!later).then_some(told)
         })
         .await

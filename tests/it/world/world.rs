@@ -363,6 +363,7 @@ impl<'a> World<'a> {
             restored: false,
             owner: None,
             lost: None,
+            rebuilding: false,
         };
         if judge(&head, None, Some(&self.witness), &Uid("here".into())).loss.is_some() {
             self.ledger.mark.incarnation = next_incarnation(head.mark.incarnation, Some(&self.witness));

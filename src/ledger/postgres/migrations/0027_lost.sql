@@ -1,0 +1,1 @@
+../../sqlite/migrations/0027_lost.sql
