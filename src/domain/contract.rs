@@ -20,6 +20,9 @@ pub struct Contract {
     pub issuer: Option<Issuer>,
     /// Places that are kept from activations: reserves of groups that are not filled, and seats that cool.
     pub kept: u32,
+    /// Of these, places of which nobody knows whose they were when the ledger was lost: an activation that is rebuilt proves one to be its own.
+    #[serde(default)]
+    pub unknown: u32,
 }
 
 /// By which devices may activate, as it is declared; what it is lies in a Secret.

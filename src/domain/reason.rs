@@ -95,7 +95,7 @@ reasons! {
     GroupFull,
     /// Seats are free, and kept for groups that have not filled their reserves; the Seat waits.
     Reserved,
-    /// The next seat was freed, and is not given to somebody else before `reassignAfter`; the Seat waits.
+    /// The next seat was freed, or may have been before the ledger was lost, and is not given to somebody else before `reassignAfter`; the Seat waits.
     Cooling,
     /// The user holds as many seats of the product as `maxPerUser` allows, under other Licenses.
     MaxPerUser,

@@ -210,7 +210,8 @@ async fn a_holder_moves_to_another_seat_and_keeps_the_place<L: Ledger>(ledger: S
 }
 
 async fn a_freed_seat_cools_until_it_is_told_otherwise<L: Ledger>(ledger: Shared<L>) {
-    let ann = || Freed { holder: "email:ann@acme.example".into(), freed_at: at(200), expires_at: at(900) };
+    let holder = || "email:ann@acme.example".to_owned();
+    let ann = || Freed { holder: holder(), places: 3, freed_at: at(200), expires_at: at(900) };
     let mut first = change(None);
     first.bind = vec![bind("s", "ann")];
     ledger.commit(&first).await.unwrap();
@@ -264,8 +265,8 @@ async fn one_person_has_no_more_licenses_of_a_product_than_allowed<L: Ledger>(le
 async fn what_a_license_says_is_kept_as_it_was_last_told<L: Ledger>(ledger: Shared<L>) {
     ledger.commit(&change(None)).await.unwrap();
     assert_eq!(facts(&*ledger).await.terms, Terms::default());
-    let contract =
-        Contract { license: license(1), issuer: "https://usher.acme.example".parse().ok(), kept: 1 };
+    let issuer = "https://usher.acme.example".parse().ok();
+    let contract = Contract { license: license(1), issuer, kept: 1, unknown: 0 };
     let terms = Terms {
         product: "cad".into(),
         provisioning: Provisioning::Floating,

@@ -83,11 +83,16 @@ pub struct Terms {
     pub contract: Option<Contract>,
 }
 
+/// Instead of a holder: the ledger was lost, and nobody knows whose the places that were free then had been, if anybody's.
+pub const UNKNOWN: &str = "unknown:";
+
 /// A seat that was freed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freed {
-    /// Who held it.
+    /// Who held it, or [`UNKNOWN`].
     pub holder: String,
+    /// How many places: one, unless nobody knows whose they were.
+    pub places: u32,
     /// When it was freed.
     pub freed_at: Timestamp,
     /// `exp` of the last document that the holder had.

@@ -78,7 +78,7 @@ mod tests {
     fn what_stands_against_a_limit_is_kept_for_as_long_as_the_limit_says_and_no_longer() {
         let (day, year) = (86_400, 366 * 86_400);
         let now = 2 * year;
-        let mut contract = Contract { license: license(1), issuer: None, kept: 0 };
+        let mut contract = Contract { license: license(1), issuer: None, kept: 0, unknown: 0 };
         contract.license.terms.clones.recoveries = (3, 30 * day);
         let plain = Keep {
             silent_since: at(now - 90 * day),

@@ -12,7 +12,9 @@
 //!    is then removed as ever. So is a genuine one of a Seat that is gone; anything else is somebody else's.
 //! 5. What an older ledger says of a binding without a genuine document does not count: that seat was freed since.
 //! 6. An activation key in its Secret goes on if its tag says that it was ours, for this License and this name.
-//! 7. One commit brings back a bounded part, and until the last one the facts are still old: nothing is decided upon them. All
+//! 7. Where seats cool, all places that are free cool from when the loss was found, for nobody knows whose they were before: so none is another's
+//!    before the time that the License says. Only of a License that was made since, and has no document yet, no seat can have been freed.
+//! 8. One commit brings back a bounded part, and until the last one the facts are still old: nothing is decided upon them. All
 //!    that was brought back before is found there, so that a part is decided upon as if it were the first.
 
 use std::{
@@ -24,14 +26,15 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
+        document::times,
         license::{License, Seat, Uid},
-        terms::Client,
+        terms::{Client, Enforcement},
     },
     keys::Signer,
-    ledger::{Bind, Change, CommitError, Document, Facts, Ledger, Recovery},
+    ledger::{Bind, Change, CommitError, Document, Facts, Freed, Ledger, Recovery, UNKNOWN},
     service::{
         issue::{Subject, adopt, is_about},
-        reconcile_license::{seat_secret, terms},
+        reconcile_license::{cools_until, seat_secret, terms},
     },
 };
 
@@ -67,6 +70,10 @@ pub struct Remains<'a> {
     pub facts: Option<&'a Facts>,
     /// How many seats of the product each holder has under other Licenses of the namespace.
     pub elsewhere: &'a BTreeMap<String, u32>,
+    /// When the loss was found.
+    pub lost_at: Timestamp,
+    /// Whether the License was made after that, as far as the API server's clock tells.
+    pub is_younger: bool,
 }
 
 /// What was brought back.
@@ -113,6 +120,9 @@ fn cut(change: &mut Change, at_most: usize) -> bool {
         let issued: BTreeSet<&Uid> = issue.iter().map(|document| &document.subject).collect();
         claim.retain(|(_, subject)| issued.contains(subject));
     }
+    if more {
+        change.cool.clear();
+    }
     change.recovery = if more { Recovery::Part } else { Recovery::Whole };
     more
 }
@@ -130,7 +140,7 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
         Change::new(license.key.clone(), license.uid.clone(), facts.map(|facts| facts.version), now, entropy);
     change.seats = Some(license.limit());
     // Whether anything may be granted, the ordinary look that follows says.
-    change.terms = Some(terms(license, None, 0));
+    change.terms = Some(terms(license, None, (0, 0)));
     change.free = former
         .keys()
         .filter(|s| !kept(s) && !held.iter().any(|h| h.uid == ***s))
@@ -152,9 +162,24 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
             .is_none_or(|known| known.issued_at <= document.issued_at && known.serial != document.serial)
     };
     change.issue = documents.values().filter(|d| stays(&d.subject)).filter(newer).cloned().collect();
+    let kept = former.keys().filter(|seat| kept(seat)).count();
+    change.cool.extend(unknown(remains, held.len() + kept, documents.is_empty()));
     change.claim = claims(remains);
     change.keys = remains.keys.to_vec();
     change
+}
+
+/// The places that are free beside those of `held` holders, if they cool.
+fn unknown(remains: Remains<'_>, held: usize, undocumented: bool) -> Option<Freed> {
+    let Remains { license, facts, lost_at, is_younger, .. } = remains;
+    let is_new = facts.is_none() && is_younger && undocumented;
+    let cools = facts.into_iter().flat_map(|facts| &facts.cooling).filter(|freed| freed.holder != UNKNOWN);
+    let taken = cools.count().saturating_add(held);
+    let places = license.limit().saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
+    let expires_at = times(license, &license.uid, lost_at).expires_at;
+    let freed = Freed { holder: UNKNOWN.to_owned(), places, freed_at: lost_at, expires_at };
+    let may_cool = license.enforcement == Enforcement::Enforce && places > 0 && !is_new;
+    (may_cool && cools_until(license, &freed) > lost_at).then_some(freed)
 }
 
 /// For whom the Secret of each name is.

@@ -113,6 +113,8 @@ async fn bring_back<L: Ledger>(
         keys: &keys,
         facts,
         elsewhere: &elsewhere,
+        lost_at: context.incarnation().1,
+        is_younger: is_younger(context, gathered, SignedDuration::ZERO),
     };
     let (now, entropy) = (context.edge.now(), context.edge.entropy());
     let recovered = recover_license(&context.ledger, remains, AT_MOST, now, entropy).await?;
@@ -167,11 +169,14 @@ fn is_old<L>(context: &Context<L>, gathered: &Gathered, facts: Option<&Facts>) -
     let (incarnation, _) = context.incarnation();
     match facts {
         Some(facts) => facts.incarnation < incarnation,
-        None => {
-            let created = gathered.readable().and_then(kube::ResourceExt::creation_timestamp);
-            incarnation > 1 && created.is_none_or(|created| created.0 < since + SLACK)
-        }
+        None => incarnation > 1 && !is_younger(context, gathered, SLACK),
     }
+}
+
+/// Whether the License was made so long after the incarnation began, by the API server's clock.
+fn is_younger<L>(context: &Context<L>, gathered: &Gathered, slack: SignedDuration) -> bool {
+    let created = gathered.readable().and_then(kube::ResourceExt::creation_timestamp);
+    created.is_some_and(|created| created.0 >= context.incarnation().1 + slack)
 }
 
 /// The Secrets that bear the License's label. The index has no content, so they are read.

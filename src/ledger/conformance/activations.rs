@@ -110,7 +110,7 @@ pub(super) async fn seen<L: Ledger>(ledger: &L, id: &str) -> Seen {
 async fn with_license<L: Ledger>(ledger: &L) -> Contract {
     let lab = ActivationKey { name: "lab".parse().unwrap(), expires: None, uses: Some(5), sees_users: false };
     let license = License { activation_keys: vec![lab], ..license(2) };
-    let contract = Contract { license, issuer: None, kept: 0 };
+    let contract = Contract { license, issuer: None, kept: 0, unknown: 0 };
     let mut told = change(None);
     told.seats = Some(2);
     told.terms = Some(Terms { contract: Some(contract.clone()), ..Terms::default() });

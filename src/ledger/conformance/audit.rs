@@ -100,7 +100,7 @@ pub(super) async fn whoever_holds_nothing_can_be_erased_and_the_chain_stays<L: L
     grow(&*ledger, 1, 1).await;
     let mut cooling = change(Some(2));
     cooling.seats = None;
-    cooling.cool = vec![Freed { holder: ann.clone(), freed_at: at(150), expires_at: at(900) }];
+    cooling.cool = vec![Freed { holder: ann.clone(), places: 1, freed_at: at(150), expires_at: at(900) }];
     ledger.commit(&cooling).await.unwrap();
     let both = [ann.clone(), "identity:https://idp.acme.example 7".to_owned()];
     assert_eq!(ledger.erase(&both, at(200)).await.unwrap(), 1);

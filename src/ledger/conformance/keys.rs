@@ -13,7 +13,8 @@ fn declaring(expected: i64, names: &[&str]) -> Change {
     };
     let license =
         crate::domain::license::License { activation_keys: names.iter().map(key).collect(), ..license(1) };
-    let terms = Terms { contract: Some(Contract { license, issuer: None, kept: 0 }), ..Terms::default() };
+    let terms =
+        Terms { contract: Some(Contract { license, issuer: None, kept: 0, unknown: 0 }), ..Terms::default() };
     Change { terms: Some(terms), ..change(Some(expected)) }
 }
 

@@ -243,7 +243,7 @@ pub(super) async fn with_seat<L: Ledger>(ledger: &L) -> i64 {
     told.seats = Some(3);
     told.bind = vec![bind("s", "ann")];
     told.terms = Some(Terms {
-        contract: Some(Contract { license: license(3), issuer: None, kept: 0 }),
+        contract: Some(Contract { license: license(3), issuer: None, kept: 0, unknown: 0 }),
         ..Terms::default()
     });
     ledger.commit(&told).await.unwrap();

@@ -49,7 +49,7 @@ async fn says<L: Ledger>(
     other(&mut license);
     let mut told = change(expected);
     told.seats = Some(9);
-    let contract = Contract { license, issuer: None, kept: 0 };
+    let contract = Contract { license, issuer: None, kept: 0, unknown: 0 };
     told.terms = Some(Terms { contract: Some(contract), ..Terms::default() });
     ledger.commit(&told).await.unwrap();
 }

@@ -25,7 +25,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
 }
 
 async fn with_license<L: Ledger>(ledger: &L) {
-    let contract = Contract { license: license(2), issuer: None, kept: 0 };
+    let contract = Contract { license: license(2), issuer: None, kept: 0, unknown: 0 };
     let mut told = change(None);
     told.terms = Some(Terms { contract: Some(contract), ..Terms::default() });
     ledger.commit(&told).await.unwrap();

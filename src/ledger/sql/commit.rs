@@ -121,13 +121,15 @@ async fn cooling(connection: &mut Connection, change: &Change) -> Result<(), Com
     }
     for freed in &change.cool {
         sqlx::query(
-            "INSERT INTO cooling (license, holder, freed_at, expires_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (license, holder) DO UPDATE SET freed_at = excluded.freed_at, expires_at = excluded.expires_at",
+            "INSERT INTO cooling (license, holder, freed_at, expires_at, places) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (license, holder) DO UPDATE SET freed_at = excluded.freed_at, expires_at = excluded.expires_at,
+                places = excluded.places",
         )
         .bind(&change.license.0)
         .bind(&freed.holder)
         .bind(freed.freed_at.as_second())
         .bind(freed.expires_at.as_second())
+        .bind(i64::from(freed.places))
         .execute(&mut *connection)
         .await
         .map_err(failed)?;

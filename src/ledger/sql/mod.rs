@@ -125,7 +125,7 @@ impl Handle {
         let carries = told.map(|(binding, carries)| (binding.holder.clone(), carries.clone())).collect();
         let bindings = bound.into_iter().map(|(binding, _)| binding).collect();
         let cooling = sqlx::query(
-            "SELECT holder, freed_at, expires_at FROM cooling WHERE license = $1 ORDER BY freed_at, holder",
+            "SELECT holder, freed_at, expires_at, places FROM cooling WHERE license = $1 ORDER BY freed_at, holder",
         )
         .bind(&license)
         .try_map(|row: Row| {
@@ -133,6 +133,7 @@ impl Handle {
                 holder: row.try_get(0)?,
                 freed_at: instant(row.try_get(1)?)?,
                 expires_at: instant(row.try_get(2)?)?,
+                places: count(row.try_get(3)?)?,
             })
         })
         .fetch_all(&mut *connection)

@@ -314,13 +314,15 @@ fn begin(
     if license.admission == Admission::Listed && !taken.has_seat {
         return Err(Code::DeviceNotListed.into());
     }
-    let ground = chain::Ground { place: ground::place(contract, taken, now), ..ground.clone() };
+    let on = |place| chain::Ground { place, ..ground.clone() };
     // It was activated by the key while that was good, and goes on.
     if let (None, Some(lost)) = (&taken.former, lost)
+        && let ground = on(ground::place_again(contract, taken, now))
         && let Some(chain) = chain::rebuild(lost.presented, lost.until, call, &ground)?
     {
         return Ok(Begun { id: Some(lost.id.clone()), ..Begun::anew(chain) });
     }
+    let ground = on(ground::place(contract, taken, now));
     if let Some(expires) = key.expires.filter(|expires| now >= *expires) {
         let detail = format!("The activation key {} expired at {expires}.", key.name);
         return Err(Refusal::new(Code::KeyExpired, detail));

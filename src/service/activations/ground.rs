@@ -92,9 +92,18 @@ impl<L: Activations> Runtime<L> {
 
 /// Whether there is a place for one more activation of somebody.
 pub(super) fn place(contract: &Contract, taken: &Taken, now: Timestamp) -> Result<(), Refusal> {
+    place_beside(contract.kept, contract, taken, now)
+}
+
+/// The same of one that the ledger has lost: of the places of which nobody knows whose they were, one was its own.
+pub(super) fn place_again(contract: &Contract, taken: &Taken, now: Timestamp) -> Result<(), Refusal> {
+    place_beside(contract.kept.saturating_sub(contract.unknown), contract, taken, now)
+}
+
+fn place_beside(kept: u32, contract: &Contract, taken: &Taken, now: Timestamp) -> Result<(), Refusal> {
     let license = &contract.license;
     // Whoever has a Seat has the place already.
-    let places = if taken.has_seat { 0 } else { taken.places.saturating_add(contract.kept) };
+    let places = if taken.has_seat { 0 } else { taken.places.saturating_add(kept) };
     let limits = Limits {
         provisioning: Provisioning::Floating,
         seats: if taken.has_seat { u32::MAX } else { license.places() },

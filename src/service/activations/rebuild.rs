@@ -32,6 +32,13 @@ pub(super) struct Lost {
     pub(super) until: Timestamp,
 }
 
+impl Lost {
+    /// Whether it had a place until now.
+    pub(super) fn had_a_place(&self, now: Timestamp) -> bool {
+        matches!(self.presented, Presented::Genuine(_)) && now <= self.until
+    }
+}
+
 impl<L: Activations> Runtime<L> {
     /// What was lost, if `wish` has its remains and they are genuine. One that is known was not lost: its device is activated like
     /// any other.

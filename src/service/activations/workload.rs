@@ -106,7 +106,10 @@ impl<L: Activations> Runtime<L> {
         let mates = mates(found, &slot);
         if !mates.iter().any(|(_, chain)| chain::as_of(chain, now).holds_place()) {
             let taken = self.taken(contract, &holder.identity(), None, now).await?;
-            footing.ground.place = ground::place(contract, &taken, now);
+            let lost = self.lost(contract, wish, &device).await?;
+            let had_one = lost.is_some_and(|lost| lost.had_a_place(now));
+            let place = if had_one { ground::place_again } else { ground::place };
+            footing.ground.place = place(contract, &taken, now);
         }
         let superseded = mates.into_iter().filter(|(seen, _)| {
             let speaks = |slotted: &Slotted| workload::speaker(owner.kind, &slotted.pod, pod, &there);

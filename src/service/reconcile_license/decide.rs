@@ -45,8 +45,7 @@ pub(super) fn decide(
     let version = known.facts.map(|facts| facts.version);
     let mut change = Change::new(license.key.clone(), license.uid.clone(), version, now, entropy);
     change.seats = Some(license.limit()).filter(|limit| known.facts.map(|facts| facts.seats) != Some(*limit));
-    let kept = activated::kept(&license, wanted.seats, &seated);
-    change.terms = Some(terms(&license, signer, kept))
+    change.terms = Some(terms(&license, signer, activated::kept(&license, wanted.seats, &seated)))
         .filter(|terms| known.facts.map(|facts| &facts.terms) != Some(terms));
     seated.tell(wanted.seats, &mut change);
     let told = carried::tell(&license, known.facts, (&bound, &carried), at_most, &mut change);
@@ -105,8 +104,9 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
     (license, refused)
 }
 
-/// What the ledger keeps of the License to enforce it; `signer` if documents may be granted, and `kept` places are not for activations.
-pub fn terms(license: &License, signer: Option<&Signer>, kept: u32) -> Terms {
+/// What the ledger keeps of the License to enforce it; `signer` if documents may be granted, and `kept` places are not for activations, of which
+/// the second number may be those of activations that the ledger has lost.
+pub fn terms(license: &License, signer: Option<&Signer>, (kept, unknown): (u32, u32)) -> Terms {
     Terms {
         product: license.product.to_string(),
         provisioning: license.terms.provisioning,
@@ -115,6 +115,7 @@ pub fn terms(license: &License, signer: Option<&Signer>, kept: u32) -> Terms {
             license: license.clone(),
             issuer: signer.map(|signer| signer.issuer.clone()),
             kept,
+            unknown,
         }),
     }
 }
@@ -160,9 +161,13 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
         groups: &groups,
         max_per_user: license.most_per_user(),
     };
-    let of = |freed: &Freed| Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
-    let mut cooling: Vec<Cooling> = cools.into_iter().map(of).collect();
     let Holding { places, first_end, holders } = known.holding;
+    let free = as_count(license.limit()).saturating_sub(held.len() + kept.len() + places);
+    let of = |freed: &Freed| {
+        let cooling = Cooling { holder: freed.holder.clone(), until: cools_until(license, freed) };
+        std::iter::repeat_n(cooling, as_count(freed.places).min(free.max(1)))
+    };
+    let mut cooling: Vec<Cooling> = cools.into_iter().flat_map(of).collect();
     let allot = |cooling: &[Cooling]| {
         let held = Held {
             bindings: &held,
@@ -178,7 +183,7 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     // Who loses a seat does so whatever cools; what they lose cools before it is given away.
     let cool = freed_now(license, known.facts, &held, &allocation, now);
     if !cool.is_empty() {
-        cooling.extend(cool.iter().map(of));
+        cooling.extend(cool.iter().flat_map(of));
         allocation = allot(&cooling);
     }
     let mut more = allocation.bind_at_most(at_most);
@@ -203,7 +208,12 @@ fn seat(wanted: Wanted<'_>, known: Known<'_>, at_most: usize, now: Timestamp) ->
     }
 }
 
-fn cools_until(license: &License, freed: &Freed) -> Timestamp {
+fn as_count(places: u32) -> usize {
+    usize::try_from(places).unwrap_or(usize::MAX)
+}
+
+/// Until when what was freed cools, as the License says today.
+pub fn cools_until(license: &License, freed: &Freed) -> Timestamp {
     match license.reassign {
         Reassign::After(seconds) => {
             freed.freed_at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
@@ -225,6 +235,7 @@ fn freed_now(
     let lost = held.iter().filter(|binding| allocation.free.contains(&binding.seat));
     let freed = lost.map(|binding| Freed {
         holder: binding.holder.clone(),
+        places: 1,
         freed_at: now,
         expires_at: ends.get(&binding.seat).copied().unwrap_or(now),
     });

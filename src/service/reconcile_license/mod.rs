@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-pub use decide::terms;
+pub use decide::{cools_until, terms};
 
 /// How many Seats one look binds, and how many documents it makes: the ledger has one writer, for whom everybody else waits that long, some 50 ms.
 pub const AT_MOST: usize = 256;

@@ -3,7 +3,7 @@ use crate::{
     domain::{
         allocation::Binding,
         license::{
-            Holder,
+            Holder, Reassign,
             tests::{at, license},
         },
     },
@@ -46,6 +46,25 @@ fn found(seat: &Seat, document: &Document) -> Found {
     }
 }
 
+/// An older ledger's facts of a License of which it knows nothing else.
+fn known(license: &License) -> Facts {
+    Facts {
+        license: license.uid.clone(),
+        version: 4,
+        incarnation: 1,
+        seats: 1,
+        terms: Terms::default(),
+        bindings: Vec::new(),
+        carries: BTreeMap::new(),
+        cooling: Vec::new(),
+        documents: Vec::new(),
+        secrets: Vec::new(),
+        copies: Vec::new(),
+        keys: BTreeMap::new(),
+        forked: Vec::new(),
+    }
+}
+
 /// What comes of it: who is bound anew, and the change.
 fn recover(
     license: &License,
@@ -63,6 +82,8 @@ fn recover(
         keys: &[],
         facts,
         elsewhere: &elsewhere,
+        lost_at: at(1_900),
+        is_younger: facts.is_none(),
     };
     let change = recovered(remains, at(2_000), [9; 32]);
     (change.bind.iter().map(|bind| bind.seat.to_string()).collect(), change)
@@ -144,19 +165,9 @@ fn what_an_older_ledger_says_gives_way_to_the_documents() {
     let (license, ann, bob) = (license(1), seat("ann"), seat("bob"));
     let (old, new) = (document(&license, &ann, &signer(1), 500), document(&license, &bob, &signer(1), 1_000));
     let facts = Facts {
-        license: license.uid.clone(),
-        version: 4,
-        incarnation: 1,
-        seats: 1,
-        terms: Terms::default(),
         bindings: vec![Binding { seat: ann.uid.clone(), holder: ann.holder.identity(), ordinal: 1 }],
-        carries: BTreeMap::new(),
-        cooling: Vec::new(),
         documents: vec![old],
-        secrets: Vec::new(),
-        copies: Vec::new(),
-        keys: BTreeMap::new(),
-        forked: Vec::new(),
+        ..known(&license)
     };
     let (bound, change) = recover(&license, &[ann.clone(), bob.clone()], &[found(&bob, &new)], Some(&facts));
     assert_eq!(
@@ -164,4 +175,45 @@ fn what_an_older_ledger_says_gives_way_to_the_documents() {
         (vec!["uid-bob".into()], vec![ann.uid.clone()], vec![ann.uid])
     );
     assert_eq!((change.issue, change.expected), (vec![new], Some(4)));
+}
+
+#[test]
+fn places_that_were_free_cool_from_when_the_loss_was_found_for_nobody_knows_whose_they_were() {
+    let (ann, bob) = (seat("ann"), seat("bob"));
+    let cooling = |license: &License, found: &[Found], facts: Option<&Facts>| {
+        let change = recover(license, &[ann.clone(), bob.clone()], found, facts).1;
+        change.cool.first().map(|freed| (freed.places, freed.freed_at, freed.expires_at))
+    };
+    let at_once = license(5);
+    let issued = [found(&ann, &document(&at_once, &ann, &signer(1), 1_000))];
+    assert_eq!(cooling(&at_once, &issued, None), None, "seats do not cool here");
+    let mut license = License { reassign: Reassign::After(50), ..at_once };
+    let end = times(&license, &license.uid, at(1_900)).expires_at;
+    assert_eq!(cooling(&license, &issued, None), Some((4, at(1_900), end)));
+    assert_eq!(cooling(&license, &[], None), None, "it was made since, and nobody has had a seat");
+    license.reassign = Reassign::Lease;
+    assert_eq!(cooling(&license, &issued, None), Some((4, at(1_900), end)));
+
+    // What an older ledger knows to cool does so by itself.
+    let of_bob = Freed { holder: bob.holder.identity(), places: 1, freed_at: at(900), expires_at: at(2_500) };
+    let former = Freed { holder: UNKNOWN.into(), places: 3, ..of_bob.clone() };
+    let facts = Facts { cooling: vec![of_bob, former], ..known(&license) };
+    assert_eq!(cooling(&license, &issued, Some(&facts)), Some((3, at(1_900), end)));
+    assert_eq!(cooling(&license, &[], Some(&facts)).map(|(places, ..)| places), Some(4));
+
+    let advises = License { enforcement: Enforcement::Advise, ..license.clone() };
+    assert_eq!(cooling(&advises, &issued, None), None, "there is no end of places");
+    let full = License { seats: 1, ..license };
+    assert_eq!(cooling(&full, &issued, None), None);
+}
+
+#[test]
+fn a_part_of_what_was_lost_says_nothing_of_what_cools() {
+    let seats = ["ann", "bob"].map(seat);
+    let license = License { reassign: Reassign::After(50), ..license(5) };
+    let found = seats.each_ref().map(|seat| found(seat, &document(&license, seat, &signer(1), 1_000)));
+    let mut change = recover(&license, &seats, &found, None).1;
+    assert_eq!(change.cool.len(), 1);
+    assert!(!cut(&mut change.clone(), 2));
+    assert!(cut(&mut change, 1) && change.cool.is_empty());
 }

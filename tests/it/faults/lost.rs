@@ -150,6 +150,47 @@ async fn a_ledger_that_was_deleted_is_rebuilt_and_every_holder_and_every_byte_is
 }
 
 #[tokio::test]
+async fn places_that_were_free_when_the_ledger_was_lost_cool_before_somebody_else_has_one() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let place = Place::new(&ground).await;
+    let reassign = async |after: &str| {
+        let spec = json!({"spec": {"reassignAfter": after}});
+        place.licenses().patch("cad", &PatchParams::default(), &Patch::Merge(spec)).await.unwrap();
+    };
+    place.license(3).await;
+    reassign("2h").await;
+    place.seat(&["ann", "bob"]).await;
+    place.are_bound(&["ann", "bob"]).await;
+    place.delete_seat("bob").await;
+    let stands = async |line: &str| {
+        until(line, async || place.state().await.iter().any(|l| l.starts_with(line)).then_some(())).await;
+    };
+    place.secret_of("bob-seat", false).await;
+    operator.stop().await;
+    disk.lose();
+
+    let operator = start(&ground, &disk).await;
+    says(&place, "LedgerRebuilt").await;
+    place.seat(&["cy"]).await;
+    stands("Seat cy: Cooling 1").await;
+    stands("Seat ann: Bound").await;
+    // What is bought beyond that is nobody's, and what need not cool is free.
+    place
+        .licenses()
+        .patch("cad", &PatchParams::default(), &Patch::Merge(json!({"spec": {"seats": 4}})))
+        .await
+        .unwrap();
+    place.are_bound(&["ann", "cy"]).await;
+    place.seat(&["di"]).await;
+    stands("Seat di: Cooling 1").await;
+    reassign("0s").await;
+    place.are_bound(&["ann", "cy", "di"]).await;
+    place.never_over(4);
+    operator.stop().await;
+}
+
+#[tokio::test]
 async fn a_ledger_restored_from_before_a_seat_changed_hands_gives_it_to_nobody_twice() {
     let (ground, disk) = (Ground::own(), Disk::new());
     let operator = start(&ground, &disk).await;

@@ -168,6 +168,53 @@ async fn an_empty_ledger_has_activations_rebuilt_and_the_highest_nonce_wins() {
 }
 
 #[tokio::test]
+async fn while_a_ledger_is_being_rebuilt_nobody_is_told_that_they_are_unknown() {
+    let scene = Scene::new(2).await;
+    let begun = scene.activate("a").await;
+    let (own, document) = (Own::of(&begun), begun.text("document"));
+    let Scene { ground, disk, place, operator, key, .. } = scene;
+    place.apply(&with(for_devices(2), &json!({"spec": {"reassignAfter": "2h"}}))).await;
+    operator.stop().await;
+    disk.lose();
+    // Its activation keys cannot be read: the License stays unknown.
+    let cut = |call: &wire::Call| match call.what.as_str() {
+        "get secrets" if call.name == "cad-activation-keys" => Act::Refuse(500),
+        _ => Act::Pass,
+    };
+    let (client, wire) = wire::client(&ground.usher_config().await, cut);
+    let operator = Operator::start(client, &disk.ledger(), std::sync::Arc::new(Machine)).await;
+    let program = Program::at(&operator.listen().await);
+    until("it is tried", async || (!wire.hit().is_empty()).then_some(())).await;
+    let lost = json!({"nonce": own.nonce, "document": document});
+    let body = json!({"license": format!("{}/cad", place.namespace), "device": {"id": "a"}, "lost": lost});
+    let again = drawn();
+    let rebuild = async |by: &str| {
+        let call = Call { token: Some(by), key: Some(&again), body: Some(body.clone()), ..Call::default() };
+        program.send(Method::POST, "/v1/activations", &call).await
+    };
+    let stranger = format!("usher_key_{}", "A".repeat(43));
+    for told in [program.refresh(&own).await, rebuild(&key).await, rebuild(&stranger).await] {
+        assert_eq!((told.status, told.code()), (503, "ledger-missing".to_owned()), "{told:?}");
+    }
+    let told = program.send(Method::GET, "/v1/me", &Call::default()).await;
+    assert_eq!(told.code(), "unauthorized", "whoever shows nothing has nothing that may be lost");
+
+    wire.plan(|_| Act::Pass);
+    let told = until("it is rebuilt", async || {
+        let told = program.refresh(&own).await;
+        (told.status != 503).then_some(told)
+    })
+    .await;
+    assert_eq!(told.code(), "unauthorized", "it has its activation rebuilt");
+    assert_eq!(rebuild(&stranger).await.code(), "unauthorized", "it was never known");
+    assert_eq!(Own::of(&rebuild(&key).await).id, own.id, "of the places that cool one was its own");
+    let other = program.activate(&place.namespace, &key, "b", Some(&drawn())).await;
+    assert_eq!(other.code(), "seats-exhausted", "the other one may have been somebody's");
+    operator.stop().await;
+    assert!(!Sqlite::open(&disk.ledger()).await.unwrap().head().await.unwrap().rebuilding);
+}
+
+#[tokio::test]
 async fn a_restore_that_nobody_noticed_is_proved_by_a_nonce() {
     let scene = Scene::new(2).await;
     let a = Own::of(&scene.activate("a").await);

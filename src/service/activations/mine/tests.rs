@@ -45,7 +45,7 @@ impl Scene {
         change.bind = seats
             .map(|(number, holder)| Bind { seat: Uid(format!("{name}-{number}")), holder: (*holder).into() })
             .collect();
-        let contract = Contract { license, issuer: None, kept: 0 };
+        let contract = Contract { license, issuer: None, kept: 0, unknown: 0 };
         change.terms = Some(Terms { contract: Some(contract), ..Terms::default() });
         self.ledger().commit(&change).await.unwrap();
     }

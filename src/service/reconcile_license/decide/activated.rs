@@ -12,7 +12,7 @@ use crate::{
         terms::Provisioning,
         text::Label,
     },
-    ledger::activations::Activated,
+    ledger::{UNKNOWN, activations::Activated},
 };
 
 /// Activations for which there is no place.
@@ -45,8 +45,9 @@ pub(super) fn beyond<'a>(
     Beyond { ended, places: holders.len(), more: holders.len() < beyond }
 }
 
-/// How many places no new activation may have: they are kept for groups that do not fill their reserves, or cool.
-pub(super) fn kept(license: &License, seats: &[Seat], seated: &Seated) -> u32 {
+/// How many places no new activation may have: they are kept for groups that do not fill their reserves, or cool. And of how many of these nobody
+/// knows whose they were.
+pub(super) fn kept(license: &License, seats: &[Seat], seated: &Seated) -> (u32, u32) {
     let mut bound: BTreeMap<&Label, u32> = BTreeMap::new();
     for seat in in_order(seats, &seated.allocation.bound) {
         if let Some(group) = &seat.group {
@@ -62,8 +63,9 @@ pub(super) fn kept(license: &License, seats: &[Seat], seated: &Seated) -> u32 {
         let reserved = group.seats.map_or(group.reserved, |seats| seats.min(group.reserved));
         reserved.saturating_sub(bound.get(&group.name).copied().unwrap_or(0))
     });
-    let cooling = u32::try_from(seated.cooling.len()).unwrap_or(u32::MAX);
-    unfilled.fold(cooling, u32::saturating_add)
+    let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+    let unknown = seated.cooling.iter().filter(|cooling| cooling.holder == UNKNOWN).count();
+    (unfilled.fold(count(seated.cooling.len()), u32::saturating_add), count(unknown))
 }
 
 /// When the next of them gives its place back, if somebody waits for one.

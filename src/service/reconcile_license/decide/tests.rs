@@ -58,7 +58,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         version: 1,
         incarnation: 1,
         seats: license.limit(),
-        terms: terms(license, Some(&signer()), 0),
+        terms: terms(license, Some(&signer()), (0, 0)),
         bindings: (1..).zip(holders).map(binding).collect(),
         carries: BTreeMap::new(),
         cooling: Vec::new(),
@@ -145,7 +145,8 @@ fn a_freed_seat_cools_before_it_is_given_away_and_nobody_forgets_when_it_has() {
     license.reassign = Reassign::After(50);
     let facts = facts(&license, &["ann"]);
     let (change, outcome) = look(&license, &[seat_of("bob")], Some(&facts));
-    let freed = Freed { holder: seat_of("ann").holder.identity(), freed_at: at(100), expires_at: at(EXP) };
+    let freed =
+        Freed { holder: seat_of("ann").holder.identity(), places: 1, freed_at: at(100), expires_at: at(EXP) };
     assert_eq!((change.cool, change.bind), (vec![freed.clone()], vec![]));
     assert_eq!((outcome.cooling, outcome.next_look), (1, Some(at(150))));
 
@@ -267,7 +268,7 @@ fn twenty_thousand_seats_are_bound_kept_and_taken_away() {
         removing: false,
     };
     let secrets = names.iter().map(claim).collect();
-    let all = Facts { secrets, terms: terms(&license, None, 0), ..facts(&license, &names) };
+    let all = Facts { secrets, terms: terms(&license, None, (0, 0)), ..facts(&license, &names) };
     let (change, _) = unsigned(&license, &all);
     assert!(change.is_empty(), "whoever holds keeps");
     license.seats = 0;

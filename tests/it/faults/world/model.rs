@@ -187,6 +187,8 @@ impl World {
             found: &found,
             keys: &[],
             facts: facts.as_ref(),
+            lost_at: now(),
+            is_younger: false,
         };
         recover_license(&self.ledger, remains, self.at_most, now(), [9; 32]).await.unwrap().more
     }

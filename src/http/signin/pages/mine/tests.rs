@@ -25,7 +25,7 @@ fn with(place: Place, phase: Phase) -> MyLicense {
     license.terms.devices_per_seat = Some(2);
     license.terms.sessions.per_user = Some(3);
     license.validity = Validity { from: Some(at(0)), until: Some(at(86_400 * 365)), ..Validity::default() };
-    let contract = Some(Contract { license, issuer: None, kept: 0 });
+    let contract = Some(Contract { license, issuer: None, kept: 0, unknown: 0 });
     let device: Device = serde_json::from_str(r#"{"id": "d1", "name": "Lab 3"}"#).unwrap();
     let devices =
         vec![MyDevice { id: "a1".into(), device: device.clone(), since: at(60), heard_at: at(3_600) }];

@@ -224,7 +224,7 @@ impl Scene {
         let mut change =
             Change::new(license.key.clone(), license.uid.clone(), expected, self.hand.now(), [7; 32]);
         change.seats = Some(license.seats);
-        let contract = Contract { license, issuer: ISSUER.parse().ok(), kept: 0 };
+        let contract = Contract { license, issuer: ISSUER.parse().ok(), kept: 0, unknown: 0 };
         change.terms = Some(Terms { contract: Some(contract), ..Terms::default() });
         self.ledger.commit(&change).await.unwrap();
     }
