@@ -95,7 +95,7 @@ enum End {
     Deposed,
     /// A nonce has proved that the ledger was restored: it is to be taken up anew.
     Restored,
-    /// The ledger does not answer.
+    /// The ledger does not answer, or takes no writes.
     CutOff,
 }
 
@@ -159,7 +159,9 @@ pub async fn run<L: Ledger>(
                 campaign.ended(lead).await;
             }
             End::CutOff => {
-                warn!("the ledger does not answer: another replica may lead until it does");
+                warn!(
+                    "the ledger does not answer, or takes no writes: another replica may lead until it does"
+                );
                 campaign.release().await;
                 campaign = tokio::select! {
                     campaign = self::campaign(&context, &settings) => campaign,
@@ -190,7 +192,7 @@ async fn say_restored<L: Ledger>(context: &Arc<Context<L>>) {
 
 /// Whether the ledger answers, and takes writes: whoever leads commits.
 async fn is_there<L: Ledger>(context: &Context<L>) -> bool {
-    context.ledger.head().await.is_ok()
+    context.ledger.takes_writes().await.is_ok()
 }
 
 /// Begins to campaign once the ledger is there: whoever cannot reach it keeps nobody else from leading.

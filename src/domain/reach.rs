@@ -1,4 +1,4 @@
-//! Whether whoever leads still reaches the ledger.
+//! Whether whoever leads still reaches the ledger, and could commit there.
 //!
 //! ```text
 //!   asked at t, answered ──► reached as of t            nothing since t, for `GIVE_UP` ──► cut off: another one may lead

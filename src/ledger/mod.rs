@@ -360,6 +360,9 @@ pub trait Ledger: Audit + Authorities + activations::Activations {
     /// How far this ledger has come.
     fn head(&self) -> impl Future<Output = Result<Head, Unavailable>> + Send;
 
+    /// Whether a transaction that writes can be begun: it fails where the database does not answer, or only lets itself be read.
+    fn takes_writes(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
     /// Begins a new incarnation of a ledger that was lost or restored. What it knows of Licenses is of a former
     /// incarnation from now on, until a [`Change`] says that it is true. Authorities are held against what is published, as ever.
     fn recover(

@@ -1,4 +1,4 @@
-//! Asking the ledger whether it is there: whoever would lead needs it, and whoever leads without it keeps others from leading.
+//! Asking the ledger whether it is there and takes writes: whoever would lead needs it, and whoever leads without it keeps others from leading.
 
 use std::time::Duration;
 

@@ -28,6 +28,8 @@ mod engine {
 
     /// Begins to write. What a statement sees was committed before it began, so one that has waited sees what it has waited for.
     pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    /// Whether what was begun to write cannot be: a standby, or a database that was made read-only.
+    pub const READ_ONLY: &str = "SELECT current_setting('transaction_read_only') = 'on'";
     /// Begins to read as of one moment.
     pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     /// Takes the name of holder `$1` from seats that cool.

@@ -214,3 +214,15 @@ async fn a_way_to_a_server_that_is_away_is_waited_for_and_a_database_that_does_n
     let error = Postgres::open(&other).await.err().unwrap();
     assert!(!error.may_pass(), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_database_that_was_made_read_only_takes_no_writes() {
+    let url = database().await;
+    let ledger = Postgres::open(&url).await.unwrap();
+    ledger.takes_writes().await.unwrap();
+    server::read_only(&url, true).await;
+    let refused = Postgres::beside(&url).await.unwrap().takes_writes().await.unwrap_err();
+    assert!(refused.source.to_string().contains("read-only"), "{refused}");
+    server::read_only(&url, false).await;
+    Postgres::beside(&url).await.unwrap().takes_writes().await.unwrap();
+}

@@ -9,7 +9,9 @@ use std::sync::{PoisonError, RwLock, atomic::Ordering};
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{BEGIN, Connection, Handle, Pool, Row, Transaction, commit, damaged, instant, while_doing};
+use super::{
+    BEGIN, Connection, Handle, Pool, READ_ONLY, Row, Transaction, commit, damaged, instant, while_doing,
+};
 use crate::{
     domain::{
         hex,
@@ -136,6 +138,19 @@ impl Handle {
         .fetch_one(&self.read)
         .await
         .map_err(while_doing("reading how far the ledger has come"))
+    }
+
+    /// Begins to write, and leaves it at that. It waits for no look that writes.
+    pub(super) async fn begin_to_write(&self) -> Result<(), Unavailable> {
+        let failed = while_doing("finding out whether the ledger takes writes");
+        let mut transaction = self.read.begin_with(BEGIN).await.map_err(&failed)?;
+        let read_only = sqlx::query_scalar(READ_ONLY).fetch_one(&mut *transaction).await.map_err(&failed)?;
+        transaction.rollback().await.map_err(&failed)?;
+        if read_only {
+            Err(failed(sqlx::Error::Protocol("the database is read-only".into())))
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes down that the ledger is lost, unless another incarnation has begun since it was judged.

@@ -21,7 +21,7 @@ use std::{
 use jiff::Timestamp;
 use sqlx::{Database, Row as _};
 
-use super::engine::{BEGIN, Db, ERASED, Guard, NOBODY, SNAPSHOT};
+use super::engine::{BEGIN, Db, ERASED, Guard, NOBODY, READ_ONLY, SNAPSHOT};
 use crate::{
     domain::{
         allocation::Binding,
@@ -202,6 +202,10 @@ impl Ledger for Handle {
 
     async fn head(&self) -> Result<Head, Unavailable> {
         self.read_head().await
+    }
+
+    async fn takes_writes(&self) -> Result<(), Unavailable> {
+        self.begin_to_write().await
     }
 
     async fn condemn(&self, loss: Loss, incarnation: i64) -> Result<(), Unavailable> {

@@ -39,6 +39,8 @@ mod engine {
 
     /// Begins to write: one at a time.
     pub const BEGIN: &str = "BEGIN IMMEDIATE";
+    /// Whether what was begun to write cannot be: it would not have begun.
+    pub const READ_ONLY: &str = "SELECT FALSE";
     /// Begins to read as of one moment.
     pub const SNAPSHOT: &str = "BEGIN";
     /// Takes the name of holder `$1` from seats that cool.

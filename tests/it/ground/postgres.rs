@@ -45,3 +45,23 @@ pub async fn database_at(url: &str) -> String {
     administrator.close().await.unwrap();
     url.replace("/postgres?", &format!("/{name}?"))
 }
+
+/// Lets the database at `url` only be read from now on, or be written again, by whoever connects; who is connected is sent away.
+pub async fn read_only(url: &str, only: bool) {
+    let mut administrator = PgConnection::connect(url).await.unwrap();
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut administrator).await.unwrap();
+    for statement in [
+        "SET default_transaction_read_only = off".to_owned(),
+        format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {}",
+            if only { "on" } else { "off" }
+        ),
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            .to_owned(),
+    ] {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut administrator).await.unwrap();
+    }
+    administrator.close().await.unwrap();
+}

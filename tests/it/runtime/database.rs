@@ -11,7 +11,7 @@ use super::replicas::start;
 use crate::ground::{
     Ground,
     cable::Cable,
-    postgres::database,
+    postgres::{database, read_only},
     process::{Usher, free_port, kubeconfig_beside},
     until, wait_for,
 };
@@ -84,4 +84,23 @@ async fn a_leader_that_is_cut_off_from_the_database_lets_another_lead() {
         holder().await.is_some_and(|holder| holder.starts_with("first_")).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_leader_whose_database_takes_no_writes_gives_the_lead_up_until_it_does() {
+    let ground = Ground::own();
+    let (_directory, kubeconfig) = files(&ground);
+    let url = database().await;
+    let mut usher = start(&kubeconfig, &url, "first", free_port());
+    usher.is_at_work().await;
+    let leases: Api<Lease> = Api::namespaced(ground.admin().await, "usher-system");
+    let leads = async || {
+        let holder = leases.get("usher").await.unwrap().spec.unwrap().holder_identity;
+        holder.is_some_and(|holder| holder.starts_with("first_"))
+    };
+    assert!(leads().await);
+    read_only(&url, true).await;
+    until("the lead is given up", async || (!leads().await).then_some(())).await;
+    read_only(&url, false).await;
+    until("it leads again", async || leads().await.then_some(())).await;
 }
