@@ -1,7 +1,12 @@
 //! The CA of Usher's own listeners: its key in the Secret `usher-ca`, its certificate for everybody in the
 //! ConfigMap `usher-ca`, both in Usher's namespace.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use std::{collections::BTreeMap, convert::Infallible};
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+};
 use kube::{
     Api, Client,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
@@ -10,8 +15,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    cluster::{api::MANAGER, labels},
+    cluster::{api::MANAGER, labels, metrics::Metrics, own_key},
     keys::tls::Pem,
+    service::edge::Edge,
 };
 
 const NAME: &str = "usher-ca";
@@ -69,6 +75,24 @@ pub async fn keep(client: &Client, namespace: &str, fresh: &Pem) -> Result<Pem, 
             .map_err(failed("publishing the CA"))?;
     }
     Ok(ca)
+}
+
+/// Says it when the Secret is another one than `ca`, by which this process works and goes on working. It ends when it is dropped.
+pub async fn follow(
+    client: &Client,
+    namespace: &str,
+    ca: &Pem,
+    edge: &dyn Edge,
+    metrics: &Metrics,
+) -> Infallible {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let next = "restore it from a backup, or start every replica anew and hand out the new ConfigMap usher-ca; at the next start the CA is \
+                the one that is there, or a new one";
+    let holds = |data: &BTreeMap<String, ByteString>| {
+        let is = |name: &str, text: &str| data.get(name).is_some_and(|bytes| bytes.0 == text.as_bytes());
+        is(CERTIFICATE, &ca.certificate) && is(KEY, &ca.key)
+    };
+    own_key::follow(&secrets, NAME, next, (edge, metrics), holds).await
 }
 
 fn secret(ca: &Pem) -> Secret {

@@ -49,6 +49,11 @@ struct Under {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kept {
+    secret: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Asked {
     outcome: &'static str,
 }
@@ -59,6 +64,9 @@ const KINDS: [&str; 4] = ["Authority", "IdentityProvider", "License", "Namespace
 const OUTCOMES: [&str; 4] = ["again", "failed", "later", "rest"];
 /// What becomes of a session that is asked for.
 const SESSIONS: [&str; 3] = ["opened", "over", "refused"];
+
+/// The Secrets of keys that a process goes on with, whatever becomes of these.
+const KEYS: [&str; 2] = ["usher-ca", "usher-nonce-key"];
 
 /// How everything stands: set to a [`Census`] when somebody asks.
 #[derive(Debug, Default)]
@@ -153,6 +161,7 @@ pub struct Metrics {
     checkpoints: Counter,
     checkpoint_at: Gauge,
     unsealed: Counter,
+    astray: Family<Kept, Gauge>,
     stands: Stands,
     leads: Gauge,
     transitions: Counter,
@@ -179,6 +188,7 @@ impl Default for Metrics {
             checkpoints: Counter::default(),
             checkpoint_at: Gauge::default(),
             unsealed: Counter::default(),
+            astray: Family::default(),
             stands: Stands::default(),
             leads: Gauge::default(),
             transitions: Counter::default(),
@@ -229,6 +239,11 @@ impl Default for Metrics {
             metrics.unsealed.clone(),
         );
         registry.register(
+            "keys_astray",
+            "1 while a Secret is gone or holds another key than the one that this replica works by",
+            metrics.astray.clone(),
+        );
+        registry.register(
             "build",
             "The version that runs; always 1",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -256,6 +271,9 @@ impl Metrics {
         // What calls there are, only whoever answers them knows; whatever is none of them is one of these.
         drop(self.calls.get_or_create(&Called { call: "other", code: "ok" }));
         drop(self.call_seconds.get_or_create(&Named { call: "other" }));
+        for secret in KEYS {
+            drop(self.astray.get_or_create(&Kept { secret }));
+        }
         for outcome in SESSIONS {
             drop(self.sessions.get_or_create(&Asked { outcome }));
         }
@@ -308,6 +326,11 @@ impl Metrics {
 
     pub(super) fn audit_failed(&self) {
         self.unsealed.inc();
+    }
+
+    /// Whether the Secret, which is one of [`KEYS`], holds the key by which this replica works.
+    pub(super) fn own_key(&self, secret: &'static str, holds: bool) {
+        self.astray.get_or_create(&Kept { secret }).set(i64::from(!holds));
     }
 
     /// How everything stands now.

@@ -114,7 +114,7 @@ pub async fn run<L: Ledger>(
     watches.spawn(identity_provider::keep(context.clone()));
     // They end when this is dropped.
     let mut aside = JoinSet::new();
-    aside.spawn(runtime::find_nonce_key(context.clone()));
+    aside.spawn(runtime::keep_nonce_key(context.clone()));
     aside.spawn({
         let context = context.clone();
         async move { match standing::follow(context).await {} }

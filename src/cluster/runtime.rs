@@ -7,6 +7,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use tracing::{error, info};
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
         Context,
         own_key::{self, Error, Which},
         queue::Task,
+        standing,
     },
     domain::{contract::SUMMARY, license::Key, refusal::Code, terms::ClonePolicy, witness::Standing},
     keys::nonce::{NonceKey, NonceKeys},
@@ -118,10 +121,24 @@ enum Missing {
     Read(#[from] Unavailable),
 }
 
-/// Finds the key of nonces, or makes it if there never was an activation. Whoever serves needs it, whoever leads.
-pub(super) async fn find_nonce_key<L: Ledger>(context: Arc<Context<L>>) {
+/// Finds the key of nonces, or makes it if there never was an activation, and says it if that is lost later. Whoever serves needs it,
+/// whoever leads.
+pub(super) async fn keep_nonce_key<L: Ledger>(context: Arc<Context<L>>) {
+    // Of a ledger that is lost or another cluster's nothing follows for the key.
+    standing::serves(&context).await;
+    find_nonce_key(&context).await;
+    let Some(nonces) = context.nonces.get() else { return };
+    let secrets: Api<Secret> = Api::namespaced(context.unfenced.clone(), &context.namespace);
+    let said = (&*context.edge, &*context.metrics);
+    let next = "restore it from a backup; at the next start no activation is served without it";
+    let ours = nonces.thumbprint();
+    let holds = |data: &_| NonceKey::from_jwk(own_key::jwk(data)).is_ok_and(|key| key.thumbprint() == ours);
+    match own_key::follow(&secrets, NONCES.secret, next, said, holds).await {}
+}
+
+async fn find_nonce_key<L: Ledger>(context: &Context<L>) {
     while context.nonces.get().is_none() {
-        match nonce_key(&context).await {
+        match nonce_key(context).await {
             Ok(key) => {
                 info!("nonces can be made: activations are served");
                 drop(context.nonces.set(NonceKeys::new(key, Vec::new())));
@@ -141,7 +158,9 @@ async fn nonce_key<L: Ledger>(context: &Context<L>) -> Result<NonceKey, Missing>
     let fresh = || NonceKey::from_secret(context.edge.entropy()).to_jwk();
     let (client, namespace) = (&context.unfenced, &context.namespace);
     let jwk = own_key::found_or_made(client, namespace, NONCES, may_make, fresh).await?;
-    Ok(NonceKey::from_jwk(&jwk).map_err(|error| Error::Unreadable { which: NONCES, source: error })?)
+    let key = NonceKey::from_jwk(&jwk).map_err(|error| Error::Unreadable { which: NONCES, source: error })?;
+    let is_ours = context.ledger.nonces_are_by(&key.thumbprint()).await?;
+    if is_ours { Ok(key) } else { Err(Error::Other(NONCES).into()) }
 }
 
 impl<L: Send + Sync + 'static> News for Context<L> {

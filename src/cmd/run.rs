@@ -293,14 +293,19 @@ async fn operate<L: Ledger>(
 
     let work = async {
         let Some(kept) = ledger.await? else { return Ok(()) };
-        let parts = parts.get_or_init(|| Parts::new(args, client, edge.clone(), kept));
+        let parts = parts.get_or_init(|| Parts::new(args, client.clone(), edge.clone(), kept));
         let Parts { context, runtime, sign_in, published, settings, listed } = parts;
-        let operator = cluster::run(context.clone(), settings.clone(), listed.clone(), stopped.clone());
+        // It is large, and the stack of a thread is not.
+        let operator =
+            Box::pin(cluster::run(context.clone(), settings.clone(), listed.clone(), stopped.clone()));
         let bounds = Bounds::default();
         let programs = http::main(runtime.clone(), edge.clone(), published.clone(), sign_in.clone(), bounds);
         let operator = async { operator.await.map_err(Failure::from) };
         let served = async { tokio::try_join!(operator, listeners.answer(args.listen, programs)) };
-        runtime.telling_of_refusals(served).await.map(|_| ())
+        tokio::select! {
+            ended = runtime.telling_of_refusals(served) => ended.map(|_| ()),
+            never = listeners.follow_ca(&client, args, &*edge, &context.metrics) => match never {},
+        }
     };
     let running = async {
         let operations = http::operations(operations(&parts, listeners.is_certified()));

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::domain::{
     chain::{Position, Presented},
+    hex,
     license::Uid,
 };
 
@@ -43,6 +44,7 @@ const BLOCK: usize = 64;
 /// What the key is used for; the prefix keeps each use apart from the other.
 const NONCE: &[u8] = b"usher nonce 1\0";
 const KEY_ID: &[u8] = b"usher nonce key id\0";
+const THUMBPRINT: &[u8] = b"usher nonce key thumbprint 1\0";
 const TOKEN: &[u8] = b"usher activation token 1\0";
 const ACTIVATION_KEY: &[u8] = b"usher activation key 1\0";
 const PROOF: &[u8] = b"usher proof nonce 1\0";
@@ -105,6 +107,12 @@ impl NonceKey {
         serde_json::to_string(&SymmetricJwk { kty: "oct".into(), k }).map(Zeroizing::new)
     }
 
+    /// By what the key is known to be this one, and nothing else is known of it.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        hex(&self.mac.clone().chain_update(THUMBPRINT).finalize().into_bytes())
+    }
+
     fn tagging(&self, activation: &str, position: &[u8]) -> Hmac<Sha256> {
         self.mac.clone().chain_update(NONCE).chain_update(position).chain_update(activation)
     }
@@ -142,6 +150,12 @@ impl NonceKeys {
     #[must_use]
     pub const fn new(current: NonceKey, former: Vec<NonceKey>) -> Self {
         Self { current, former }
+    }
+
+    /// By what the key that makes them is known.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        self.current.thumbprint()
     }
 
     /// The nonce for `position` of `activation`: always the same one, as long as the key is.

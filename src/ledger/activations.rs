@@ -394,6 +394,9 @@ pub trait Activations: People {
     /// Whether steps can be recorded, as far as is known: if the last one could not, something is written to find out.
     fn takes_steps(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
+    /// Whether the key of nonces is the one of this thumbprint. It is from now on, if none was known, or nothing depends on the one that was.
+    fn nonces_are_by(&self, thumbprint: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
     /// Forgets at most so many activations of a License that are not to be kept. Returns how many.
     fn forget_ended(
         &self,

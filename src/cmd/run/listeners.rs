@@ -19,7 +19,7 @@ use tracing::{error, info};
 
 use super::Args;
 use crate::{
-    cluster::{ca, given},
+    cluster::{ca, given, metrics::Metrics},
     cmd::Failure,
     http::{self, Router},
     keys::tls::{self, Pem},
@@ -97,6 +97,17 @@ impl Listeners {
             }
         })
         .await
+    }
+
+    /// Says it when the CA that is kept is another one; see [`ca::follow`].
+    pub(super) async fn follow_ca(
+        &self,
+        client: &Client,
+        args: &Args,
+        edge: &dyn Edge,
+        metrics: &Metrics,
+    ) -> Infallible {
+        ca::follow(client, &args.namespace, &self.ca, edge, metrics).await
     }
 
     /// Makes a new certificate from time to time; ends only by failing.

@@ -122,6 +122,9 @@ async fn with_license<L: Ledger>(ledger: &L) -> Contract {
 async fn an_activation_is_read_back_as_it_was_recorded<L: Ledger>(ledger: Shared<L>) {
     let contract = with_license(&*ledger).await;
     assert!(!ledger.has_activations().await.unwrap());
+    for thumbprint in ["first", "second"] {
+        assert!(ledger.nonces_are_by(thumbprint).await.unwrap(), "nothing depends on one yet");
+    }
     assert!(ledger.activation("a").await.unwrap().is_none());
     let shown = ledger.activation_key("hash of lab").await.unwrap().unwrap();
     assert_eq!((shown.license, shown.key, shown.name.as_str(), shown.used), (uid("l"), key(), "lab", 0));
@@ -134,6 +137,7 @@ async fn an_activation_is_read_back_as_it_was_recorded<L: Ledger>(ledger: Shared
     assert_eq!(living.seen.activation, activation("a", 1, 900));
     assert_eq!((living.key, living.contract, living.incarnation), (key(), Some(contract), 1));
     assert!(ledger.has_activations().await.unwrap());
+    assert!(!ledger.nonces_are_by("first").await.unwrap() && ledger.nonces_are_by("second").await.unwrap());
     let key = String::from(call(1).key);
     assert_eq!(ledger.begun_by(&uid("l"), &key).await.unwrap(), Some(living.seen));
     assert_eq!(ledger.begun_by(&uid("m"), &key).await.unwrap(), None);

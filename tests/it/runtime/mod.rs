@@ -6,6 +6,7 @@ mod agent_disks;
 mod agent_stops;
 mod agent_trusts;
 mod agent_ways;
+mod astray;
 mod broken;
 mod client;
 mod clones;

@@ -208,6 +208,23 @@ impl Activations for Handle {
         self.group.takes_steps().await
     }
 
+    async fn nonces_are_by(&self, thumbprint: &str) -> Result<bool, Unavailable> {
+        let failed = while_doing("comparing the key of nonces");
+        sqlx::query(
+            "UPDATE ledger_meta SET nonce_key = $1 WHERE nonce_key IS NULL
+             OR (nonce_key <> $1 AND NOT EXISTS (SELECT 1 FROM activations))",
+        )
+        .bind(thumbprint)
+        .execute(&self.write)
+        .await
+        .map_err(&failed)?;
+        let known: Option<String> = sqlx::query_scalar("SELECT nonce_key FROM ledger_meta")
+            .fetch_one(&self.write)
+            .await
+            .map_err(failed)?;
+        Ok(known.as_deref() == Some(thumbprint))
+    }
+
     async fn forget_ended(&self, license: &Uid, keep: Keep, at_most: u32) -> Result<usize, CommitError> {
         let mut transaction = self.begin().await?;
         let forgotten =
