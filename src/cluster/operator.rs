@@ -239,15 +239,15 @@ async fn lead_on<L: Ledger>(
         let mut follow = pin!(keeper.follow());
         let mut audit = pin!(audit::keep(context, settings.audit_retention));
         let mut arrivals = pin!(arrivals::follow(context));
+        let mut rebuilt = pin!(rebuild::finish(context));
         let mut others = pin!(OptionFuture::from(settings.shared.then(|| others::follow(context, after))));
         tokio::select! {
-        let mut rebuilt = pin!(rebuild::finish(context));
             never = &mut audit => match never {},
             Some(never) = &mut others => match never {},
             never = &mut arrivals => match never {},
+            never = &mut rebuilt => match never {},
             ended = work(context, settings.workers, stop) => ended,
             error = &mut follow => match error {
-            never = &mut rebuilt => match never {},
                 witness::Error::Risen => End::Restored,
                 error => return Err(Error::TakeUp(error.into())),
             },

@@ -372,6 +372,9 @@ pub trait Ledger: Audit + Authorities + activations::Activations {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// All that can be made true again after a loss is: what is not known from now on is not there.
+    fn rebuilt(&self) -> impl Future<Output = Result<(), CommitError>> + Send;
+
     /// The names of all Licenses of which anything is known.
     fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;
 
@@ -379,9 +382,6 @@ pub trait Ledger: Audit + Authorities + activations::Activations {
     /// deleted and made again.
     fn facts(&self, key: &Key) -> impl Future<Output = Result<Vec<Facts>, Unavailable>> + Send;
 
-
-    /// All that can be made true again after a loss is: what is not known from now on is not there.
-    fn rebuilt(&self) -> impl Future<Output = Result<(), CommitError>> + Send;
     /// How many seats of `product` each holder has in `namespace`, under other Licenses than `except`.
     fn held_elsewhere(
         &self,

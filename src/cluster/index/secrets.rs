@@ -81,6 +81,12 @@ impl Index {
         self.read(|s| s.secrets_of(&key.namespace)?.items.get(key).map(|secret| secret.seen()))
     }
 
+    /// The License whose Secret this is, as its labels say.
+    pub fn license_of_secret(&self, key: &Key) -> Option<Key> {
+        let task = self.read(|s| s.secrets_of(&key.namespace)?.items.get(key)?.task.clone());
+        task.and_then(|task| if let Task::License(license) = task { Some(license) } else { None })
+    }
+
     /// The looks that all Secrets of ours call for.
     pub fn looks_for_secrets(&self) -> BTreeSet<Task> {
         self.read(|s| {

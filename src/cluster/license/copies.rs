@@ -10,7 +10,8 @@
 //!    ledger, the copy is removed if it ever lets us in again, and the License does not wait for that. Nobody can hold up
 //!    the deletion of somebody else's License.
 //! 3. What is wrong with one copy is said, and holds up nothing else.
-//! 4. No copy lies in Usher's own namespace, where the names of its keys are.
+//! 4. Of several who want one name the first to claim it has it; after the ledger was lost, the one whose copy lies there.
+//! 5. No copy lies in Usher's own namespace, where the names of its keys are.
 
 use std::collections::BTreeSet;
 
@@ -53,13 +54,26 @@ pub(super) enum Copied {
 
 /// The Secrets that are to be copies.
 fn wanted(gathered: &Gathered) -> BTreeSet<Key> {
-    let Some(license) = gathered.readable() else { return BTreeSet::new() };
+    gathered.readable().map(|license| wanted_by(&gathered.key, license)).unwrap_or_default()
+}
+
+fn wanted_by(key: &Key, license: &api::License) -> BTreeSet<Key> {
     let Some(name) = validate::secret_name(license) else { return BTreeSet::new() };
     let namespaces = license.spec.secret.iter().flat_map(|secret| &secret.namespaces);
     namespaces
-        .filter(|namespace| namespace.as_str() != gathered.key.namespace)
+        .filter(|namespace| namespace.as_str() != key.namespace)
         .map(|namespace| Key::new(namespace.as_str(), name.as_str()))
         .collect()
+}
+
+/// Whether the Secret that lies there is the copy of another License that wants it still.
+fn is_anothers<L>(context: &Context<L>, key: &Key, copy: &Key) -> bool {
+    let Some(other) = context.index.license_of_secret(copy).filter(|other| other != key) else {
+        return false;
+    };
+    let license = context.index.license(&other);
+    let license = license.as_ref().and_then(|license| license.0.as_ref().ok());
+    license.is_some_and(|license| wanted_by(&other, license).contains(copy))
 }
 
 /// The namespaces with whose Secrets a look may have to do.
@@ -123,6 +137,9 @@ pub(super) async fn show<L: Ledger>(
     let document = outcome.documents.get(&license.uid);
     let may = |copy: &&Key| copy.namespace != context.namespace && access(context, copy) == Access::Open;
     let open: BTreeSet<Key> = wanted.iter().filter(|_| document.is_some()).filter(may).cloned().collect();
+    // After a loss, what lies there says whose it was, whoever looks first.
+    let is_anothers = |copy: &Key| context.was_lost() && is_anothers(context, &gathered.key, copy);
+    let (anothers, open): (BTreeSet<Key>, BTreeSet<Key>) = open.into_iter().partition(is_anothers);
     let out_of_reach = |copy: &&Key| [Access::Refused, Access::Unknown].contains(&access(context, copy));
     let keep: BTreeSet<Key> =
         wanted.iter().filter(|copy| document.is_none() || out_of_reach(copy)).cloned().collect();
@@ -133,7 +150,8 @@ pub(super) async fn show<L: Ledger>(
         return Ok(Copied::Unknown);
     }
     let held = Held { license: &license.uid, version: outcome.version, copies: &outcome.copies };
-    let claimed = claim_copies(&context.ledger, &gathered.key, held, &open, &keep, now).await?;
+    let mut claimed = claim_copies(&context.ledger, &gathered.key, held, &open, &keep, now).await?;
+    claimed.taken.extend(anothers);
     let kept = outcome.copies.iter().any(|claim| !claim.removing && keep.contains(&claim.secret));
     let has_copies = kept || !claimed.ours.is_empty() || !claimed.removing.is_empty();
     if has_copies && !has_finalizer(gathered) {

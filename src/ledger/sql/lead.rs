@@ -131,9 +131,9 @@ impl Handle {
                 restored: row.try_get(3)?,
                 owner,
                 lost,
+                rebuilding: row.try_get("rebuilding")?,
                 audit: audit.0.zip(audit.1).map(|(sequence, hash)| AuditHead { sequence, hash }),
             })
-                rebuilding: row.try_get("rebuilding")?,
         })
         .fetch_one(&self.read)
         .await
@@ -190,6 +190,14 @@ impl Handle {
         commit::chain(&mut transaction, at, &[entry]).await?;
         Ok(transaction.commit().await.map_err(&failed)?)
     }
+
+    pub(super) async fn end_rebuild(&self) -> Result<(), CommitError> {
+        let failed = while_doing("writing down that the ledger is rebuilt");
+        let mut transaction = self.begin().await?;
+        let ended = sqlx::query("UPDATE ledger_meta SET rebuilding = FALSE");
+        ended.execute(&mut *transaction).await.map_err(&failed)?;
+        Ok(transaction.commit().await.map_err(&failed)?)
+    }
 }
 
 /// Begins the incarnation that a nonce proves, if the ledger is not as far: what the audit is told then.
@@ -207,14 +215,6 @@ pub(super) async fn proven(
     .await
     .map_err(while_doing("beginning an incarnation"))?;
     let entry = Entry::Recover { loss: Loss::Proven, incarnation, witnessed: None, hash: None };
-
-    pub(super) async fn end_rebuild(&self) -> Result<(), CommitError> {
-        let failed = while_doing("writing down that the ledger is rebuilt");
-        let mut transaction = self.begin().await?;
-        let ended = sqlx::query("UPDATE ledger_meta SET rebuilding = FALSE");
-        ended.execute(&mut *transaction).await.map_err(&failed)?;
-        Ok(transaction.commit().await.map_err(&failed)?)
-    }
     Ok((risen.rows_affected() == 1).then_some(entry))
 }
 

@@ -220,15 +220,15 @@ impl Ledger for Handle {
         self.begin_incarnation(loss, witness, at).await
     }
 
+    async fn rebuilt(&self) -> Result<(), CommitError> {
+        self.end_rebuild().await
+    }
+
     async fn licenses(&self) -> Result<Vec<Key>, Unavailable> {
         sqlx::query("SELECT DISTINCT namespace, name FROM licenses ORDER BY namespace, name")
             .try_map(|row: Row| Ok(Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? }))
             .fetch_all(&self.read)
             .await
-    async fn rebuilt(&self) -> Result<(), CommitError> {
-        self.end_rebuild().await
-    }
-
             .map_err(while_doing("listing the licenses"))
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::{Api, ResourceExt as _, api::DeleteParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::json;
 use usher::{
     domain::license::Key,
@@ -216,6 +219,55 @@ async fn a_ledger_that_was_lost_knows_the_copies_again_and_writes_none_of_them()
     for place in [&stays, &goes_meanwhile] {
         place.never_over(1);
     }
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_who_want_one_name_the_one_whose_copy_lies_there_has_it_again_after_the_ledger_was_lost() {
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let operator = start(&ground, &disk).await;
+    let farm = Place::new(&ground).await;
+    let (first, second) = (settled(&ground, &[&farm.namespace]).await, Place::new(&ground).await);
+    let named =
+        |namespace: &str, name: &str| json!({"spec": {"secret": {"name": name, "namespaces": [namespace]}}});
+    let set = async |place: &Place<'_>, patch: serde_json::Value| {
+        place.licenses().patch("cad", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    };
+    let before = there(&farm, &first.namespace).await;
+    second.license(1).await;
+    set(&second, named(&farm.namespace, &first.namespace)).await;
+    let is_refused = async || {
+        until("the second is told that the name is taken", async || {
+            let state = second.state().await;
+            state.iter().any(|line| line.contains("SecretNameTaken")).then_some(())
+        })
+        .await;
+    };
+    is_refused().await;
+    operator.stop().await;
+    disk.lose();
+
+    // The second is looked at, and the first is not.
+    let pause = |is: bool| json!({"metadata": {"annotations": {"usher.dev/paused": is.then_some("true")}}});
+    set(&first, pause(true)).await;
+    let operator = start(&ground, &disk).await;
+    says(&second, "LedgerRebuilt").await;
+    for _ in 0..2 {
+        second.look(&operator).await;
+    }
+    is_refused().await;
+    set(&first, pause(false)).await;
+    ends_settled(&first, true).await;
+    is_refused().await;
+    let after = there(&farm, &first.namespace).await;
+    assert_eq!(after.resource_version(), before.resource_version(), "not one write");
+    // It is let go, and then the second has it.
+    set(&first, named(&farm.namespace, "cad-license")).await;
+    let uid = second.licenses().get("cad").await.unwrap().metadata.uid;
+    wait_for(&farm.secrets(), &first.namespace, "is the second's", |secret| {
+        secret.labels().get("usher.dev/subject") == uid.as_ref()
+    })
+    .await;
     operator.stop().await;
 }
 
