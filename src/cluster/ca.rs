@@ -9,70 +9,40 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams},
 };
 use serde_json::json;
-use zeroize::Zeroizing;
 
+pub use crate::cluster::pair::Error;
 use crate::{
-    cluster::{api::MANAGER, labels, metrics::Metrics, own_key},
+    cluster::{
+        api::MANAGER,
+        metrics::Metrics,
+        own_key,
+        pair::{self, CERTIFICATE, KEY, Which},
+    },
     keys::tls::Pem,
     service::edge::Edge,
 };
 
 const NAME: &str = "usher-ca";
-const CERTIFICATE: &str = "tls.crt";
-const KEY: &str = "tls.key";
-
-/// Why there is no CA.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server did not do it.
-    #[error("{doing} failed")]
-    Cluster {
-        /// What was being done.
-        doing: &'static str,
-        /// What it said.
-        source: kube::Error,
-    },
-    /// The Secret holds something else.
-    #[error(
-        "Secret {NAME} has no {0}: restore it from a backup, or delete it and hand out the new ConfigMap {NAME}"
-    )]
-    Incomplete(&'static str),
-}
+const CA: Which = Which { secret: NAME, anew: "hand out the new ConfigMap usher-ca" };
 
 /// The CA that is kept in `namespace`; `fresh` becomes it if there is none yet. Its certificate is published.
 ///
 /// # Errors
 /// When the API server does not answer, or the Secret was changed.
-pub async fn keep(client: &Client, namespace: &str, fresh: &Pem) -> Result<Pem, Error> {
-    let failed = |doing| move |source| Error::Cluster { doing, source };
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = match secrets.get_opt(NAME).await.map_err(failed("reading the CA"))? {
-        Some(found) => found,
-        None => match secrets.create(&PostParams::default(), &secret(fresh)).await {
-            Ok(made) => made,
-            // Another replica was first: its CA counts.
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                secrets.get(NAME).await.map_err(failed("reading the CA"))?
-            }
-            Err(source) => return Err(Error::Cluster { doing: "keeping the CA", source }),
-        },
-    };
-    let text = |name: &'static str| {
-        let bytes = found.data.as_ref().and_then(|data| data.get(name)).ok_or(Error::Incomplete(name))?;
-        String::from_utf8(bytes.0.clone()).map_err(|_| Error::Incomplete(name))
-    };
-    let ca = Pem { certificate: text(CERTIFICATE)?, key: Zeroizing::new(text(KEY)?) };
+pub async fn keep(client: &Client, namespace: &str, fresh: Pem) -> Result<Pem, Error> {
+    let failed = |doing| move |source| Error::Cluster { doing, name: "the ConfigMap usher-ca", source };
+    let ca = pair::found_or_made(client, namespace, CA, || Ok::<_, Error>(fresh)).await?;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let published = maps.get_opt(NAME).await.map_err(failed("reading the published CA"))?;
+    let published = maps.get_opt(NAME).await.map_err(failed("reading"))?;
     let current = published.and_then(|map| map.data).and_then(|mut data| data.remove("ca.crt"));
     if current.as_ref() != Some(&ca.certificate) {
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": {"ca.crt": ca.certificate}});
         maps.patch(NAME, &PatchParams::apply(MANAGER).force(), &Patch::Apply(map))
             .await
-            .map_err(failed("publishing the CA"))?;
+            .map_err(failed("publishing"))?;
     }
     Ok(ca)
 }
@@ -93,20 +63,4 @@ pub async fn follow(
         is(CERTIFICATE, &ca.certificate) && is(KEY, &ca.key)
     };
     own_key::follow(&secrets, NAME, next, (edge, metrics), holds).await
-}
-
-fn secret(ca: &Pem) -> Secret {
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(NAME.into()),
-            labels: Some(labels::of_usher()),
-            ..ObjectMeta::default()
-        },
-        immutable: Some(true),
-        type_: Some("kubernetes.io/tls".into()),
-        string_data: Some(
-            [(CERTIFICATE.into(), ca.certificate.clone()), (KEY.into(), ca.key.to_string())].into(),
-        ),
-        ..Secret::default()
-    }
 }

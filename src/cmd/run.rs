@@ -25,11 +25,11 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
+    cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights, saml_key},
     cmd::{self, Failure, edge::Machine, place::LedgerArgs, stop},
     domain::{duration::DurationText, hex, witness::OnLoss},
     http::{self, Bounds, Operations},
-    identity::saml::sandbox::not_dumpable,
+    identity::saml::{OwnKey, sandbox::not_dumpable},
     keys::Published,
     ledger::{Ledger, Place, postgres::Postgres, sqlite::Sqlite},
     service::{
@@ -217,7 +217,13 @@ struct Parts<L> {
 }
 
 impl<L: Ledger> Parts<L> {
-    fn new(args: &Args, client: Client, edge: Arc<dyn Edge>, kept: Kept<L>) -> Self {
+    fn new(
+        args: &Args,
+        client: Client,
+        edge: Arc<dyn Edge>,
+        door: Option<(Home, Arc<OwnKey>)>,
+        kept: Kept<L>,
+    ) -> Self {
         let (published, reviewer) = (Arc::new(Published::default()), client.clone());
         let context = Arc::new(Context::new(
             client,
@@ -235,9 +241,9 @@ impl<L: Ledger> Parts<L> {
         let runtime =
             Runtime::new(kept.facts, edge.clone(), signers, nonces.clone(), context.clone(), callers, people);
         let runtime = Arc::new(runtime.named(names.collect()));
-        let sign_in = args.public_url.clone().map(|home| {
+        let sign_in = door.map(|(home, key)| {
             let (providers, proofs) = (context.providers.clone(), runtime.proofs().clone());
-            Arc::new(SignIn::new(kept.people, edge, providers, nonces, home, proofs))
+            Arc::new(SignIn::new(kept.people, edge, providers, nonces, home, proofs, key))
         });
         let settings = Settings {
             workers: usize::from(args.workers),
@@ -279,6 +285,13 @@ fn operations<L: Ledger>(parts: &Arc<OnceLock<Parts<L>>>, is_certified: Arc<Atom
     }
 }
 
+/// Where people sign in, if they do, and the key by which their identity providers know Usher.
+async fn door(client: &Client, args: &Args, edge: &dyn Edge) -> Result<Option<(Home, Arc<OwnKey>)>, Failure> {
+    let Some(home) = args.public_url.clone() else { return Ok(None) };
+    let key = saml_key::keep(client, &args.namespace, edge.now()).await?;
+    Ok(Some((home, Arc::new(key))))
+}
+
 async fn operate<L: Ledger>(
     args: &Args,
     ledger: impl Future<Output = Result<Option<Kept<L>>, Failure>>,
@@ -287,13 +300,14 @@ async fn operate<L: Ledger>(
     let edge: Arc<dyn Edge> = Arc::new(Machine);
     let client = Client::try_from(cmd::cluster().await?)?;
     let listeners = Listeners::new(&client, args, &*edge, stopped.clone()).await?;
+    let door = door(&client, args, &*edge).await?;
     let parts = Arc::new(OnceLock::new());
     let follower = client.clone();
     info!(keys = %args.listen, operations = %args.ops_listen, ledger = %args.ledger.ledger, "starting");
 
     let work = async {
         let Some(kept) = ledger.await? else { return Ok(()) };
-        let parts = parts.get_or_init(|| Parts::new(args, client.clone(), edge.clone(), kept));
+        let parts = parts.get_or_init(|| Parts::new(args, client.clone(), edge.clone(), door, kept));
         let Parts { context, runtime, sign_in, published, settings, listed } = parts;
         // It is large, and the stack of a thread is not.
         let operator =

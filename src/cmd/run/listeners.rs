@@ -48,7 +48,7 @@ impl Listeners {
         edge: &dyn Edge,
         stopped: watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
-        let ca = ca::keep(client, &args.namespace, &tls::make_ca(edge.now())?).await?;
+        let ca = ca::keep(client, &args.namespace, tls::make_ca(edge.now())?).await?;
         let names = names(args);
         let tls = http::serve::tls(&tls::make_certificate(&ca, &names, edge.now())?)?;
         let own = RustlsConfig::from_config(tls.clone());

@@ -45,6 +45,7 @@ pub(super) async fn land<L: People>(
     Ok(response)
 }
 
-pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/samlmetadata+xml")], desk.sign_in.metadata()).into_response()
+pub(super) async fn metadata<L: People>(State(desk): State<Desk<L>>) -> Result<Response, Refusal> {
+    let metadata = desk.sign_in.metadata()?;
+    Ok(([(header::CONTENT_TYPE, "application/samlmetadata+xml")], metadata).into_response())
 }

@@ -16,6 +16,7 @@ mod gate;
 mod identity;
 mod metadata;
 mod name_id;
+mod own_key;
 mod reader;
 mod refusal;
 mod request;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use gate::LEEWAY;
 pub use metadata::{Certificate, Description};
 pub use name_id::NameIdFormat;
+pub use own_key::{NoKey, OwnKey};
 pub use reader::{Reader, SUBCOMMAND, Unread};
 pub use refusal::Refusal;
 pub use request::{Home, description};
@@ -167,13 +169,15 @@ impl ServiceProvider {
         Standing { known, trouble }
     }
 
-    /// Where to send a browser so that somebody signs in and it comes back to `home`. `entropy` is for this sign-in alone.
+    /// Where to send a browser so that somebody signs in and it comes back to `home`, with a request that is signed by `key`. `entropy` is for this
+    /// sign-in alone.
     ///
     /// # Errors
     /// When the provider is away.
     pub async fn begin(
         &self,
         home: &Home,
+        key: &OwnKey,
         entropy: &[u8; 32],
         now: Timestamp,
     ) -> Result<(Url, Pending), Refused> {
@@ -185,7 +189,7 @@ impl ServiceProvider {
         };
         let sign_on = description.sign_on.parse::<Url>().map_err(|_| Refusal::SignOn)?;
         let ids = (pending.request.as_str(), pending.relay_state.as_str());
-        let url = request::redirect(&self.known_as(home), &sign_on, ids, self.settings.format, now)
+        let url = request::redirect((&self.known_as(home), key), &sign_on, ids, self.settings.format, now)
             .map_err(|error| away(&error))?;
         Ok((url, pending))
     }

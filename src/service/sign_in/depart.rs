@@ -84,7 +84,7 @@ impl<L: People> SignIn<L> {
                 Ok(Away { url, handle: None })
             }
             RelyingParty::Saml(saml) => {
-                let begun = saml.begin(&self.service_provider(), &entropy, now).await;
+                let begun = saml.begin(&self.service_provider(), &self.key, &entropy, now).await;
                 let (url, pending) = begun.map_err(Why::from)?;
                 let handle = self.browser();
                 let hash = away_by_saml(&handle, &pending.relay_state);

@@ -61,6 +61,7 @@ pub struct SignIn<L> {
     nonces: Arc<OnceLock<NonceKeys>>,
     home: Home,
     proofs: Arc<Proofs>,
+    key: Arc<saml::OwnKey>,
 }
 
 /// Where people and programs reach Usher.
@@ -119,7 +120,7 @@ pub const ME: &str = "/me";
 pub const METADATA: &str = "/signin/saml/metadata";
 
 impl<L: People> SignIn<L> {
-    /// Puts the parts together.
+    /// Puts the parts together. Requests of SAML are signed by `key`.
     pub fn new(
         ledger: L,
         edge: Arc<dyn Edge>,
@@ -127,8 +128,9 @@ impl<L: People> SignIn<L> {
         nonces: Arc<OnceLock<NonceKeys>>,
         home: Home,
         proofs: Arc<Proofs>,
+        key: Arc<saml::OwnKey>,
     ) -> Self {
-        Self { ledger, edge, providers, nonces, home, proofs }
+        Self { ledger, edge, providers, nonces, home, proofs, key }
     }
 
     /// Who judges proofs of possession.
@@ -149,9 +151,12 @@ impl<L: People> SignIn<L> {
     }
 
     /// What Usher is, for whoever sets a provider up.
-    #[must_use]
-    pub fn metadata(&self) -> String {
-        saml::description(&self.service_provider())
+    ///
+    /// # Errors
+    /// When it cannot be said now.
+    pub fn metadata(&self) -> Result<String, Failure> {
+        saml::description(&self.service_provider(), &self.key)
+            .map_err(|error| Failure::Unavailable(error.into()))
     }
 
     /// What a browser is to be known by, from now on.

@@ -9,7 +9,10 @@ pub(crate) mod recheck;
 use std::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicI64, AtomicU8, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,10 @@ use crate::{
 /// RFC 7636, appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const REDIRECT: &str = "http://127.0.0.1:4321/";
+
+/// One for all tests: to make one takes its time.
+static KEY: LazyLock<Arc<saml::OwnKey>> =
+    LazyLock::new(|| Arc::new(saml::OwnKey::fresh(Timestamp::UNIX_EPOCH).unwrap()));
 
 /// A clock that is turned by hand, and randomness that counts.
 #[derive(Default)]
@@ -119,7 +126,8 @@ impl Scene {
             Arc::new(nonces.into()),
             vec!["usher.acme.example".into()],
         ));
-        let sign_in = Arc::new(SignIn::new(ledger, hand.clone(), providers.clone(), keys, home, proofs));
+        let (edge, at) = (hand.clone(), providers.clone());
+        let sign_in = Arc::new(SignIn::new(ledger, edge, at, keys, home, proofs, KEY.clone()));
         Self { sign_in, hand, quiet: Arc::default(), providers, directory }
     }
 

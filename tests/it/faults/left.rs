@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::json;
 use usher::{
-    cluster::{Settings, api::Authority, ca, rights::Rights},
+    cluster::{Settings, api::Authority, ca, rights::Rights, saml_key},
     keys::tls,
     service::edge::Edge as _,
 };
@@ -207,7 +207,7 @@ async fn a_ca_that_was_deleted_is_made_anew_once_and_published_and_one_that_is_t
     let client = Client::try_from(ground.usher_config().await).unwrap();
     let keep = async || {
         let fresh = tls::make_ca(Machine.now()).unwrap();
-        ca::keep(&client, "usher-system", &fresh).await.unwrap().certificate
+        ca::keep(&client, "usher-system", fresh).await.unwrap().certificate
     };
     let admin = ground.admin().await;
     let (secrets, maps): (Api<Secret>, Api<ConfigMap>) =
@@ -228,5 +228,48 @@ async fn a_ca_that_was_deleted_is_made_anew_once_and_published_and_one_that_is_t
     let second = keep().await;
     assert_ne!(second, first, "its key is gone for good");
     assert_eq!((keep().await, published().await), (second.clone(), Some(second)));
+    assert!(ground.forbidden().is_empty(), "{:?}", ground.forbidden());
+}
+
+#[tokio::test]
+async fn the_key_of_saml_is_one_for_all_replicas_and_one_that_is_there_is_never_replaced() {
+    let ground = Ground::own();
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let keep = async || saml_key::keep(&client, "usher-system", Machine.now()).await;
+    let kept = async || keep().await.unwrap().to_pem().unwrap();
+    // Two begin at once.
+    let (one, other) = tokio::join!(kept(), kept());
+    assert_eq!(one, other);
+    let silent = ground.writes();
+    assert_eq!((kept().await, ground.writes()), (one.clone(), silent), "it is found, and nothing is written");
+
+    let secrets: Api<Secret> = Api::namespaced(ground.admin().await, "usher-system");
+    let secret = secrets.get("usher-saml-key").await.unwrap();
+    assert_eq!((secret.immutable, secret.type_.as_deref()), (Some(true), Some("kubernetes.io/tls")));
+    let gone = async || drop(secrets.delete("usher-saml-key", &DeleteParams::default()).await.unwrap());
+    gone().await;
+    let new = kept().await;
+    assert!(one.0 != new.0 && one.1 != new.1, "whoever deletes it turns it");
+
+    // Somebody has put other things there: the certificate of the former one, a key of another kind, nothing.
+    let ec = tls::make_ca(Machine.now()).unwrap();
+    let anew = "delete it, restart Usher and give your identity providers its new certificate, from /signin/saml/metadata";
+    let changed = format!("the Secret usher-saml-key was changed: restore it from a backup, or {anew}");
+    for (certificate, key) in [(&one.0, &new.1), (&ec.certificate, &ec.key), (&one.0, &String::new().into())]
+    {
+        gone().await;
+        let data = [("tls.crt".to_owned(), certificate.clone()), ("tls.key".to_owned(), key.to_string())];
+        let metadata = ObjectMeta { name: Some("usher-saml-key".into()), ..ObjectMeta::default() };
+        let put = Secret { metadata, string_data: Some(data.into()), ..Secret::default() };
+        secrets.create(&PostParams::default(), &put).await.unwrap();
+        assert_eq!(keep().await.err().unwrap().to_string(), changed);
+        let there = secrets.get("usher-saml-key").await.unwrap().data.unwrap();
+        assert_eq!(there["tls.key"].0, key.as_bytes(), "it is as it was put there");
+    }
+    gone().await;
+    let metadata = ObjectMeta { name: Some("usher-saml-key".into()), ..ObjectMeta::default() };
+    secrets.create(&PostParams::default(), &Secret { metadata, ..Secret::default() }).await.unwrap();
+    let why = format!("the Secret usher-saml-key has no tls.crt: restore it from a backup, or {anew}");
+    assert_eq!(keep().await.err().unwrap().to_string(), why);
     assert!(ground.forbidden().is_empty(), "{:?}", ground.forbidden());
 }

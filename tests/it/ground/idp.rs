@@ -7,6 +7,7 @@ use ::http::{Method, Request, StatusCode};
 use fantoccini::{Client, ClientBuilder, Locator, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use kube::{Config, client::Body};
+use reqwest::{Certificate, Client as Http, Url, redirect::Policy};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
@@ -23,6 +24,40 @@ pub fn issuer() -> String {
 /// What its TLS is verified with, as PEM.
 pub fn ca() -> String {
     std::fs::read_to_string(KEYCLOAK.said("CA")).unwrap()
+}
+
+/// Whoever asks what is under this CA, without a browser.
+pub fn http(ca: &str) -> Http {
+    let certificates = Certificate::from_pem_bundle(ca.as_bytes()).unwrap();
+    Http::builder().tls_certs_only(certificates).redirect(Policy::none()).build().unwrap()
+}
+
+/// What Keycloak shows at `url`, and with which status.
+pub async fn shown(url: &Url) -> (StatusCode, String) {
+    let told = http(&ca()).get(url.clone()).send().await.unwrap();
+    (told.status(), told.text().await.unwrap())
+}
+
+/// Whoever describes itself by this document of SAML is known at Keycloak as `client` from now on: Keycloak imports it, as an administrator has it
+/// do; what the document does not say is as with the realm's own client of SAML.
+pub async fn imports(description: String, client: &str) {
+    let admin = Admin::new();
+    let described = ("application/xml", description);
+    let (_, read) = admin.ask(Method::POST, "/client-description-converter", described).await;
+    assert_eq!(read["attributes"]["saml.client.signature"], "true", "requests must be signed: {read}");
+    let like = "/clients?clientId=urn:acme.example:usher";
+    let (_, mut found) = admin.ask(Method::GET, like, of(&Value::Null)).await;
+    let mut known = found[0].take();
+    known.as_object_mut().unwrap().remove("id");
+    for mapper in known["protocolMappers"].as_array_mut().unwrap() {
+        mapper.as_object_mut().unwrap().remove("id");
+    }
+    known["clientId"] = client.into();
+    known["redirectUris"] = read["redirectUris"].clone();
+    for (name, value) in read["attributes"].as_object().unwrap() {
+        known["attributes"][name] = value.clone();
+    }
+    admin.ask(Method::POST, "/clients", of(&known)).await;
 }
 
 /// A browser that knows nobody yet, of this size.
@@ -84,6 +119,10 @@ pub mod second {
     }
 }
 
+fn of(body: &Value) -> (&'static str, String) {
+    ("application/json", body.to_string())
+}
+
 /// Whoever administers the realm `acme`.
 pub struct Admin(kube::Client);
 
@@ -105,17 +144,17 @@ impl Admin {
         (made, serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    async fn ask(&self, method: Method, path: &str, body: &Value) -> (Option<String>, Value) {
+    async fn ask(&self, method: Method, path: &str, (kind, body): (&str, String)) -> (Option<String>, Value) {
         let form = "grant_type=password&client_id=admin-cli&username=admin&password=admin";
         let request = Request::post("/realms/master/protocol/openid-connect/token")
             .header("content-type", "application/x-www-form-urlencoded");
         let (_, tokens) = self.send(request.body(Body::from(form.as_bytes().to_vec())).unwrap()).await;
         let request = Request::builder()
             .method(method)
-            .uri(format!("/admin/realms/acme/users{path}"))
+            .uri(format!("/admin/realms/acme{path}"))
             .header("authorization", format!("Bearer {}", tokens["access_token"].as_str().unwrap()))
-            .header("content-type", "application/json");
-        self.send(request.body(Body::from(body.to_string().into_bytes())).unwrap()).await
+            .header("content-type", kind);
+        self.send(request.body(Body::from(body.into_bytes())).unwrap()).await
     }
 
     /// Somebody comes to the company, into this group: their id.
@@ -123,23 +162,23 @@ impl Admin {
         let user = json!({"username": name, "enabled": true, "firstName": name, "lastName": "Example",
             "email": format!("{name}@acme.example"), "emailVerified": true, "groups": [group],
             "credentials": [{"type": "password", "value": name, "temporary": false}]});
-        let (made, _) = self.ask(Method::POST, "", &user).await;
+        let (made, _) = self.ask(Method::POST, "/users", of(&user)).await;
         made.unwrap().rsplit('/').next().unwrap().to_owned()
     }
 
     /// They are disabled, and nothing else.
     pub async fn disables(&self, id: &str) {
-        let (_, mut user) = self.ask(Method::GET, &format!("/{id}"), &Value::Null).await;
+        let (_, mut user) = self.ask(Method::GET, &format!("/users/{id}"), of(&Value::Null)).await;
         user["enabled"] = json!(false);
-        self.ask(Method::PUT, &format!("/{id}"), &user).await;
+        self.ask(Method::PUT, &format!("/users/{id}"), of(&user)).await;
     }
 
     /// They are in no group any more.
     pub async fn takes_out_of_groups(&self, id: &str) {
-        let (_, groups) = self.ask(Method::GET, &format!("/{id}/groups"), &Value::Null).await;
+        let (_, groups) = self.ask(Method::GET, &format!("/users/{id}/groups"), of(&Value::Null)).await;
         for group in groups.as_array().unwrap() {
             let group = group["id"].as_str().unwrap();
-            self.ask(Method::DELETE, &format!("/{id}/groups/{group}"), &Value::Null).await;
+            self.ask(Method::DELETE, &format!("/users/{id}/groups/{group}"), of(&Value::Null)).await;
         }
     }
 }

@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 use usher::http::{Bounds, Pace};
 
 pub use chart::helm;
-pub use operator::{Listening, Machine, Operator};
+pub use operator::{Listening, Machine, Operator, saml_key};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(240);

@@ -22,7 +22,7 @@ use tokio::{
 use usher::{
     cluster::{self, Context, Reviews, Settings, metrics::Metrics, rights::Rights},
     http::{self, Bounds},
-    identity::saml::{Reader, SUBCOMMAND},
+    identity::saml::{OwnKey, Reader, SUBCOMMAND},
     keys::{
         Published,
         nonce::NonceKeys,
@@ -113,6 +113,12 @@ impl Edge for Turned {
     fn entropy(&self) -> [u8; 32] {
         Machine.entropy()
     }
+}
+
+/// The key of Usher's requests by SAML, one for all tests of this process: to make one takes its time.
+pub fn saml_key() -> Arc<OwnKey> {
+    static KEY: LazyLock<Arc<OwnKey>> = LazyLock::new(|| Arc::new(OwnKey::fresh(Machine.now()).unwrap()));
+    KEY.clone()
 }
 
 /// Where programs are served, and under which CA.
@@ -254,6 +260,7 @@ impl Operator {
             self.nonces.clone(),
             home,
             self.runtime.proofs().clone(),
+            saml_key(),
         );
         let router = http::main(
             self.runtime.clone(),

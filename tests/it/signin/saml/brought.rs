@@ -31,7 +31,7 @@ use usher::{
 };
 
 use super::mint::{CONSUMER, IDP, Mint, NOW, REQUEST, Say, at, confirmation, response_attributes};
-use crate::ground::Machine;
+use crate::ground::{Machine, saml_key};
 
 pub const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
@@ -117,8 +117,10 @@ impl Desk {
         providers.replace([acme(Mint::ours(), reader)], []);
         let home: usher::service::sign_in::Home = "https://usher.acme.example".parse().unwrap();
         let proofs = Arc::new(Proofs::new(clock.clone(), Arc::default(), Arc::default(), Vec::new()));
-        let desk =
-            |ledger| SignIn::new(ledger, clock.clone(), providers.clone(), Arc::default(), home.clone(), proofs.clone());
+        let desk = |ledger| {
+            let (edge, at, proofs) = (clock.clone(), providers.clone(), proofs.clone());
+            SignIn::new(ledger, edge, at, Arc::default(), home.clone(), proofs, saml_key())
+        };
         let (one, other) = (desk(ledger.another()), desk(ledger.another()));
         Self { one, other, ledger, _directory: directory }
     }

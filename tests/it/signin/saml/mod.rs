@@ -6,6 +6,7 @@ mod escapes;
 #[path = "../../../../src/identity/saml/tests/mint.rs"]
 #[expect(dead_code, reason = "the attacks on the gate use more of it")]
 mod mint;
+mod signed;
 
 use fantoccini::Locator;
 use serde_json::json;
@@ -21,18 +22,23 @@ use super::{
     people::{Machine, begun, is_titled},
 };
 use crate::{
-    ground::{apply, idp, seat, until, wait_for},
-    runtime::Own,
+    ground::{Listening, apply, idp, seat, until, wait_for},
+    runtime::{Own, program::drawn},
 };
 
 impl Scene {
-    /// The IdentityProvider `acme`, by SAML: people count everywhere.
+    /// The IdentityProvider `acme`, by SAML: people count everywhere. Keycloak has what Usher says of itself, and so asks for signed requests.
     pub(super) async fn people_come_by_saml(&self) -> IdentityProvider {
+        let Listening { url, ca } = &self.listening;
+        let said = idp::http(ca).get(format!("{url}/signin/saml/metadata")).send().await.unwrap();
+        // Each Usher of these tests is another one.
+        let audience = format!("urn:acme.example:usher:{}", drawn());
+        idp::imports(said.text().await.unwrap(), &audience).await;
         let provider = json!({
             "kind": "IdentityProvider", "metadata": {"name": "acme"},
             "spec": {
                 "saml": {"entityId": idp::issuer(), "metadataUrl": format!("{}/protocol/saml/descriptor", idp::issuer()),
-                    "audience": "urn:acme.example:usher", "nameIDFormat": "Persistent", "ca": idp::ca(), "allowLoopback": true},
+                    "audience": audience, "nameIDFormat": "Persistent", "ca": idp::ca(), "allowLoopback": true},
                 "domains": ["acme.example"], "emailAuthority": true, "allowedNamespaces": {"from": "All"},
             },
         });
