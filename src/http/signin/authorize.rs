@@ -10,7 +10,11 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Desk, Refusal, cookie, own_form, pages, status};
+use super::{
+    Desk, Refusal,
+    cookie::{self, Kind, Tag},
+    own_form, pages, status,
+};
 use crate::{
     domain::authorization::{Refused, Unverified},
     service::sign_in::{Away, Errand, Failure, People, Why, form_token},
@@ -67,7 +71,7 @@ pub(super) async fn depart<L: People>(
         Err(refused) => return Ok(refuse(&desk, refused)),
     };
     match desk.sign_in.depart(Errand::Program(authorization), &browser, &login).await {
-        Ok(away) => Ok(leave(&away)),
+        Ok(away) => Ok(leave(&headers, &away)),
         // What was typed may be mended on the same page.
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
             let page = pages::ask(&asked, &form, &login, Some(&why));
@@ -78,11 +82,12 @@ pub(super) async fn depart<L: People>(
 }
 
 /// The browser goes to the provider.
-pub(super) fn leave(Away { url, handle }: &Away) -> Response {
+pub(super) fn leave(headers: &HeaderMap, Away { url, handle }: &Away) -> Response {
     let host = url.host_str().unwrap_or_default();
     let mut page = pages::go_on(url.as_str(), &format!("Your identity provider at {host} takes over."));
-    if let Some(cookie) = handle.as_deref().and_then(|handle| cookie::handled(handle)) {
-        page.headers_mut().append(header::SET_COOKIE, cookie);
+    if let Some(handle) = handle {
+        let of = Tag::of(&handle.relay_state);
+        cookie::keep(page.headers_mut(), headers, Kind::Handle, &of, &handle.value);
     }
     page
 }

@@ -6,7 +6,7 @@
 use axum::{
     Json,
     extract::{Extension, Form, State, rejection::FormRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
@@ -14,7 +14,8 @@ use serde::Deserialize;
 use super::{
     Desk, Peer, Refusal,
     authorize::{leave, with_browser},
-    cookie, own_form, pages, status,
+    cookie::{self, Kind, Tag},
+    own_form, pages, status,
     token::{denied_as, refused},
 };
 use crate::{
@@ -79,7 +80,7 @@ pub(super) async fn depart<L: People>(
 ) -> Result<Response, Refusal> {
     let Form(Typed { form, code, login }) = typed.map_err(|_| Why::Forged)?;
     let browser = own_form(&desk, &headers, &form)?;
-    let why = match departed(&desk, peer, &browser, &code, &login).await {
+    let why = match departed(&desk, peer, (&headers, &browser), &code, &login).await {
         Ok(response) => return Ok(response),
         Err(Failure::Refused(why)) => why,
         Err(failure) => return Err(failure.into()),
@@ -100,7 +101,7 @@ pub(super) async fn depart<L: People>(
 async fn departed<L: People>(
     desk: &Desk<L>,
     peer: Peer,
-    browser: &str,
+    (headers, browser): (&HeaderMap, &str),
     code: &str,
     login: &str,
 ) -> Result<Response, Failure> {
@@ -110,9 +111,7 @@ async fn departed<L: People>(
     }
     let device = desk.sign_in.find(&code).await?;
     let away = desk.sign_in.depart(Errand::Device(device), browser, login).await?;
-    let mut response = leave(&away);
-    if let Some(cookie) = cookie::typed(&code) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    let (mut response, plain) = (leave(headers, &away), code.plain());
+    cookie::keep(response.headers_mut(), headers, Kind::Code, &Tag::of(&plain), &plain);
     Ok(response)
 }

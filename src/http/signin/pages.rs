@@ -9,6 +9,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::cookie::Tag;
 use crate::{
     domain::{authorization::Unverified, device::UserCode, text::DeviceName},
     http::page,
@@ -176,7 +177,7 @@ pub(super) fn answered(name: Option<&DeviceName>, is_yes: bool) -> Html<String> 
 }
 
 /// Is it them, and is it theirs, of which this is to be said?
-pub(super) fn consent(consent: &Consent, about: &Markup, token: &str) -> Html<String> {
+pub(super) fn consent(consent: &Consent, about: &Markup, token: &str, of: &Tag) -> Html<String> {
     let where_to = match (consent.errand.device_name(), &consent.errand) {
         (Some(device), _) => format!("on {device}"),
         (None, Errand::Program(_)) => "on this machine".to_owned(),
@@ -194,6 +195,7 @@ pub(super) fn consent(consent: &Consent, about: &Markup, token: &str) -> Html<St
             (about)
             form method="post" action="/signin/continue" {
                 input type="hidden" name="form" value=(token);
+                input type="hidden" name="of" value=(of.to_string());
                 button type="submit" name="answer" value="yes" { "Continue as " (consent.called) }
                 button type="submit" name="answer" value="no" class="other" { "No, stop" }
             }

@@ -5,12 +5,16 @@ use axum::{
         Extension, Form, Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
 
-use super::{Desk, Peer, Refusal, authorize::with_browser, cookie, own_form, pages};
+use super::{
+    Desk, Peer, Refusal,
+    cookie::{self, Kind, Tag},
+    own_form_of, pages,
+};
 use crate::service::sign_in::{Answered, Callback, Errand, ME, People, Why, form_token};
 
 pub(super) async fn callback<L: People>(
@@ -21,31 +25,48 @@ pub(super) async fn callback<L: People>(
     let browser = cookie::browser(&headers).ok_or(Why::Elsewhere)?;
     let Query(callback) = callback.map_err(|_| Why::Elsewhere)?;
     let renewed = desk.sign_in.arrive(browser, &callback).await?;
-    Ok(with_browser(Redirect::to("/signin/continue").into_response(), &renewed))
+    Ok(ask(&headers, &renewed))
+}
+
+/// Goes on to where somebody is asked, under `renewed`.
+pub(super) fn ask(headers: &HeaderMap, renewed: &str) -> Response {
+    let of = Tag::of(renewed);
+    let mut response = Redirect::to(&format!("/signin/continue?of={of}")).into_response();
+    cookie::keep(response.headers_mut(), headers, Kind::Asked, &of, renewed);
+    response
+}
+
+/// Which sign-in of the browser's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Of {
+    pub(super) of: Tag,
 }
 
 pub(super) async fn consent<L: People>(
     State(desk): State<Desk<L>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
+    of: Result<Query<Of>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let browser = cookie::browser(&headers).ok_or(Why::Elsewhere)?;
-    let consent = desk.sign_in.consent(browser).await?;
+    let Query(Of { of }) = of.map_err(|_| Why::Elsewhere)?;
+    let asked = cookie::asked(&headers, &of).ok_or(Why::Elsewhere)?;
+    let consent = desk.sign_in.consent(asked).await?;
     let about = match &consent.errand {
         Errand::Program(_) => pages::of_program(),
         Errand::Device(device) => {
-            let code = cookie::code(&headers).filter(|code| device.shows(code)).ok_or(Why::Elsewhere)?;
+            let code = cookie::codes(&headers).find(|code| device.shows(code)).ok_or(Why::Elsewhere)?;
             pages::of_device(&code, &device.claims, &peer.to_string(), desk.edge.now())
         }
         Errand::Browser => pages::of_browser(),
     };
-    Ok(pages::consent(&consent, &about, &form_token(browser)).into_response())
+    Ok(pages::consent(&consent, &about, &form_token(asked), &of).into_response())
 }
 
 /// The form on the page.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
     form: String,
+    of: Tag,
     answer: String,
 }
 
@@ -54,21 +75,25 @@ pub(super) async fn answer<L: People>(
     headers: HeaderMap,
     form: Result<Form<Answer>, FormRejection>,
 ) -> Result<Response, Refusal> {
-    let Form(Answer { form, answer }) = form.map_err(|_| Why::Forged)?;
-    let browser = own_form(&desk, &headers, &form)?;
+    let Form(Answer { form, of, answer }) = form.map_err(|_| Why::Forged)?;
+    let asked = own_form_of(&desk, &headers, cookie::asked(&headers, &of), &form)?;
     let is_yes = answer == "yes";
     let answered =
-        if is_yes { desk.sign_in.agree(&browser).await? } else { desk.sign_in.decline(&browser).await? };
-    let mut page = match answered {
+        if is_yes { desk.sign_in.agree(&asked).await? } else { desk.sign_in.decline(&asked).await? };
+    let mut page = match &answered {
         Answered::Back(url) if is_yes => {
             pages::go_on(url.as_str(), "You are signed in. Your program goes on.")
         }
         Answered::Back(url) => pages::go_on(url.as_str(), "You are not signed in. Your program is told so."),
-        Answered::Fetched(name) => pages::answered(name.as_ref(), is_yes).into_response(),
+        Answered::Fetched(device) => pages::answered(device.claims.name.as_ref(), is_yes).into_response(),
         Answered::Here(session) => here(&desk, &headers, session.as_deref().map(String::as_str)).await?,
     };
-    page.headers_mut().append(header::SET_COOKIE, cookie::forgotten());
-    page.headers_mut().append(header::SET_COOKIE, cookie::typed_no_more());
+    cookie::forget(page.headers_mut(), Kind::Asked, &of);
+    if let Answered::Fetched(device) = &answered {
+        for code in cookie::codes(&headers).filter(|code| device.shows(code)) {
+            cookie::forget(page.headers_mut(), Kind::Code, &Tag::of(&code.plain()));
+        }
+    }
     Ok(page)
 }
 

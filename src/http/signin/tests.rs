@@ -13,7 +13,7 @@ use axum::{
 use futures::FutureExt as _;
 use tower::ServiceExt as _;
 
-use super::*;
+use super::{cookie::Tag, *};
 use crate::{
     ledger::sqlite::Sqlite,
     service::{
@@ -66,19 +66,35 @@ impl Usher {
     }
 
     async fn get(&self, path: &str, browser: &str) -> Told {
-        let cookie = format!("__Host-usher-signin={browser}");
-        self.ask(Request::get(path).header(header::COOKIE, cookie), String::new()).await
+        self.ask(Request::get(path).header(header::COOKIE, cookies(browser)), String::new()).await
+    }
+
+    /// The page on which is asked under `asked`, in the browser of that name.
+    async fn consent(&self, asked: &str) -> Told {
+        self.get(&format!("/signin/continue?of={}", Tag::of(asked)), asked).await
+    }
+
+    /// What is said there, on a form of this page.
+    async fn answer(&self, asked: &str, origin: &str, form: &str, answer: &str) -> Told {
+        let of = Tag::of(asked).to_string();
+        let fields = [("form", form), ("of", of.as_str()), ("answer", answer)];
+        self.send("/signin/continue", asked, origin, &fields).await
     }
 
     async fn send(&self, path: &str, browser: &str, origin: &str, fields: &[(&str, &str)]) -> Told {
         let request = Request::builder().method(Method::POST).uri(path);
         let request = request
-            .header(header::COOKIE, format!("__Host-usher-signin={browser}"))
+            .header(header::COOKIE, cookies(browser))
             .header(header::ORIGIN, origin)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
         self.ask(request, pairs.collect::<Vec<_>>().join("&")).await
     }
+}
+
+/// What a browser of this name brings along in which something is asked under that name, too.
+fn cookies(browser: &str) -> String {
+    format!("__Host-usher-signin={browser}; __Host-usher-asked-{}={browser}", Tag::of(browser))
 }
 
 fn encoded(value: &str) -> String {
@@ -158,18 +174,17 @@ async fn a_form_is_sent_by_our_own_page_or_not_at_all() {
         (&other, ORIGIN, &form),
         ("", ORIGIN, &form),
     ] {
-        let yes =
-            usher.send("/signin/continue", browser, origin, &[("form", token), ("answer", "yes")]).await;
+        let yes = usher.answer(browser, origin, token, "yes").await;
         assert_eq!(yes.status, StatusCode::FORBIDDEN, "{browser} {origin} {token}");
         let typed = usher.send("/signin", browser, origin, &fields(token, "ann@other.example")).await;
         assert_eq!(typed.status, StatusCode::FORBIDDEN, "{browser} {origin} {token}");
     }
-    let page = usher.get("/signin/continue", &browser).await;
+    let page = usher.consent(&browser).await;
     assert!(page.body.contains("Continue as Ann Example on Lab 3?"), "{}", page.body);
     let typed = usher.send("/signin", &browser, ORIGIN, &fields(&form, "ann@other.example")).await;
     assert_eq!(typed.status, StatusCode::BAD_REQUEST);
     assert!(typed.body.contains("Nobody signs in here with addresses of other.example."), "{}", typed.body);
-    let yes = usher.send("/signin/continue", &browser, ORIGIN, &[("form", &form), ("answer", "yes")]).await;
+    let yes = usher.answer(&browser, ORIGIN, &form, "yes").await;
     assert_eq!(yes.status, StatusCode::OK);
     let back = yes.header(header::REFRESH);
     assert!(back.starts_with("0; url=http://127.0.0.1:4321/?code=usher_code_"), "{back}");
@@ -177,15 +192,52 @@ async fn a_form_is_sent_by_our_own_page_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_is_asked_in_two_tabs_is_answered_in_each_and_in_no_other() {
+    let usher = Usher::new().await;
+    let (one, other) = ("A".repeat(43), "B".repeat(43));
+    usher.0.is_asked(&one).await;
+    usher.0.is_asked(&other).await;
+    let both = format!("{}; {}", cookies(&one), cookies(&other));
+    let of = |asked: &str| Tag::of(asked).to_string();
+    let shown = async |path: String| {
+        usher.ask(Request::get(path).header(header::COOKIE, both.clone()), String::new()).await
+    };
+    let sent = async |of: String, form: String| {
+        let request = Request::post("/signin/continue")
+            .header(header::COOKIE, both.clone())
+            .header(header::ORIGIN, ORIGIN)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        usher.ask(request, format!("form={form}&of={of}&answer=yes")).await
+    };
+    for asked in [&one, &other] {
+        let page = shown(format!("/signin/continue?of={}", of(asked))).await;
+        assert!(page.body.contains(&form_token(asked)) && page.body.contains(&of(asked)), "{}", page.body);
+    }
+    for path in ["/signin/continue".to_owned(), format!("/signin/continue?of={}", of("neither"))] {
+        assert_eq!(shown(path).await.status, StatusCode::BAD_REQUEST);
+    }
+    // A form of the one page is none of the other.
+    assert_eq!(sent(of(&one), form_token(&other)).await.status, StatusCode::FORBIDDEN);
+    for asked in [&one, &other] {
+        let yes = sent(of(asked), form_token(asked)).await;
+        assert!(yes.header(header::REFRESH).contains("?code=usher_code_"), "{}", yes.body);
+        let gone: Vec<_> = yes.headers.get_all(header::SET_COOKIE).iter().collect();
+        let [gone] = &gone[..] else { panic!("{gone:?}") };
+        let gone = gone.to_str().unwrap();
+        assert!(gone.starts_with(&format!("__Host-usher-asked-{}=;", of(asked))), "{gone}");
+        assert!(gone.ends_with("Max-Age=0"), "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_says_no_sends_no_code() {
     let usher = Usher::new().await;
     let browser = "A".repeat(43);
     usher.0.is_asked(&browser).await;
-    let fields = [("form", &*form_token(&browser)), ("answer", "no")];
-    let no = usher.send("/signin/continue", &browser, ORIGIN, &fields).await;
+    let no = usher.answer(&browser, ORIGIN, &form_token(&browser), "no").await;
     assert!(no.header(header::REFRESH).contains("?error=access_denied&"), "{}", no.header(header::REFRESH));
     assert!(!no.header(header::REFRESH).contains("code"));
-    assert_eq!(usher.get("/signin/continue", &browser).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(usher.consent(&browser).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
@@ -193,8 +245,7 @@ async fn a_program_is_given_tokens_for_its_code_and_told_why_not() {
     let usher = Usher::new().await;
     let browser = "A".repeat(43);
     usher.0.is_asked(&browser).await;
-    let answer = [("form", &*form_token(&browser)), ("answer", "yes")];
-    let yes = usher.send("/signin/continue", &browser, ORIGIN, &answer).await;
+    let yes = usher.answer(&browser, ORIGIN, &form_token(&browser), "yes").await;
     let code =
         yes.header(header::REFRESH).split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let asked = |grant: &'static str, code: &str| {

@@ -9,7 +9,7 @@ use crate::{
         authorization::Authorization,
         login::CODE,
         principal::NoAddress,
-        text::{ClientState, DeviceName, LoopbackUri, ProviderIssuer, Subject},
+        text::{ClientState, LoopbackUri, ProviderIssuer, Subject},
     },
     keys::token::{self, Purpose},
     ledger::people::Pass,
@@ -48,8 +48,8 @@ pub(super) struct Granted {
 pub enum Answered {
     /// The browser goes there with it: a program listens.
     Back(Url),
-    /// A device of this name asks for it.
-    Fetched(Option<DeviceName>),
+    /// This device asks for it.
+    Fetched(Device),
     /// The browser itself is signed in, as what is shown by this; or is not.
     Here(Option<Zeroizing<String>>),
 }
@@ -114,7 +114,7 @@ impl<L: People> SignIn<L> {
         if !self.ledger.answer_device(&device.hash, yes, self.edge.now()).await? {
             return Err(Why::UnknownCode.into());
         }
-        Ok(Answered::Fetched(device.claims.name.clone()))
+        Ok(Answered::Fetched(device.clone()))
     }
 
     async fn answered(&self, browser: &str) -> Result<Consent, Failure> {

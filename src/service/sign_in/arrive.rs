@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl<L: People> SignIn<L> {
-    /// Takes in who came back to `browser`, and gives the name by which it is known from now on: whoever had a hand in the former
+    /// Takes in who came back to `browser`, and gives the name under which they are asked there: whoever had a hand in the browser's own
     /// one does not know this one.
     ///
     /// # Errors

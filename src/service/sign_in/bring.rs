@@ -65,7 +65,7 @@ impl<L: People> SignIn<L> {
         Ok(next)
     }
 
-    /// Who was brought under `handle` has landed in `browser`, and gives the name by which that is known from now on.
+    /// Who was brought under `handle` has landed in `browser`: gives the name under which they are asked there.
     ///
     /// # Errors
     /// When nobody was, or into another browser.

@@ -39,7 +39,16 @@ pub struct Away {
     /// The URL.
     pub url: Url,
     /// By SAML, as what it will be known when another site's form brings it back.
-    pub handle: Option<Zeroizing<String>>,
+    pub handle: Option<Handle>,
+}
+
+/// As what a browser is known that comes back with this relay state.
+#[derive(Debug)]
+pub struct Handle {
+    /// The relay state.
+    pub relay_state: String,
+    /// The handle.
+    pub value: Zeroizing<String>,
 }
 
 /// The pass of whoever is away from `browser` by this state.
@@ -86,8 +95,8 @@ impl<L: People> SignIn<L> {
             RelyingParty::Saml(saml) => {
                 let begun = saml.begin(&self.service_provider(), &self.key, &entropy, now).await;
                 let (url, pending) = begun.map_err(Why::from)?;
-                let handle = self.browser();
-                let hash = away_by_saml(&handle, &pending.relay_state);
+                let handle = Handle { relay_state: pending.relay_state.clone(), value: self.browser() };
+                let hash = away_by_saml(&handle.value, &handle.relay_state);
                 let browser = known(browser);
                 self.keep_away(hash, &SentBySaml { errand, provider: name, pending, browser }).await?;
                 Ok(Away { url, handle: Some(handle) })

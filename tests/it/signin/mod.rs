@@ -11,6 +11,7 @@ mod pictures;
 mod saml;
 mod seats;
 mod second;
+mod tabs;
 
 use std::sync::Arc;
 

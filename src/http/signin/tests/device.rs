@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::*;
 use crate::{domain::device::LIFE, service::sign_in::Errand};
 
+/// As what the browser is known, here.
+const BROWSER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 async fn usher() -> Usher {
     Usher::of(Scene::with_devices().await)
 }
@@ -41,9 +44,16 @@ impl Usher {
         self.0.is_asked_about(browser, Errand::Device(device)).await;
     }
 
-    async fn consent(&self, browser: &str, code: &str) -> Told {
-        let cookies = format!("__Host-usher-signin={browser}; __Host-usher-code={code}");
-        self.ask(Request::get("/signin/continue").header(header::COOKIE, cookies), String::new()).await
+    /// Asks, or answers, in a browser in which these codes were typed.
+    async fn having_typed(&self, codes: &[&str], request: request::Builder, body: String) -> Told {
+        let typed = codes.iter().map(|code| format!("__Host-usher-code-{}={code}; ", Tag::of(code)));
+        let cookies = typed.collect::<String>() + &cookies(BROWSER);
+        self.ask(request.header(header::COOKIE, cookies), body).await
+    }
+
+    async fn shown(&self, codes: &[&str]) -> Told {
+        let path = format!("/signin/continue?of={}", Tag::of(BROWSER));
+        self.having_typed(codes, Request::get(path), String::new()).await
     }
 }
 
@@ -71,8 +81,7 @@ async fn a_device_is_told_what_rfc_8628_says_and_each_error_by_its_code() {
     usher.0.hand.turn(10);
     let browser = "A".repeat(43);
     usher.is_asked_for(&user_code, &browser).await;
-    let no = [("form", &*form_token(&browser)), ("answer", "no")];
-    let told = usher.send("/signin/continue", &browser, ORIGIN, &no).await;
+    let told = usher.answer(&browser, ORIGIN, &form_token(&browser), "no").await;
     assert!(told.body.contains("You are not signed in") && told.header(header::REFRESH).is_empty());
     assert_eq!(error(device_code).await, "access_denied");
     usher.0.hand.turn(LIFE);
@@ -169,14 +178,15 @@ async fn nobody_lets_more_devices_wait_than_a_network_has() {
 async fn who_says_yes_sees_the_code_again_and_what_is_known_of_the_device() {
     let usher = usher().await;
     let (device_code, user_code) = usher.waits().await;
-    let browser = "A".repeat(43);
-    usher.is_asked_for(&user_code, &browser).await;
+    usher.is_asked_for(&user_code, BROWSER).await;
+    let (plain, another) = (user_code.replace('-', ""), "BBBBBBBB");
     usher.0.hand.turn(130);
     // In a browser in which it was not typed, nobody is asked.
-    for other in ["", "BBBBBBBB"] {
-        assert_eq!(usher.consent(&browser, other).await.status, StatusCode::BAD_REQUEST, "{other}");
+    for others in [&[][..], &[another][..]] {
+        assert_eq!(usher.shown(others).await.status, StatusCode::BAD_REQUEST, "{others:?}");
     }
-    let page = usher.consent(&browser, &user_code.replace('-', "")).await;
+    // In another tab, somebody has typed another one since.
+    let page = usher.shown(&[&plain, another]).await;
     for said in [
         "Continue as Ann Example on Lab 3?",
         &user_code,
@@ -189,19 +199,26 @@ async fn who_says_yes_sees_the_code_again_and_what_is_known_of_the_device() {
     }
     assert!(usher.fetch(&device_code).await.1.to_string().contains("authorization_pending"), "no click yet");
 
-    let form = form_token(&browser);
-    let yes = [("form", &*form), ("answer", "yes")];
+    let form = form_token(BROWSER);
     for origin in ["https://evil.example", "null", ""] {
-        let forged = usher.send("/signin/continue", &browser, origin, &yes).await;
+        let forged = usher.answer(BROWSER, origin, &form, "yes").await;
         assert_eq!(forged.status, StatusCode::FORBIDDEN, "{origin}");
         let typed = [("form", &*form), ("code", &*user_code), ("login", "acme.example")];
-        assert_eq!(usher.send("/device", &browser, origin, &typed).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(usher.send("/device", BROWSER, origin, &typed).await.status, StatusCode::FORBIDDEN);
     }
-    let told = usher.send("/signin/continue", &browser, ORIGIN, &yes).await;
+    let yes = Request::post("/signin/continue")
+        .header(header::ORIGIN, ORIGIN)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let body = format!("form={form}&of={}&answer=yes", Tag::of(BROWSER));
+    let told = usher.having_typed(&[&plain, another], yes, body).await;
     assert!(told.body.contains("Lab 3 goes on in a few seconds."), "{}", told.body);
-    let gone: Vec<_> = told.headers.get_all(header::SET_COOKIE).iter().collect();
+    let gone = told.headers.get_all(header::SET_COOKIE).iter().map(|set| set.to_str().unwrap());
+    let gone: Vec<&str> = gone.inspect(|set| assert!(set.ends_with("Max-Age=0"), "{set}")).collect();
+    let (asked, typed) = (Tag::of(BROWSER), Tag::of(&plain));
     assert!(
-        gone.len() == 2 && gone.iter().all(|set| set.to_str().unwrap().ends_with("Max-Age=0")),
+        gone.len() == 2
+            && gone[0].starts_with(&format!("__Host-usher-asked-{asked}=;"))
+            && gone[1].starts_with(&format!("__Host-usher-code-{typed}=;")),
         "{gone:?}"
     );
     usher.0.hand.turn(5);

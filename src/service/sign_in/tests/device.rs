@@ -42,7 +42,9 @@ async fn a_device_is_given_tokens_once_somebody_has_said_yes_and_shown_again_its
         "to have signed in is not to have said yes"
     );
     let answered = scene.sign_in.agree("mine").await.unwrap();
-    assert!(matches!(answered, Answered::Fetched(Some(name)) if name.as_str() == "Lab 3"));
+    assert!(
+        matches!(answered, Answered::Fetched(device) if device.claims.name.as_ref().unwrap().as_str() == "Lab 3")
+    );
     scene.hand.turn(PAUSE);
     let tokens = scene.fetch(&codes).await.unwrap();
     assert!(scene.is_good(&tokens).await);

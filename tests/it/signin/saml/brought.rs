@@ -144,7 +144,9 @@ impl Desk {
         DeflateDecoder::new(&deflated[..]).read_to_string(&mut request).unwrap();
         let id = request.split_once(" ID=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
         assert!(id.len() > 43, "128 bits at least: {id}");
-        (handle.unwrap().to_string(), pairs["RelayState"].clone(), id)
+        let handle = handle.unwrap();
+        assert_eq!(handle.relay_state, pairs["RelayState"]);
+        (handle.value.to_string(), handle.relay_state, id)
     }
 }
 
