@@ -44,7 +44,7 @@ pub async fn measure(plan: &Plan) -> Result<Line, Failure> {
         people::license(&admin, &format!("team-{team}"), SEATS).await?;
     }
     let mut ready = Ready::watch(&admin);
-    let usher = Usher::start(&ground.kubeconfig_of_usher()?, &ground.path("ledger.db"))?;
+    let usher = Usher::start(&ground.kubeconfig_of_usher()?, ground.path("ledger.db"))?;
     ready.are(2 * idle + teams).await?;
     tell(&format!("{idle} Licenses are idle; {samples} users follow"));
 

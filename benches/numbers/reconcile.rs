@@ -96,7 +96,7 @@ async fn record(licenses: usize) -> Result<(Recording, Uids), Failure> {
     let kubeconfig = ground.path("recorder.kubeconfig");
     let recorder = Recorder::start(ground.usher().await?, &kubeconfig).await?;
     let mut ready = Ready::watch(&ground.admin().await?);
-    let usher = Usher::start(&kubeconfig, &ground.path("ledger.db"))?;
+    let usher = Usher::start(&kubeconfig, ground.path("ledger.db"))?;
     ready.are(2 * licenses).await?;
     finish(&ground).await?;
     drop(usher);
@@ -124,7 +124,7 @@ async fn with_usher(licenses: usize) -> Result<Run, Failure> {
     let mut ready = Ready::watch(&ground.admin().await?);
     let (cluster, audited) = (ground.cpu()?, ground.audited()?);
     let begun = Since::now();
-    let usher = Usher::start(&kubeconfig, &ground.path("ledger.db"))?;
+    let usher = Usher::start(&kubeconfig, ground.path("ledger.db"))?;
     ready.are(2 * licenses).await?;
     let run =
         Run { took: begun.elapsed(), own: usher.cpu()?, cluster: ground.cpu()?.saturating_sub(cluster) };

@@ -61,7 +61,11 @@ impl Error {
         match self {
             Self::Away(error) => !error.is_connect() && !error.is_builder(),
             Self::TooLarge => true,
-            Self::Certificates(_) | Self::NotHttps(_) | Self::Forbidden(_) | Self::Failing(_) => false,
+            Self::Certificates(_)
+            | Self::NoToken
+            | Self::NotHttps(_)
+            | Self::Forbidden(_)
+            | Self::Failing(_) => false,
         }
     }
 }

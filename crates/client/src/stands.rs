@@ -54,8 +54,13 @@ impl Installation {
     pub async fn check(&self) -> Result<Stands, Error> {
         let Activation { id, token, nonce, .. } = self.activated()?;
         let beside = self.credential.beside()?;
-        let call =
-            Call { bearer: &token, nonce: Some(&nonce), workload: beside.as_deref(), possession: self.key.as_ref(), ..Call::default() };
+        let call = Call {
+            bearer: &token,
+            nonce: Some(&nonce),
+            workload: beside.as_deref(),
+            possession: self.key.as_ref(),
+            ..Call::default()
+        };
         parsed(&self.server.call(Method::GET, &format!("/v1/activations/{id}"), call).await?)
     }
 }

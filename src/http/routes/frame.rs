@@ -49,7 +49,8 @@ pub(super) async fn frame<L: Activations>(
     let network = (peer.map(network), token.is_some_and(|token| token.contains('.')));
     let may = (known || api.strangers.allows(network, now, token.is_none()))
         && token.is_none_or(|token| api.callers.allows(token, now, true));
-    let drains = !known && token.is_some();
+    let is_shown = token.is_some();
+    let drains = !known && is_shown;
     let place = api.under_way.try_acquire();
     // As it was before anything was read: what is known since was not known then.
     let rebuilding = api.runtime.is_rebuilding();
@@ -66,7 +67,7 @@ pub(super) async fn frame<L: Activations>(
             .await
             .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
     };
-    if rebuilding && token.is_some() {
+    if rebuilding && is_shown {
         response = or_later(response);
     }
     if response.status() == StatusCode::UNAUTHORIZED && drains {

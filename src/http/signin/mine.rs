@@ -68,7 +68,7 @@ pub(super) async fn depart<L: Activations>(
     let Form(Typed { form, login }) = typed.map_err(|_| Why::Forged)?;
     let browser = own_form(&desk, &headers, &form)?;
     match desk.sign_in.depart(Errand::Browser, &browser, &login).await {
-        Ok(away) => Ok(go(&away)),
+        Ok(away) => Ok(go(&headers, &away)),
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
             Ok((status(&why), pages::enter(&form, &login, Some(&why))).into_response())
         }

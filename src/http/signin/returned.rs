@@ -5,7 +5,7 @@ use axum::{
         Extension, Form, Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    http::HeaderMap,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;

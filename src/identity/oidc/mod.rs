@@ -324,8 +324,7 @@ impl RelyingParty {
         )?;
         let Settings { provider, issuer, claims, mailboxes, .. } = &self.settings;
         let endpoint = metadata.userinfo_endpoint().map(UserInfoUrl::url);
-        let known =
-            user_info::completed(verified, claims, endpoint, access_token, &self.fetcher).await?;
+        let known = user_info::completed(verified, claims, endpoint, access_token, &self.fetcher).await?;
         claims
             .principal(&known, (provider, issuer), mailboxes)
             .map_err(|error| Refused::Subject(error.to_string()))

@@ -10,9 +10,7 @@ use futures::future::BoxFuture;
 
 use super::{Grounds, Happened, News, Runtime};
 use crate::{
-    domain::{
-        license::Key, refusal::Code, terms::ClonePolicy, text::Issuer, witness::Standing, workload,
-    },
+    domain::{license::Key, refusal::Code, terms::ClonePolicy, text::Issuer, witness::Standing, workload},
     keys::Signers,
     ledger::sqlite::Sqlite,
     service::{

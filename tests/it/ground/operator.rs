@@ -210,7 +210,8 @@ impl Operator {
         let providers = context.providers.clone();
         let callers = Arc::new(Reviews::new(reviewer, edge.clone()));
         let grounds = Grounds { providers: context.providers.clone(), intent: context.clone() };
-        let runtime = Runtime::new(facts, edge.clone(), signers, nonces.clone(), context.clone(), callers, grounds);
+        let runtime =
+            Runtime::new(facts, edge.clone(), signers, nonces.clone(), context.clone(), callers, grounds);
         let runtime = Arc::new(runtime.named(["localhost", "127.0.0.1"].map(String::from).to_vec()));
         let (stop, stopped) = watch::channel(false);
         let (ready, mut is_ready) = watch::channel(false);

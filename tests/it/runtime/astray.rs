@@ -97,7 +97,7 @@ async fn the_key_of_nonces_that_was_found_is_used_and_no_other_before_or_after_a
 async fn a_ca_that_is_replaced_while_usher_serves_by_it_is_said() {
     let ground = Ground::own();
     let client = Client::try_from(ground.usher_config().await).unwrap();
-    let ca = ca::keep(&client, "usher-system", &tls::make_ca(Machine.now()).unwrap()).await.unwrap();
+    let ca = ca::keep(&client, "usher-system", tls::make_ca(Machine.now()).unwrap()).await.unwrap();
     let metrics = Metrics::default();
     let secrets: Api<Secret> = Api::namespaced(ground.admin().await, "usher-system");
     let kept = secrets.get("usher-ca").await.unwrap();

@@ -100,9 +100,9 @@ async fn a_program_asks_how_it_stands_and_a_lost_reply_is_no_copy() {
         assert!(matches!(answered, Err(Error::Unreachable { .. })), "{lost}");
         gateway.does(Does::Pass);
         if lost == "state" {
-            own.refresh().await.map(drop).unwrap()
+            own.refresh().await.map(drop).unwrap();
         } else {
-            own.state().await.map(drop).unwrap()
+            own.state().await.map(drop).unwrap();
         }
     }
     let license = scene.place.licenses.get("cad").await.unwrap();

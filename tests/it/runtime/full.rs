@@ -14,10 +14,13 @@ use super::{
     database::{files, operations},
     for_devices,
     program::{Program, drawn, key_named},
-    replicas::free_port,
 };
 use crate::{
-    ground::{Ground, Listening, process::Usher, until, wait_for},
+    ground::{
+        Ground, Listening,
+        process::{Usher, free_port},
+        until, wait_for,
+    },
     scenarios::Place,
 };
 

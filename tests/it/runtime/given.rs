@@ -9,11 +9,12 @@ use usher::{
     service::edge::Edge as _,
 };
 
-use super::{
-    database::{files, operations},
-    replicas::free_port,
+use super::database::{files, operations};
+use crate::ground::{
+    Ground, Machine,
+    process::{Usher, free_port},
+    until,
 };
-use crate::ground::{Ground, Machine, process::Usher, until};
 
 /// A CA, and a certificate under it, as cert-manager would write it.
 struct Issued {

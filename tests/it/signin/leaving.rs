@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// `name` signs in on a machine of theirs.
-async fn signed_in<'a>(scene: &'a Scene, name: &str) -> Machine<'a> {
+async fn signed_in(scene: &Scene, name: &str) -> Machine {
     let (machine, browser) = (Machine::new(scene), idp::browser(1280, 800).await);
     let (mut login, _said, url) = machine.login();
     begun(&browser, &url, &format!("{name}@acme.example")).await;

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl Machine<'_> {
+impl Machine {
     /// An activation on the seat of whoever is signed in on this machine.
     pub(super) async fn active(&self) -> Own {
         Own::of(&self.activate(&self.access_token(), "9f86d081").await)

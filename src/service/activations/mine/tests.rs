@@ -84,6 +84,7 @@ impl Scene {
             answer: String::new(),
             since: now,
             workload: None,
+            jkt: None,
         };
         let turn = Some(self.turn_of(license).await);
         self.ledger().record(Step { turn, begin: Some(begun), ..self.step(license) }).await.unwrap();

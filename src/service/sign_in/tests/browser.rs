@@ -89,7 +89,7 @@ async fn a_browser_has_no_token_and_no_token_opens_a_browser() {
     assert!(
         scene.sign_in.ledger.signed_in(&token::hash(&session), scene.hand.now()).await.unwrap().is_none()
     );
-    assert!(scene.sign_in.give("usher", Grant::DeviceToken(&session)).await.is_err());
+    assert!(scene.sign_in.give("usher", Grant::DeviceToken(&session), None).await.is_err());
     let tokens = scene.exchange(&scene.code().await).await.unwrap();
     for token in [&tokens.access_token, &tokens.refresh_token] {
         assert!(!scene.is_inside(token).await);

@@ -313,7 +313,7 @@ async fn where_nothing_is_there_to_ask_with_it_is_as_if_the_provider_gave_nothin
     let (scene, fake, other) = begun().await;
     let login = known(&scene, &other).await.login;
     let sealed = login.again.unwrap();
-    let text = scene.sign_in.keys.get().unwrap().open(&login.id, &sealed).unwrap();
+    let text = scene.sign_in.nonces.get().unwrap().open(&login.id, &sealed).unwrap();
     let by_another_key = |id: &str| {
         let keys = NonceKeys::new(NonceKey::from_secret([8; 32]), Vec::new());
         keys.seal(id, &text, &[0; 32]).unwrap()
