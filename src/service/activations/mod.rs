@@ -12,6 +12,7 @@ mod activate;
 mod administrator;
 mod answer;
 mod deactivate;
+mod failure;
 mod ground;
 mod heartbeat;
 mod key;
@@ -46,11 +47,11 @@ use crate::{
     },
     keys::{Signer, Signers, nonce::NonceKeys},
     ledger::{
-        CommitError, Unavailable,
+        CommitError,
         activations::{Living, Recorded, Step},
     },
     service::{
-        callers::{Away, Blind, Callers},
+        callers::Callers,
         edge::Edge,
         intent::Intent,
         possession::{Possession, Proofs},
@@ -62,6 +63,7 @@ pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use administrator::SeenAnswer;
 pub use answer::{Answer, Begun, Device, LeaseAnswer, Reply};
+pub use failure::Failure;
 pub use heartbeat::HeartbeatAnswer;
 pub use mine::{Mine, MyDevice, MyLicense, MySession, Place, SHOWN};
 pub use parameters::Told;
@@ -156,53 +158,6 @@ pub struct Grounds {
     pub providers: Arc<dyn Providers>,
     /// What is declared.
     pub intent: Arc<dyn Intent>,
-}
-
-/// Why a call is not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It is refused.
-    #[error("refused: {}", .0.code)]
-    Refused(Refusal),
-    /// Usher cannot answer now: the database is away, or it has only just begun.
-    #[error("unavailable: {0}")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Who asks is known to Kubernetes only, and that does not answer.
-    #[error(transparent)]
-    Unreachable(#[from] Away),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Code> for Failure {
-    fn from(code: Code) -> Self {
-        Self::Refused(code.into())
-    }
-}
-
-impl From<Blind> for Failure {
-    fn from(blind: Blind) -> Self {
-        match blind {
-            Blind::Away(away) => Self::Unreachable(away),
-            Blind::NotGranted => Code::PodsNotGranted.into(),
-        }
-    }
-}
-
-impl From<Unavailable> for Failure {
-    fn from(error: Unavailable) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Unavailable(error.into())
-    }
 }
 
 /// Who asks, and how often the very same was asked.

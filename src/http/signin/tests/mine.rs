@@ -36,10 +36,11 @@ impl Usher {
 async fn enters(usher: &Usher, browser: &str, shows: &str) -> (Told, String) {
     usher.0.is_asked_about(browser, Errand::Browser).await;
     let request = Request::post("/signin/continue")
-        .header(header::COOKIE, format!("__Host-usher-signin={browser}; __Host-usher-session={shows}"))
+        .header(header::COOKIE, format!("{}; __Host-usher-session={shows}", cookies(browser)))
         .header(header::ORIGIN, ORIGIN)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let told = usher.ask(request, format!("form={}&answer=yes", form_token(browser))).await;
+    let told =
+        usher.ask(request, format!("form={}&of={}&answer=yes", form_token(browser), Tag::of(browser))).await;
     let set = told.headers.get_all(header::SET_COOKIE).iter().map(|set| set.to_str().unwrap());
     let mut given = set.filter_map(|set| set.strip_prefix("__Host-usher-session=")?.split(';').next());
     let session = given.next().unwrap_or_default().to_owned();
@@ -77,7 +78,7 @@ async fn somebody_signs_in_in_their_browser_and_is_given_a_session_of_which_nobo
     let planted = "P".repeat(43);
     let looks = "L".repeat(43);
     usher.0.is_asked_about(&looks, Errand::Browser).await;
-    let consent = usher.get("/signin/continue", &looks).await;
+    let consent = usher.consent(&looks).await;
     assert!(consent.body.contains("Continue as Ann Example in this browser?"), "{}", consent.body);
     let (told, session) = enters(&usher, &browser, &planted).await;
     assert_eq!((told.status, told.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/me"));
@@ -169,8 +170,7 @@ async fn whoever_says_no_in_their_browser_is_told_so_and_is_not_inside() {
     let usher = Usher::new().await;
     let browser = "A".repeat(43);
     usher.0.is_asked_about(&browser, Errand::Browser).await;
-    let no = [("form", &*form_token(&browser)), ("answer", "no")];
-    let told = usher.send("/signin/continue", &browser, ORIGIN, &no).await;
+    let told = usher.answer(&browser, ORIGIN, &form_token(&browser), "no").await;
     assert!(told.status == StatusCode::OK && told.body.contains("You are not signed in"));
     assert!(!is_inside(&usher.me(&browser, "/me").await));
 }
