@@ -24,7 +24,7 @@ use crate::{
 
 /// `name` signs in on a machine of theirs.
 async fn signed_in(scene: &Scene, name: &str) -> Machine {
-    let (machine, browser) = (Machine::new(scene), idp::browser(1280, 800).await);
+    let (machine, browser) = (Machine::bearer(scene), idp::browser(1280, 800).await);
     let (mut login, _said, url) = machine.login();
     begun(&browser, &url, &format!("{name}@acme.example")).await;
     idp::sign_in(&browser, name).await;

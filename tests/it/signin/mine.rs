@@ -82,7 +82,7 @@ async fn somebody_sees_their_seat_ends_its_device_by_keyboard_alone_and_signs_ou
     }
 
     // The same person signs in on a machine, and a program is activated there.
-    let machine = Machine::new(&scene);
+    let machine = Machine::bearer(&scene);
     let (mut login, _said, url) = machine.login();
     begun(&browser, &url, "ann@acme.example").await;
     is_titled(&browser, "Continue as Ann Example on Lab 3?").await;

@@ -29,6 +29,8 @@ const USHER: &str = env!("CARGO_BIN_EXE_usher");
 pub(super) struct Machine {
     usher: Listening,
     namespace: String,
+    /// Whether its logins are bound to no key.
+    bearer: bool,
     folder: tempfile::TempDir,
 }
 
@@ -41,7 +43,12 @@ impl Machine {
     pub(super) fn of(usher: Listening, place: &Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.crt"), &usher.ca).unwrap();
-        Self { usher, namespace: place.namespace.clone(), folder }
+        Self { usher, namespace: place.namespace.clone(), bearer: false, folder }
+    }
+
+    /// One whose programs prove possession of nothing.
+    pub(super) fn bearer(scene: &Scene) -> Self {
+        Self { bearer: true, ..Self::new(scene) }
     }
 
     fn command(&self, name: &str, more: &[&str]) -> Command {
@@ -64,7 +71,8 @@ impl Machine {
     }
 
     fn login_by(&self, way: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        let more = [way, "--device-name", "Lab 3", "--server", &self.usher.url];
+        let mut more = vec![way, "--device-name", "Lab 3", "--server", &self.usher.url];
+        more.extend(self.bearer.then_some("--bearer"));
         let mut child =
             self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
@@ -98,8 +106,8 @@ impl Machine {
     }
 
     pub(super) async fn activate(&self, token: &str, device: &str) -> Told {
-        let proof = self.prover().proof("POST", "/v1/activations", token);
-        self.activate_with(token, device, Some(&proof)).await
+        let proof = (!self.bearer).then(|| self.prover().proof("POST", "/v1/activations", token));
+        self.activate_with(token, device, proof.as_deref()).await
     }
 
     async fn activate_with(&self, token: &str, device: &str, proof: Option<&str>) -> Told {

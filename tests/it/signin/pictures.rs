@@ -127,7 +127,7 @@ async fn what_people_see_of_their_licenses_has_its_picture_and_fits_a_desk_and_a
     scene.place.seat("ann", SeatState::Bound).await;
     scene.place.apply(&seat("bob")).await;
     scene.place.waits_at("bob", 1).await;
-    let (machine, temporary) = (Machine::new(&scene), tempfile::tempdir().unwrap());
+    let (machine, temporary) = (Machine::bearer(&scene), tempfile::tempdir().unwrap());
     let (mut login, _said, url) = machine.login();
     let own = idp::browser(1280, 800).await;
     begun(&own, &url, "ann@acme.example").await;
