@@ -154,7 +154,7 @@ async fn find_nonce_key<L: Ledger>(context: &Context<L>) {
 }
 
 async fn nonce_key<L: Ledger>(context: &Context<L>) -> Result<NonceKey, Missing> {
-    let may_make = !context.ledger.has_activations().await?;
+    let may_make = !context.ledger.needs_nonces().await?;
     let fresh = || NonceKey::from_secret(context.edge.entropy()).to_jwk();
     let (client, namespace) = (&context.unfenced, &context.namespace);
     let jwk = own_key::found_or_made(client, namespace, NONCES, may_make, fresh).await?;

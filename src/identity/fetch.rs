@@ -61,11 +61,9 @@ impl Error {
         match self {
             Self::Away(error) => !error.is_connect() && !error.is_builder(),
             Self::TooLarge => true,
-            Self::Certificates(_)
-            | Self::NoToken
-            | Self::NotHttps(_)
-            | Self::Forbidden(_)
-            | Self::Failing(_) => false,
+            // A gateway in front of it may say so of what was done behind it.
+            Self::Failing(status) => *status != StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            Self::Certificates(_) | Self::NoToken | Self::NotHttps(_) | Self::Forbidden(_) => false,
         }
     }
 }

@@ -264,8 +264,8 @@ pub trait Activations: People {
         at_most: u32,
     ) -> impl Future<Output = Result<Holdings, Unavailable>> + Send;
 
-    /// Whether there ever was an activation that is still known.
-    fn has_activations(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+    /// Whether anything depends on the key of nonces: an activation that is known, or what was sealed for a login.
+    fn needs_nonces(&self) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
     /// Whether steps can be recorded, as far as is known: if the last one could not, something is written to find out.
     fn takes_steps(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;

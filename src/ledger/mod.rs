@@ -323,6 +323,12 @@ impl Unavailable {
             _ => false,
         }
     }
+
+    /// Whether somebody else holds what it needs, and for too long: lock_not_available of PostgreSQL.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        matches!(&self.source, sqlx::Error::Database(error) if error.code().as_deref() == Some("55P03"))
+    }
 }
 
 /// Who takes the lead.

@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         document::times,
+        features::{Carries, carried},
         license::{License, Seat, Uid},
         terms::{Client, Enforcement},
     },
@@ -107,7 +108,7 @@ pub async fn recover_license(
 /// Leaves `at_most` of each kind in `change`, and whoever is to be freed goes before anybody is bound. Returns whether there was more.
 /// Secrets are claimed with their documents; those without are few and come last, for a claim may be refused again and again.
 fn cut(change: &mut Change, at_most: usize) -> bool {
-    let Change { free, withdraw, bind, issue, claim, .. } = change;
+    let Change { free, withdraw, bind, carries, issue, claim, .. } = change;
     let more = [free.len(), withdraw.len(), bind.len(), issue.len()].into_iter().any(|kind| kind > at_most);
     if free.len() > at_most {
         bind.clear();
@@ -115,6 +116,8 @@ fn cut(change: &mut Change, at_most: usize) -> bool {
     free.truncate(at_most);
     withdraw.truncate(at_most);
     bind.truncate(at_most);
+    let bound: BTreeSet<&String> = bind.iter().map(|bind| &bind.holder).collect();
+    carries.retain(|(holder, _)| bound.contains(holder));
     issue.truncate(at_most);
     if more {
         let issued: BTreeSet<&Uid> = issue.iter().map(|document| &document.subject).collect();
@@ -151,6 +154,11 @@ fn recovered(remains: Remains<'_>, now: Timestamp, entropy: [u8; 32]) -> Change 
         .filter(|seat| !former.contains_key(&seat.uid))
         .map(|seat| Bind { seat: seat.uid.clone(), holder: seat.holder.identity() })
         .collect();
+
+    // What their activations carry is told with them: nobody is granted more until the ordinary look comes to them.
+    let carries = Carries::of(license, &held, &carried(license, &held));
+    let told = |bind: &Bind| Some((bind.holder.clone(), carries.get(&bind.holder)?.clone()));
+    change.carries = change.bind.iter().filter_map(told).collect();
 
     let known: BTreeMap<&Uid, &Document> =
         facts.iter().flat_map(|facts| &facts.documents).map(|d| (&d.subject, d)).collect();
@@ -216,7 +224,7 @@ fn holders<'a>(
     claiming.sort_by_key(|(document, seat)| {
         (Reverse(document.issued_at), Reverse(seat.priority), seat.created, seat.name.clone())
     });
-    let most = license.max_per_user.unwrap_or(u32::MAX);
+    let most = license.most_per_user().unwrap_or(u32::MAX);
     let may = |seat: &Seat| {
         seat.holder.client() == Client::Devices
             || elsewhere.get(&seat.holder.identity()).is_none_or(|held| *held < most)

@@ -141,7 +141,8 @@ impl Installation {
     pub async fn activate(&mut self, request: &Request) -> Result<&Activation, Error> {
         let body = serde_json::to_string(request).map_err(|error| Error::Usage(error.to_string()))?;
         let sent = self.store.kept().pending.as_ref();
-        let repeats = sent.is_some_and(|sent| sent.operation == Operation::Activate && sent.body == body);
+        let repeats =
+            sent.is_some_and(|sent| sent.operation == Operation::Activate && same(&sent.body, &body));
         if self.key.is_none() && !self.bearer && !repeats {
             // It is on the disk before anything is bound to it. What was asked for without one is asked for unchanged.
             let key = Key::draw()?;

@@ -122,9 +122,8 @@ impl Server {
     async fn call_once(&self, method: &Method, path: &str, call: &Call<'_>) -> Result<Answer, Error> {
         let url = self.base.join(path).map_err(|error| Error::Answer(error.to_string()))?;
         let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(call.bearer);
-        // A proof is of an https URL. What stands in front of the server on this machine, and speaks plain HTTP, could not pass it on.
-        if let Some(key) = call.possession.filter(|_| url.scheme() == "https") {
-            request = request.header("DPoP", self.proof(key, method, &url, Some(call.bearer))?);
+        if let Some(proof) = self.proof(call.possession, method, &url, Some(call.bearer))? {
+            request = request.header("DPoP", proof);
         }
         if let Some(key) = call.key {
             request = request.header("Idempotency-Key", key);
@@ -141,12 +140,21 @@ impl Server {
         self.answered(request.send().await.map_err(unreachable)?).await
     }
 
-    fn proof(&self, key: &Key, method: &Method, url: &Url, token: Option<&str>) -> Result<String, Error> {
+    /// A proof is of an https URL: what stands in front of the server on this machine, and speaks plain HTTP, could not pass it on.
+    fn proof(
+        &self,
+        key: Option<&Key>,
+        method: &Method,
+        url: &Url,
+        token: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        let Some(key) = key.filter(|_| url.scheme() == "https") else { return Ok(None) };
         let mut to = url.clone();
         to.set_query(None);
         to.set_fragment(None);
         let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
         key.prove(&Request { method: method.as_str(), url: to.as_str(), token, nonce: nonce.as_deref() })
+            .map(Some)
     }
 
     /// The answer; the nonce for the next proof is remembered.
@@ -194,8 +202,8 @@ impl Server {
         let body = body.query().unwrap_or_default().to_owned();
         let mut request =
             self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(key) = key {
-            request = request.header("DPoP", self.proof(key, &Method::POST, &url, None)?);
+        if let Some(proof) = self.proof(key, &Method::POST, &url, None)? {
+            request = request.header("DPoP", proof);
         }
         let response = request.body(body).send().await.map_err(unreachable)?;
         self.answered(response).await.map(|answer| answer.body)

@@ -138,7 +138,11 @@ async fn look_at<L: Ledger>(context: &Context<L>, gathered: &gather::Gathered) -
     }
     match (gathered.access, &validated) {
         (Access::Open, _) | (Access::Ending, None) => {}
-        (Access::Unknown | Access::Ending, Some(_)) => return Ok(Done::Rest),
+        (Access::Unknown, Some(_)) => return Ok(Done::Rest),
+        (Access::Ending, Some(_)) => {
+            context.rebuild.note(key);
+            return Ok(Done::Rest);
+        }
         (Access::Refused, Some(validated)) => {
             context.rebuild.note(key);
             let outcome = hold_license(&facts, &validated.license, &validated.seats.seats, now);

@@ -84,7 +84,7 @@ pub(super) async fn recover<L: Ledger>(
     }
     context.note_looked(key);
     let others = || context.index.licenses_beside(key, license.product.as_str());
-    if context.was_lost() && license.max_per_user.is_some() && context.waits_for(key, others()) {
+    if context.was_lost() && license.most_per_user().is_some() && context.waits_for(key, others()) {
         return Ok(Recovered::Not(None));
     }
     context.note_true(&license.uid);

@@ -67,10 +67,11 @@ pub(super) async fn frame<L: Activations>(
             .await
             .unwrap_or_else(|_| Problem::from(Code::Unavailable).into_response())
     };
+    let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
     if rebuilding && is_shown {
         response = or_later(response);
     }
-    if response.status() == StatusCode::UNAUTHORIZED && drains {
+    if unauthorized && drains {
         api.strangers.allows(network, now, true);
     }
     let call = response.extensions().get::<Called>().map_or("other", |called| called.0);

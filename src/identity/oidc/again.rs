@@ -6,8 +6,8 @@
 //!                     ├─ an ID token that does not hold ───────────────► Unbelieved: nothing is known
 //!                     └─ no ID token ──────────────────────────────────► Yes, and nothing is known of them
 //!   `invalid_grant` ───────────────────────────────────────────────────► No
-//!   another error; no connection; a status from 500 on, or 429 ────────► Unbelieved, Away: nothing is known
-//!   no whole answer, or one that is none ──────────────────────────────► Lost: nothing is known, and the token may be used up
+//!   another error; no connection; the status 429 ──────────────────────► Unbelieved, Away: nothing is known
+//!   no whole answer, or one that is none; a status from 500 on ────────► Lost: nothing is known, and the token may be used up
 //! ```
 //!
 //! Providers may give another refresh token each time, and take each once. So what came last is kept whatever else came with it, and a no
@@ -83,6 +83,8 @@ pub struct Again {
     token: Zeroizing<String>,
     /// Of the request by which the person has signed in.
     nonce: String,
+    /// To which client the provider gave it. It is good for nothing with another one, and that says nothing of the person.
+    client: String,
     /// By the provider's own word, the first instant at which it is good for nothing.
     until: Option<Timestamp>,
 }
@@ -105,7 +107,7 @@ pub enum Answer {
 
 impl Again {
     /// What the provider gave.
-    pub(super) fn given(tokens: &Tokens, nonce: &str, now: Timestamp) -> Option<Self> {
+    pub(super) fn given(tokens: &Tokens, nonce: &str, client: &str, now: Timestamp) -> Option<Self> {
         let token = Zeroizing::new(tokens.refresh_token()?.secret().clone());
         let Beside { refresh_expires_in, refresh_token_expires_in } = tokens.extra_fields().extra_fields();
         // Keycloak says 0 of one that does not end.
@@ -113,7 +115,7 @@ impl Again {
         let until = seconds
             .filter(|seconds| *seconds > 0)
             .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok());
-        Some(Self { token, nonce: nonce.to_owned(), until })
+        Some(Self { token, nonce: nonce.to_owned(), client: client.to_owned(), until })
     }
 
     /// Whether it is good for nothing any more, by the provider's own word.
@@ -124,6 +126,12 @@ impl Again {
 }
 
 impl RelyingParty {
+    /// Whether the provider can be asked by it: not if Usher is another client there than it was.
+    #[must_use]
+    pub fn can_ask(&self, again: &Again) -> bool {
+        again.client == self.settings.client.as_str()
+    }
+
     /// What the provider says of `subject` today.
     pub async fn ask_again(&self, again: &Again, subject: &Subject, now: Timestamp) -> Answer {
         // Nobody waits for a place: whoever finds none is asked about the next time.
@@ -144,7 +152,7 @@ impl RelyingParty {
             Err(error) => return unanswered(error),
         };
         // One that gives no other goes by this one.
-        let next = Again::given(&tokens, &again.nonce, now).unwrap_or_else(|| again.clone());
+        let next = Again::given(&tokens, &again.nonce, &again.client, now).unwrap_or_else(|| again.clone());
         let Some(token) = tokens.id_token() else { return Answer::Yes(None, next) };
         let nonce = Nonce::new(again.nonce.clone());
         match self.believed(token, tokens.access_token(), Answers::Again(&nonce), now).await {

@@ -287,7 +287,7 @@ impl RelyingParty {
         let token = tokens.id_token().ok_or(Check::Malformed)?;
         let nonce = Nonce::new(pending.nonce.clone());
         let who = self.believed(token, tokens.access_token(), Answers::This(&nonce), now).await?;
-        Ok((who, Again::given(&tokens, &pending.nonce, now)))
+        Ok((who, Again::given(&tokens, &pending.nonce, self.settings.client.as_str(), now)))
     }
 
     /// Usher, as the provider's endpoints know it.

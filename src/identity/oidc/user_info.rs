@@ -39,7 +39,7 @@ pub(super) async fn completed(
 /// What the token says, and beside it what the endpoint said of the same person.
 fn merged(verified: Value, said: Value, claims: &Claims) -> Result<Value, Refused> {
     // Whether an address was verified is said by who says the address.
-    let addressed = claims.email(&verified).is_some();
+    let (addressed, addresses) = (claims.email(&verified).is_some(), claims.email(&said).is_some());
     let (Value::Object(mut token), Value::Object(mut said)) = (verified, said) else {
         return Err(Refused::OtherPerson);
     };
@@ -48,6 +48,8 @@ fn merged(verified: Value, said: Value, claims: &Claims) -> Result<Value, Refuse
     }
     if addressed {
         said.remove("email_verified");
+    } else if addresses {
+        token.remove("email_verified");
     }
     for (name, value) in said {
         token.entry(name).or_insert(value);
@@ -81,6 +83,19 @@ mod tests {
             json!({"sub": "1", "email": "eve@acme.example", "email_verified": true, "groups": ["cad-users"]});
         let both = json!({"sub": "1", "email": "ann@acme.example", "groups": ["cad-users"]});
         assert_eq!(told(&token, &said).unwrap(), both);
+    }
+
+    #[test]
+    fn an_address_of_the_endpoint_is_not_verified_by_the_token() {
+        let token = json!({"sub": "1", "email_verified": true});
+        for said in [
+            json!({"sub": "1", "email": "eve@acme.example"}),
+            json!({"sub": "1", "email": "eve@acme.example", "email_verified": false}),
+        ] {
+            assert_eq!(told(&token, &said).unwrap(), said);
+        }
+        let said = json!({"sub": "1", "email": "ann@acme.example", "email_verified": true});
+        assert_eq!(told(&token, &said).unwrap(), said);
     }
 
     #[test]

@@ -97,6 +97,11 @@ pub struct MySession {
     pub since: Timestamp,
 }
 
+/// The ledger is being made true again after a loss.
+fn not_yet() -> Failure {
+    Failure::Unavailable("the ledger is being rebuilt, and does not know everybody yet".into())
+}
+
 impl<L: Activations> Runtime<L> {
     /// What is theirs.
     ///
@@ -104,6 +109,8 @@ impl<L: Activations> Runtime<L> {
     /// When Usher cannot tell now.
     pub async fn mine(&self, who: &Principal) -> Result<Mine, Failure> {
         self.may_answer()?;
+        // As it was before anything was read: what is theirs may not be known again yet.
+        let rebuilding = self.is_rebuilding();
         let provider = self.provider_of(who)?;
         let (person, now) = (Person::from(who), self.edge.now());
         // One more than is shown: then it is known whether there are more.
@@ -130,6 +137,9 @@ impl<L: Activations> Runtime<L> {
             licenses.insert(key.clone(), license(key, contract, place, now));
         }
         let licenses: Vec<_> = licenses.into_values().take(most()).collect();
+        if rebuilding && licenses.is_empty() {
+            return Err(not_yet());
+        }
         Ok(Mine { licenses, has_more })
     }
 
@@ -139,9 +149,12 @@ impl<L: Activations> Runtime<L> {
     /// When Usher cannot answer now.
     pub async fn end_mine(&self, who: &Principal, id: &str) -> Result<bool, Failure> {
         self.may_answer()?;
+        let rebuilding = self.is_rebuilding();
         let (person, provider) = (Person::from(who), self.provider_of(who)?);
         for _ in 0..TRIES {
-            let Some(living) = self.activation(id).await? else { return Ok(false) };
+            let Some(living) = self.activation(id).await? else {
+                return if rebuilding { Err(not_yet()) } else { Ok(false) };
+            };
             let met = self.ledger.met(&living.key, &person).await?;
             let activation = &living.seen.activation;
             let is_theirs = self.admits(&provider, &living.key)

@@ -245,7 +245,7 @@ impl<L: Activations> Runtime<L> {
         let Ok(_) = self.nonces() else {
             return Err("the Secret usher-nonce-key is not there yet: the log says why\n");
         };
-        if self.ledger.has_activations().await.is_err() {
+        if self.ledger.needs_nonces().await.is_err() {
             return Err("the ledger does not answer: is the database there?\n");
         }
         self.ledger.takes_steps().await.map_err(|unavailable| {

@@ -85,7 +85,9 @@ impl<L: People> SignIn<L> {
         if !is_to_be_asked(login.asked_at, now) {
             return Ok(false);
         }
-        let Some(again) = self.sealer().open(&login.id, sealed) else { return Ok(false) };
+        let Some(again) = self.sealer().open(&login.id, sealed).filter(|again| oidc.can_ask(again)) else {
+            return Ok(false);
+        };
         if again.is_over(now) {
             self.ledger.end_login(&login.id).await?;
             return Err(OVER);

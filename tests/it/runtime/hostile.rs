@@ -35,6 +35,7 @@ struct Attack {
 type On<'a> = dyn FnMut(&str, Raw, u16, &'static [&'static str]) + 'a;
 
 const INVALID: &[&str] = &["request-invalid"];
+const UNPROVEN: &[&str] = &["proof-invalid"];
 /// What may be said of an id that is nobody's.
 const NOBODY: &[&str] = &["unauthorized", "forbidden", "request-invalid"];
 
@@ -149,10 +150,12 @@ impl Attacker {
                 continue;
             }
             let with = |said: &[u8]| good.clone().without(&name).with(&name, said);
-            on(&format!("{name} in Latin-1"), with(b"\xe9"), 400, INVALID);
+            // What is no proof proves nothing (RFC 9449, section 7.1).
+            let (status, codes) = if name == "dpop" { (401, UNPROVEN) } else { (400, INVALID) };
+            on(&format!("{name} in Latin-1"), with(b"\xe9"), status, codes);
             let there = parameter["required"] == true || name == "idempotency-key";
             let once = if there { good.clone() } else { good.clone().with(&name, b"x") };
-            on(&format!("{name} twice"), once.with(&name, b"x"), 400, INVALID);
+            on(&format!("{name} twice"), once.with(&name, b"x"), status, codes);
             if name == "n-nonce" {
                 on("no nonce", good.clone().without(&name), 400, INVALID);
                 for said in ["x", "AAAA", &self.other.nonce, &"A".repeat(300)] {

@@ -186,8 +186,10 @@ async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Ve
             continue;
         }
         match record(&mut transaction, step, &mut entries).await {
-            // Where there is no room for one there is none for the others.
-            Err(CommitError::Unavailable(error)) if error.is_full() => return Err(Broken::All(error.into())),
+            // Where there is no room for one there is none for the others; and what one has waited for in vain nobody waits for after it.
+            Err(CommitError::Unavailable(error)) if error.is_full() || error.is_blocked() => {
+                return Err(Broken::All(error.into()));
+            }
             Err(CommitError::Unavailable(error)) => return Err(Broken::Step(error.into())),
             outcome => outcomes.push(outcome),
         }

@@ -199,8 +199,11 @@ impl Activations for Handle {
         holdings::of(&mut snapshot, who, now, at_most).await.map_err(failed)
     }
 
-    async fn has_activations(&self) -> Result<bool, Unavailable> {
-        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM activations)").fetch_one(&self.ask).await;
+    async fn needs_nonces(&self) -> Result<bool, Unavailable> {
+        let any = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM activations) OR EXISTS (SELECT 1 FROM logins WHERE again IS NOT NULL)",
+        );
+        let any = any.fetch_one(&self.ask).await;
         any.map_err(while_doing(READING))
     }
 
@@ -212,7 +215,8 @@ impl Activations for Handle {
         let failed = while_doing("comparing the key of nonces");
         sqlx::query(
             "UPDATE ledger_meta SET nonce_key = $1 WHERE nonce_key IS NULL
-             OR (nonce_key <> $1 AND NOT EXISTS (SELECT 1 FROM activations))",
+             OR (nonce_key <> $1 AND NOT EXISTS (SELECT 1 FROM activations)
+                 AND NOT EXISTS (SELECT 1 FROM logins WHERE again IS NOT NULL))",
         )
         .bind(thumbprint)
         .execute(&self.write)

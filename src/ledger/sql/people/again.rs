@@ -71,7 +71,8 @@ pub(super) async fn can_be_asked(
 ) -> Result<Option<bool>, sqlx::Error> {
     let least: Option<i64> = sqlx::query_scalar(
         "SELECT CAST(MIN(CASE WHEN again IS NULL THEN 0 ELSE 1 END) AS BIGINT) FROM logins
-         WHERE issuer = $1 AND ends_at > $2 AND incarnation = (SELECT incarnation FROM ledger_meta)",
+         -- A browser that is signed in itself has no tokens, and is out within hours.
+         WHERE issuer = $1 AND ends_at > $2 AND access_until > since AND incarnation = (SELECT incarnation FROM ledger_meta)",
     )
     .bind(issuer.as_str())
     .bind(now.as_second())

@@ -120,11 +120,16 @@ impl Fake {
 
     /// It, as it is declared, for people of acme.example.
     pub(crate) fn declared(&self) -> Arc<Provider> {
+        self.declared_to("usher")
+    }
+
+    /// The same, where Usher is known as this client.
+    pub(crate) fn declared_to(&self, client: &str) -> Arc<Provider> {
         let declared = Arc::into_inner(provider("acme", "acme.example")).unwrap();
         let settings = Settings {
             provider: "acme".parse().unwrap(),
             issuer: self.desk.url.parse().unwrap(),
-            client: "usher".parse().unwrap(),
+            client: client.parse().unwrap(),
             secret: "s".to_owned().into(),
             scopes: Vec::new(),
             algorithms: vec![Algorithm::EdDsa],

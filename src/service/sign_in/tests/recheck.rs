@@ -75,6 +75,15 @@ async fn whoever_is_still_there_goes_on_and_the_provider_is_asked_once_a_minute_
 }
 
 #[tokio::test]
+async fn a_provider_that_knows_usher_by_another_name_is_not_asked_with_what_it_gave_under_the_former_one() {
+    let (scene, fake, tokens) = begun().await;
+    scene.providers.replace([fake.declared_to("another")], []);
+    scene.hand.turn(PAUSE);
+    let tokens = scene.refresh(&tokens).await.unwrap();
+    assert!(fake.was_asked().is_empty() && scene.is_good(&tokens).await);
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_sealed_in_the_ledger_from_its_first_second_on() {
     let (scene, _fake, tokens) = begun().await;
     let sealed = known(&scene, &tokens).await.login.again.unwrap();
@@ -233,6 +242,16 @@ async fn a_no_after_an_answer_that_was_lost_may_only_say_that_the_token_was_used
     scene.hand.turn(8 * HOURS);
     assert!(why(scene.refresh(&tokens).await).starts_with("it is time to sign in again"));
     assert!(fake.was_asked().is_empty());
+
+    // A gateway that fails may have done it after the provider did what it was asked for.
+    let (scene, fake, tokens) = begun().await;
+    scene.hand.turn(PAUSE);
+    fake.says(Say::This(502, json!({})));
+    let tokens = scene.refresh(&tokens).await.unwrap();
+    scene.hand.turn(PAUSE);
+    fake.says_no();
+    let tokens = scene.refresh(&tokens).await.unwrap();
+    assert_eq!(known(&scene, &tokens).await.login.again, None);
 
     // A yes takes the doubt away.
     let (scene, fake, tokens) = begun().await;
