@@ -311,23 +311,21 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// Whether it has no room left.
+    /// Whether it has no room left: SQLITE_FULL, and disk_full of PostgreSQL.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        match &self.source {
-            // SQLITE_FULL, and disk_full of PostgreSQL.
-            sqlx::Error::Database(error) => {
-                error.code().is_some_and(|code| ["13", "53100"].contains(&code.as_ref()))
-            }
-            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
-            _ => false,
-        }
+        matches!(&self.source, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull)
+            || self.has_code(&["13", "53100"])
     }
 
     /// Whether somebody else holds what it needs, and for too long: lock_not_available of PostgreSQL.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        matches!(&self.source, sqlx::Error::Database(error) if error.code().as_deref() == Some("55P03"))
+        self.has_code(&["55P03"])
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        matches!(&self.source, sqlx::Error::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
     }
 }
 

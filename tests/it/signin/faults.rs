@@ -69,7 +69,7 @@ async fn who_is_at_the_provider_while_the_database_or_usher_is_away_is_signed_in
     browser.wait().for_element(Locator::Id("kc-login")).await.unwrap();
     cable.pull();
     idp::sign_in(&browser, "ann").await;
-    is_titled(&browser, "You are not signed in").await;
+    is_titled(&browser, "Usher cannot answer").await;
     let said = browser.find(Locator::Css("[role=alert]")).await.unwrap().text().await.unwrap();
     assert_eq!(said, "Usher cannot answer at this moment.");
     cable.plug();
