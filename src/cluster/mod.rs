@@ -28,6 +28,7 @@ pub mod license;
 pub mod metrics;
 mod names;
 mod namespace;
+mod once;
 mod operator;
 mod others;
 mod own_key;

@@ -4,15 +4,12 @@
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{Api, Client};
 use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use crate::{
-    cluster::{api::MANAGER, labels, metrics::Metrics},
+    cluster::{labels, metrics::Metrics, once},
     keys::KeyError,
     service::edge::Edge,
 };
@@ -55,22 +52,14 @@ pub(super) async fn found_or_made(
     fresh: impl FnOnce() -> Result<Zeroizing<String>, serde_json::Error>,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let failed = |doing| move |source| Error::Cluster { doing, which, source };
-    let found = match secrets.get_opt(which.secret).await.map_err(failed("reading"))? {
-        Some(found) => found,
-        None if !may_make => return Err(Error::Missing(which)),
-        None => {
-            let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-            match secrets.create(&params, &secret(which.secret, &fresh()?)).await {
-                Ok(made) => made,
-                // Another replica was first: its key counts.
-                Err(kube::Error::Api(status)) if status.code == 409 => {
-                    secrets.get(which.secret).await.map_err(failed("reading"))?
-                }
-                Err(source) => return Err(failed("keeping")(source)),
-            }
+    let failed = |doing, source| Error::Cluster { doing, which, source };
+    let fresh = || {
+        if !may_make {
+            return Err(Error::Missing(which));
         }
+        Ok(once::secret(which.secret, TYPE, labels::of_usher(), [(ENTRY, fresh()?.as_str())]))
     };
+    let found = once::found_or_made(&secrets, which.secret, failed, fresh).await?;
     let jwk = found.data.and_then(|mut data| data.remove(ENTRY)).map(|bytes| bytes.0).unwrap_or_default();
     Ok(Zeroizing::new(jwk))
 }
@@ -126,18 +115,4 @@ pub(super) async fn follow(
 /// The JWK in a Secret of a key.
 pub(super) fn jwk(data: &BTreeMap<String, ByteString>) -> &[u8] {
     data.get(ENTRY).map_or(&[], |bytes| &bytes.0)
-}
-
-fn secret(name: &str, jwk: &str) -> Secret {
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(name.into()),
-            labels: Some(labels::of_usher()),
-            ..ObjectMeta::default()
-        },
-        immutable: Some(true),
-        type_: Some(TYPE.into()),
-        string_data: Some([(ENTRY.to_owned(), jwk.to_owned())].into()),
-        ..Secret::default()
-    }
 }

@@ -2,13 +2,13 @@
 //! the next start.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{Api, Client};
 use zeroize::Zeroizing;
 
-use crate::{cluster::labels, keys::tls::Pem};
+use crate::{
+    cluster::{labels, once},
+    keys::tls::Pem,
+};
 
 pub(super) const CERTIFICATE: &str = "tls.crt";
 pub(super) const KEY: &str = "tls.key";
@@ -56,39 +56,18 @@ pub(super) async fn found_or_made<E: From<Error>>(
     Which { secret: name, anew }: Which,
     fresh: impl FnOnce() -> Result<Pem, E>,
 ) -> Result<Pem, E> {
-    let failed = |doing| move |source| Error::Cluster { doing, name, source };
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = match secrets.get_opt(name).await.map_err(failed("reading"))? {
-        Some(found) => found,
-        None => match secrets.create(&PostParams::default(), &secret(name, &fresh()?)).await {
-            Ok(made) => made,
-            // Another replica was first: its pair counts.
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                secrets.get(name).await.map_err(failed("reading"))?
-            }
-            Err(source) => return Err(failed("keeping")(source).into()),
-        },
+    let failed = |doing, source| E::from(Error::Cluster { doing, name, source });
+    let fresh = || -> Result<Secret, E> {
+        let Pem { certificate, key } = fresh()?;
+        let entries = [(CERTIFICATE, certificate.as_str()), (KEY, key.as_str())];
+        Ok(once::secret(name, "kubernetes.io/tls", labels::of_usher(), entries))
     };
+    let found = once::found_or_made(&secrets, name, failed, fresh).await?;
     let text = |entry: &'static str| {
         let lacks = Error::Incomplete { secret: name, entry, anew };
         let bytes = found.data.as_ref().and_then(|data| data.get(entry));
         bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok()).ok_or(lacks)
     };
     Ok(Pem { certificate: text(CERTIFICATE)?, key: Zeroizing::new(text(KEY)?) })
-}
-
-fn secret(name: &str, pair: &Pem) -> Secret {
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(name.into()),
-            labels: Some(labels::of_usher()),
-            ..ObjectMeta::default()
-        },
-        immutable: Some(true),
-        type_: Some("kubernetes.io/tls".into()),
-        string_data: Some(
-            [(CERTIFICATE.into(), pair.certificate.clone()), (KEY.into(), pair.key.to_string())].into(),
-        ),
-        ..Secret::default()
-    }
 }

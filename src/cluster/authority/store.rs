@@ -1,14 +1,11 @@
 //! Private keys in Secrets of Usher's own namespace, made once, immutable; and key sets that somebody brought there.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{Api, Client};
 use zeroize::Zeroizing;
 
 use crate::{
-    cluster::{api::MANAGER, index::Slim, labels},
+    cluster::{index::Slim, labels, once},
     service::{
         establish_authority::Declared,
         key_store::{KeyStore, Role},
@@ -65,23 +62,9 @@ impl KeyStore for Secrets {
     }
 
     async fn keep_new(&self, authority: &Declared, role: Role, jwk: &str) -> Result<(), kube::Error> {
-        let secret = Secret {
-            metadata: ObjectMeta {
-                name: Some(name(authority, role)),
-                labels: Some(labels::of_authority(&authority.name)),
-                ..ObjectMeta::default()
-            },
-            immutable: Some(true),
-            type_: Some(TYPE.into()),
-            string_data: Some([(ENTRY.to_owned(), jwk.to_owned())].into()),
-            ..Secret::default()
-        };
-        let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-        match self.secrets.create(&params, &secret).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            Err(error) => Err(error),
-        }
+        let labels = labels::of_authority(&authority.name);
+        let secret = once::secret(&name(authority, role), TYPE, labels, [(ENTRY, jwk)]);
+        once::make(&self.secrets, &secret).await.map(drop)
     }
 
     async fn published_key_set(&self, authority: &Declared) -> Result<Option<Vec<u8>>, kube::Error> {

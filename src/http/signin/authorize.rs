@@ -6,7 +6,7 @@ use axum::{
         rejection::{FormRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{Html, IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
 
@@ -29,10 +29,7 @@ pub(super) async fn authorize<L: People>(
     if let Err(refused) = asked.verified() {
         return refuse(&desk, refused);
     }
-    let known = cookie::browser(&headers).map(str::to_owned);
-    let browser = known.unwrap_or_else(|| desk.sign_in.browser().to_string());
-    let page = pages::ask(&asked, &form_token(&browser), "", None).into_response();
-    with_browser(page, &browser)
+    begins(&desk, &headers, |token| pages::ask(&asked, token, "", None))
 }
 
 fn refuse<L: People>(desk: &Desk<L>, refused: Refused) -> Response {
@@ -92,9 +89,16 @@ pub(super) fn leave(headers: &HeaderMap, Away { url, handle }: &Away) -> Respons
     page
 }
 
-/// The answer, with which the browser is named.
-pub(super) fn with_browser(mut response: Response, browser: &str) -> Response {
-    if let Some(cookie) = cookie::named(browser) {
+/// A page on which a sign-in begins, for a browser that is named with it, if it has no name yet. `page` is given the form's token.
+pub(super) fn begins<L: People>(
+    desk: &Desk<L>,
+    headers: &HeaderMap,
+    page: impl FnOnce(&str) -> Html<String>,
+) -> Response {
+    let known = cookie::browser(headers).map(str::to_owned);
+    let browser = known.unwrap_or_else(|| desk.sign_in.browser().to_string());
+    let mut response = page(&form_token(&browser)).into_response();
+    if let Some(cookie) = cookie::named(&browser) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response

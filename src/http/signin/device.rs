@@ -13,14 +13,14 @@ use serde::Deserialize;
 
 use super::{
     Desk, Peer, Refusal,
-    authorize::{leave, with_browser},
+    authorize::{begins, leave},
     cookie::{self, Kind, Tag},
     own_form, pages, status,
     token::{denied_as, refused},
 };
 use crate::{
     domain::device::UserCode,
-    service::sign_in::{Errand, Failure, People, Why, form_token},
+    service::sign_in::{Errand, Failure, People, Why},
 };
 
 /// RFC 8628, section 3.1. `device_name` is ours.
@@ -57,9 +57,7 @@ pub(super) async fn page<L: People>(
     if !desk.sign_in.knows_devices() {
         return Err(Why::NoDevices.into());
     }
-    let known = cookie::browser(&headers).map(str::to_owned);
-    let browser = known.unwrap_or_else(|| desk.sign_in.browser().to_string());
-    Ok(with_browser(pages::device(&form_token(&browser), "", "", None).into_response(), &browser))
+    Ok(begins(&desk, &headers, |token| pages::device(token, "", "", None)))
 }
 
 /// The form on the page.

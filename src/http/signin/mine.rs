@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     Desk, Refusal,
-    authorize::{leave as go, with_browser},
+    authorize::{begins, leave as go},
     cookie, own_form, own_form_of, pages, status,
 };
 use crate::service::{
@@ -47,9 +47,7 @@ pub(super) async fn page<L: Activations>(
         };
         return Ok(pages::mine(&who.principal, &mine, &form_token(session), done).into_response());
     }
-    let known = cookie::browser(&headers).map(str::to_owned);
-    let browser = known.unwrap_or_else(|| desk.sign_in.browser().to_string());
-    Ok(with_browser(pages::enter(&form_token(&browser), "", None).into_response(), &browser))
+    Ok(begins(&desk, &headers, |token| pages::enter(token, "", None)))
 }
 
 /// The form on the page of whoever is not signed in.
