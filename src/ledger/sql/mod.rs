@@ -21,7 +21,7 @@ use std::{
 use jiff::Timestamp;
 use sqlx::{Database, Row as _};
 
-use super::engine::{BEGIN, Db, ERASED, Guard, NOBODY, READ_ONLY, SNAPSHOT};
+use super::engine::{self, BEGIN, Db, ERASED, Guard, NOBODY, READ_ONLY, SNAPSHOT};
 use crate::{
     domain::{
         allocation::Binding,
@@ -107,6 +107,30 @@ fn terms(row: &Row) -> Result<Terms, sqlx::Error> {
 }
 
 impl Handle {
+    /// The Secrets of one License: those in its `own` namespace, and copies in others.
+    async fn claims_of(
+        connection: &mut Connection,
+        license: &str,
+        own: &str,
+    ) -> Result<(Vec<SecretClaim>, Vec<CopyClaim>), sqlx::Error> {
+        // Asked with its namespace, SQLite walks over all of the namespace's.
+        let claims = sqlx::query(
+            "SELECT namespace, name, subject, removing FROM secrets WHERE license = $1 ORDER BY namespace, name",
+        );
+        let (mut secrets, mut copies) = (Vec::new(), Vec::new());
+        for row in claims.bind(license).fetch_all(connection).await? {
+            let secret = Key { namespace: row.try_get("namespace")?, name: row.try_get("name")? };
+            let removing = row.try_get("removing")?;
+            if secret.namespace == own {
+                let subject = Uid(row.try_get("subject")?);
+                secrets.push(SecretClaim { name: secret.name, subject, removing });
+            } else {
+                copies.push(CopyClaim { secret, removing });
+            }
+        }
+        Ok((secrets, copies))
+    }
+
     /// All that is known of one License, as of one moment.
     async fn facts_of(connection: &mut Connection, row: &Row) -> Result<Facts, sqlx::Error> {
         let license: String = row.try_get("uid")?;
@@ -143,31 +167,7 @@ impl Handle {
             .try_map(|row: Row| document(&row))
             .fetch_all(&mut *connection)
             .await?;
-        let secrets = sqlx::query(
-            "SELECT s.name, s.subject, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
-             WHERE s.license = $1 AND s.namespace = l.namespace ORDER BY s.name",
-        )
-        .bind(&license)
-        .try_map(|row: Row| {
-            Ok(SecretClaim {
-                name: row.try_get(0)?,
-                subject: Uid(row.try_get(1)?),
-                removing: row.try_get(2)?,
-            })
-        })
-        .fetch_all(&mut *connection)
-        .await?;
-        let copies = sqlx::query(
-            "SELECT s.namespace, s.name, s.removing FROM secrets s JOIN licenses l ON l.uid = s.license
-             WHERE s.license = $1 AND s.namespace <> l.namespace ORDER BY s.namespace, s.name",
-        )
-        .bind(&license)
-        .try_map(|row: Row| {
-            let secret = Key { namespace: row.try_get(0)?, name: row.try_get(1)? };
-            Ok(CopyClaim { secret, removing: row.try_get(2)? })
-        })
-        .fetch_all(&mut *connection)
-        .await?;
+        let (secrets, copies) = Self::claims_of(connection, &license, row.try_get("namespace")?).await?;
         let keys = sqlx::query_as("SELECT name, hash FROM activation_keys WHERE license = $1")
             .bind(&license)
             .fetch_all(&mut *connection)
@@ -220,8 +220,8 @@ impl Ledger for Handle {
         self.begin_incarnation(loss, witness, at).await
     }
 
-    async fn rebuilt(&self) -> Result<(), CommitError> {
-        self.end_rebuild().await
+    async fn rebuilt(&self, incarnation: i64) -> Result<bool, CommitError> {
+        self.end_rebuild(incarnation).await
     }
 
     async fn licenses(&self) -> Result<Vec<Key>, Unavailable> {

@@ -10,6 +10,7 @@
 //! | [`orphans`] | nothing lies about undeclared or unused |
 //! | [`measures`] | metrics, dashboard, alerts and runbooks speak of the same things |
 //! | [`mirrors`] | what is written twice says the same twice |
+//! | [`statements`] | no statement of the ledger walks over what grows |
 //! | [`code`] | reading Rust just far enough for all of these |
 
 mod code;
@@ -18,6 +19,7 @@ mod imports;
 mod measures;
 mod mirrors;
 mod orphans;
+mod statements;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
