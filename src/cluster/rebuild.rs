@@ -65,11 +65,20 @@ impl Rebuild {
 /// Writes down that the ledger is rebuilt, once it is. It ends when it is dropped.
 pub(super) async fn finish<L: Ledger>(context: &Context<L>) -> Infallible {
     context.rebuild.done().await;
-    while let Err(error) = context.ledger.rebuilt().await {
-        warn!(error = &error as &dyn StdError, "that the ledger is rebuilt is written down later");
+    let (incarnation, _) = context.incarnation();
+    let is_rebuilt = loop {
+        match context.ledger.rebuilt(incarnation).await {
+            Ok(is_rebuilt) => break is_rebuilt,
+            Err(error) => {
+                warn!(error = &error as &dyn StdError, "that the ledger is rebuilt is written down later");
+            }
+        }
         context.edge.wait(AGAIN).await;
+    };
+    // Else a later loss was proven meanwhile: this lead ends.
+    if is_rebuilt {
+        info!("the ledger is rebuilt");
+        standing::note(context, &Standing::Good);
     }
-    info!("the ledger is rebuilt");
-    standing::note(context, &Standing::Good);
     pending().await
 }

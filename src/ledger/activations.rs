@@ -4,6 +4,7 @@
 //! them stands or falls by itself. A step says upon what it was decided (the version of a chain, the turn of a License), and of two that
 //! were decided upon the same one wins: the other is told `Conflict`, and decides again.
 
+mod advancing;
 mod step;
 
 use std::future::Future;
@@ -21,6 +22,7 @@ use crate::domain::{
     workload::Slot,
 };
 
+pub(super) use advancing::Advancing;
 pub use step::{Advance, Given, Keep, Recorded, Step};
 
 /// One installation.

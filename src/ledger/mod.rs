@@ -376,8 +376,8 @@ pub trait Ledger: Audit + Authorities + activations::Activations {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
-    /// All that can be made true again after a loss is: what is not known from now on is not there.
-    fn rebuilt(&self) -> impl Future<Output = Result<(), CommitError>> + Send;
+    /// All that can be made true again in this incarnation is, and what is not known is not there; `false` if a later one has begun.
+    fn rebuilt(&self, incarnation: i64) -> impl Future<Output = Result<bool, CommitError>> + Send;
 
     /// The names of all Licenses of which anything is known.
     fn licenses(&self) -> impl Future<Output = Result<Vec<Key>, Unavailable>> + Send;

@@ -116,7 +116,8 @@ async fn what_was_known_before_is_old_until_it_is_said_to_be_true<L: Ledger>(led
     let part = ledger.facts(&of_lost.key).await.unwrap()[0].incarnation;
     assert!(part < 2, "nothing was known of it, and not all of it is");
     assert!(ledger.head().await.unwrap().rebuilding, "it ends when somebody says so");
-    ledger.rebuilt().await.unwrap();
+    assert!(!ledger.rebuilt(1).await.unwrap() && ledger.head().await.unwrap().rebuilding, "of a former loss");
+    assert!(ledger.rebuilt(2).await.unwrap());
     assert!(!ledger.head().await.unwrap().rebuilding);
 }
 

@@ -4,6 +4,7 @@
 //! writes. From then on it sees all that was committed before, as the one writer of SQLite does: limits that reach over
 //! several Licenses hold, and the audit is one chain. Whoever falls silent in the middle is cut off by the server.
 
+mod advance;
 #[path = "../sql/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "each engine compiles the statements with its own database")]
 mod sql;
@@ -20,6 +21,8 @@ pub use sql::Handle as Postgres;
 
 /// What the statements need to know of this engine.
 mod engine {
+    pub(super) use super::advance::advance;
+
     pub type Db = sqlx::Postgres;
 
     /// The server keeps what is to be kept.

@@ -191,12 +191,13 @@ impl Handle {
         Ok(transaction.commit().await.map_err(&failed)?)
     }
 
-    pub(super) async fn end_rebuild(&self) -> Result<(), CommitError> {
+    pub(super) async fn end_rebuild(&self, incarnation: i64) -> Result<bool, CommitError> {
         let failed = while_doing("writing down that the ledger is rebuilt");
         let mut transaction = self.begin().await?;
-        let ended = sqlx::query("UPDATE ledger_meta SET rebuilding = FALSE");
-        ended.execute(&mut *transaction).await.map_err(&failed)?;
-        Ok(transaction.commit().await.map_err(&failed)?)
+        let ended = sqlx::query("UPDATE ledger_meta SET rebuilding = FALSE WHERE incarnation = $1");
+        let ended = ended.bind(incarnation).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(ended.rows_affected() == 1)
     }
 }
 

@@ -5,6 +5,7 @@
 //! others may read ([`Sqlite::to_read`]) and do single short transactions ([`Sqlite::beside`]). What is deleted is
 //! overwritten (`secure_delete`): it may have been a name.
 
+mod advance;
 pub mod backup;
 mod beside;
 mod files;
@@ -31,6 +32,8 @@ pub use sql::Handle as Sqlite;
 /// What the statements need to know of this engine.
 mod engine {
     use std::{fs::File, sync::Arc};
+
+    pub(super) use super::advance::advance;
 
     pub type Db = sqlx::Sqlite;
 

@@ -15,7 +15,11 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BEGIN, Connection, Pool, authorities, begin_steps, chain, failed, record::record, while_doing};
+use super::{
+    BEGIN, Connection, Pool, authorities, begin_steps, chain, failed,
+    record::{go_on, goes_on, record},
+    while_doing,
+};
 use crate::{
     domain::license::Uid,
     ledger::{
@@ -137,6 +141,12 @@ impl From<CommitError> for Broken {
     }
 }
 
+/// Where there is no room for one there is none for the others; and what one has waited for in vain nobody waits for after it.
+fn broken(error: Unavailable) -> Broken {
+    let of_all = error.is_full() || error.is_blocked();
+    if of_all { Broken::All(error.into()) } else { Broken::Step(error.into()) }
+}
+
 /// What becomes of each.
 async fn outcomes(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Vec<Outcome> {
     match commit(pool, cluster, steps).await {
@@ -179,19 +189,31 @@ async fn commit(pool: &Pool, cluster: Option<&Uid>, steps: &[Step]) -> Result<Ve
     let mut transaction = begin_steps(pool, cluster).await?;
     let silent = silent_keys(&mut transaction, steps).await?;
     let (mut outcomes, mut entries) = (Vec::with_capacity(steps.len()), Vec::new());
-    for step in steps {
-        let key = step.given.as_ref().map(|given| given.key_id.as_str());
-        if key.is_some_and(|key| silent.contains(&key)) {
+    let is_silent =
+        |step: &Step| step.given.as_ref().is_some_and(|given| silent.contains(&given.key_id.as_str()));
+    let mut left = steps;
+    while let Some((step, others)) = left.split_first() {
+        if is_silent(step) {
             outcomes.push(Err(CommitError::KeySilent));
+            left = others;
             continue;
         }
-        match record(&mut transaction, step, &mut entries).await {
-            // Where there is no room for one there is none for the others; and what one has waited for in vain nobody waits for after it.
-            Err(CommitError::Unavailable(error)) if error.is_full() || error.is_blocked() => {
-                return Err(Broken::All(error.into()));
+        let many =
+            left.iter().map_while(|step| goes_on(step).filter(|_| !is_silent(step)).map(|one| (step, one)));
+        let many: Vec<_> = many.collect();
+        if many.is_empty() {
+            match record(&mut transaction, step, &mut entries).await {
+                Err(CommitError::Unavailable(error)) => return Err(broken(error)),
+                outcome => outcomes.push(outcome),
             }
-            Err(CommitError::Unavailable(error)) => return Err(Broken::Step(error.into())),
-            outcome => outcomes.push(outcome),
+            left = others;
+        } else {
+            match go_on(&mut transaction, &many, &mut entries).await {
+                Err(CommitError::Unavailable(error)) => return Err(broken(error)),
+                Err(error) => return Err(Broken::All(error)),
+                Ok(done) => outcomes.extend(done),
+            }
+            left = left.get(many.len()..).unwrap_or_default();
         }
     }
     if let Some(at) = steps.iter().map(|step| step.at).max() {

@@ -15,7 +15,7 @@ use sqlx::Row as _;
 use super::{
     BEGIN, Connection, Handle, Pool, Row, SNAPSHOT, authorities,
     commit::{chain, conflict_or_failed, failed, person},
-    count, damaged, instant,
+    count, damaged, engine, instant,
     lead::{self, begin_steps},
     people, while_doing,
 };

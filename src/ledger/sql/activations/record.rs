@@ -2,12 +2,14 @@
 
 use sqlx::Acquire as _;
 
-use super::{Connection, conflict_or_failed, failed, lead, people, person, places, sessions, state::word};
+use super::{
+    Connection, conflict_or_failed, engine, failed, lead, people, person, places, sessions, state::word,
+};
 use crate::{
     domain::chain::{State, Why},
     ledger::{
         CommitError,
-        activations::{Activation, Advance, Recorded, Step},
+        activations::{Activation, Advance, Advancing, Recorded, Step},
         audit::{Entry, Said},
         sessions::{Use, Used},
     },
@@ -27,19 +29,43 @@ pub(super) async fn record(
         heard(connection, step, id).await?;
         return Ok(Recorded::default());
     }
-    let Step { turn: None, begin: None, fork: None, by: None, incarnation: None, advance: Some(one), .. } =
-        step
+    let mut own = connection.begin().await.map_err(failed)?;
+    let (recorded, said) = several(&mut own, step).await?;
+    own.commit().await.map_err(failed)?;
+    entries.extend(said);
+    Ok(recorded)
+}
+
+/// What `step` says, if that is no more than that one activation goes on, as the many do.
+pub(super) fn goes_on(step: &Step) -> Option<&Advance> {
+    let Step {
+        turn: None,
+        begin: None,
+        fork: None,
+        by: None,
+        incarnation: None,
+        session: None,
+        heard: None,
+        advance: Some(one),
+        ..
+    } = step
     else {
-        let mut own = connection.begin().await.map_err(failed)?;
-        let (recorded, said) = several(&mut own, step).await?;
-        own.commit().await.map_err(failed)?;
-        entries.extend(said);
-        return Ok(recorded);
+        return None;
     };
-    // The many: one statement, which does it or nothing.
-    advance(connection, step, one).await?;
-    entries.extend(ended(step, one, None));
-    Ok(Recorded::default())
+    step.also.is_empty().then_some(one)
+}
+
+/// Does what these steps say, of which each goes on and no more, or nothing. What they tell the audit is added to `entries`.
+pub(super) async fn go_on(
+    connection: &mut Connection,
+    steps: &[(&Step, &Advance)],
+    entries: &mut Vec<Entry>,
+) -> Result<Vec<Result<Recorded, CommitError>>, CommitError> {
+    let done = advances(connection, steps).await?;
+    let told = steps.iter().zip(&done).filter(|(_, done)| **done);
+    entries.extend(told.filter_map(|((step, one), _)| ended(step, one, None)));
+    let outcome = |done| if done { Ok(Recorded::default()) } else { Err(CommitError::Conflict) };
+    Ok(done.into_iter().map(outcome).collect())
 }
 
 async fn several(connection: &mut Connection, step: &Step) -> Result<(Recorded, Vec<Entry>), CommitError> {
@@ -119,30 +145,16 @@ async fn next_turn(connection: &mut Connection, step: &Step, turn: i64) -> Resul
 }
 
 async fn advance(connection: &mut Connection, step: &Step, one: &Advance) -> Result<(), CommitError> {
-    let chain =
-        serde_json::to_string(&one.chain).map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
-    let ended = matches!(one.chain.state, State::Ended(_)).then(|| step.at.as_second());
-    let advanced = sqlx::query(
-        "UPDATE activations SET state = $3, chain = $4, answer = COALESCE($5, answer), expires_at = $6, ended_at = $7,
-                recovery = $8, pod = COALESCE($9, pod), heard_at = CASE WHEN $10 THEN $11 ELSE heard_at END, version = version + 1
-         WHERE id = $1 AND version = $2",
-    )
-    .bind(&one.id)
-    .bind(one.version)
-    .bind(word(one.chain.state))
-    .bind(chain)
-    .bind(&one.answer)
-    .bind(one.chain.expires_at.as_second())
-    .bind(ended)
-    .bind(one.recovery)
-    .bind(one.pod.as_ref().map(|pod| pod.0.as_str()))
-    // Whoever is answered has asked; the others end because somebody else did.
-    .bind(one.answer.is_some())
-    .bind(step.at.as_second())
-    .execute(connection)
-    .await
-    .map_err(failed)?;
-    if advanced.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) }
+    let advanced = advances(connection, &[(step, one)]).await?;
+    if advanced == [true] { Ok(()) } else { Err(CommitError::Conflict) }
+}
+
+/// Which of these have been done: each, unless its activation has another version.
+async fn advances(connection: &mut Connection, all: &[(&Step, &Advance)]) -> Result<Vec<bool>, CommitError> {
+    let rows = all.iter().map(|(step, one)| Advancing::of(step, one, word));
+    let rows: Vec<Advancing<'_>> =
+        rows.collect::<Result<_, _>>().map_err(|error| failed(sqlx::Error::Encode(Box::new(error))))?;
+    engine::advance(connection, &rows).await.map_err(failed)
 }
 
 async fn heard(connection: &mut Connection, step: &Step, id: &str) -> Result<(), CommitError> {
