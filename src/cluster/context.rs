@@ -19,7 +19,7 @@ use crate::{
         names::Awaited,
         queue::{Queue, Task},
         rebuild::Rebuild,
-        rights::{EVERYWHERE, Right, Rights},
+        rights::{Access, EVERYWHERE, Right, Rights},
         runtime::Summaries,
     },
     domain::{
@@ -32,21 +32,11 @@ use crate::{
     service::{edge::Edge, providers::Registry},
 };
 
+/// More looks than this at once are asked for because something around them changed.
+const MANY: usize = 16;
+
 /// What became of an Authority's keys.
 pub type Signing = Result<Arc<Signer>, Because>;
-
-/// Whether a look may go on, as far as one namespace and its Secrets are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// It may.
-    Open,
-    /// Not known yet, or what is there not yet: something will bring us back.
-    Unknown,
-    /// It may not touch a Secret.
-    Refused,
-    /// The namespace is going or gone, and what is there with it.
-    Ending,
-}
 
 /// The parts that reconciles share.
 pub struct Context<L> {
@@ -235,11 +225,17 @@ impl<L> Context<L> {
         self.metrics.text()
     }
 
-    /// Asks for looks.
+    /// Asks for looks. Of many, those are reviews of which all is told already.
     pub(super) fn push(&self, tasks: impl IntoIterator<Item = Task>) {
+        let tasks: Vec<Task> = tasks.into_iter().collect();
+        let untold = (tasks.len() > MANY).then(|| self.index.untold());
+        let is_news = |task: &Task| match (&untold, task) {
+            (Some(untold), Task::License(key)) => untold.contains(key),
+            (untold, _) => untold.is_none(),
+        };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for task in tasks {
-            queue.push(task);
+            if is_news(&task) { queue.push(task) } else { queue.review(task) }
         }
         drop(queue);
         self.pushed.notify_one();

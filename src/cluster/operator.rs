@@ -20,7 +20,7 @@ use crate::{
     cluster::{
         Context, arrivals, audit, authority, identity_provider,
         leader::{
-            Campaign, reach,
+            Campaign, observe, reach,
             take_up::{self, take_up},
         },
         license, namespace, others,
@@ -29,6 +29,7 @@ use crate::{
         witness::{self, Keeper},
     },
     domain::{
+        leadership::Seen,
         license::Key,
         witness::{Loss, OnLoss},
     },
@@ -119,17 +120,22 @@ pub async fn run<L: Ledger>(
         let context = context.clone();
         async move { match standing::follow(context).await {} }
     });
-    while !context.is_complete() {
-        tokio::select! {
-            () = context.pushed.notified() => {}
-            Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    let mut seen = Seen::default();
+    {
+        let mut observing = pin!(observe(&context, &mut seen));
+        while !context.is_complete() {
+            tokio::select! {
+                () = context.pushed.notified() => {}
+                never = &mut observing => match never {},
+                Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            }
         }
     }
     ready.send_replace(true);
     info!("every kind is listed");
     let mut campaign = tokio::select! {
-        campaign = campaign(&context, &settings) => campaign,
+        campaign = campaign(&context, &settings, seen) => campaign,
         Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
@@ -164,7 +170,7 @@ pub async fn run<L: Ledger>(
                 );
                 campaign.release().await;
                 campaign = tokio::select! {
-                    campaign = self::campaign(&context, &settings) => campaign,
+                    campaign = self::campaign(&context, &settings, Seen::default()) => campaign,
                     Some(ended) = watches.join_next() => return Err(Error::watch(ended)),
                     _ = stop.wait_for(|stop| *stop) => return Ok(()),
                 };
@@ -196,20 +202,13 @@ async fn is_there<L: Ledger>(context: &Context<L>) -> bool {
 }
 
 /// Begins to campaign once the ledger is there: whoever cannot reach it keeps nobody else from leading.
-async fn campaign<L: Ledger>(context: &Arc<Context<L>>, settings: &Settings) -> Campaign {
+async fn campaign<L: Ledger>(context: &Arc<Context<L>>, settings: &Settings, seen: Seen) -> Campaign {
     reach::answers(&*context.edge, || is_there(context)).await;
     let fresh = || crate::domain::hex(context.edge.entropy().get(..8).unwrap_or_default());
     let me = settings.identity.clone().unwrap_or_else(|| format!("usher_{}", fresh()));
     // Where no ledger was ever witnessed, no Lease was ever held.
     let newcomer = matches!(witness::read(context).await, Ok(None));
-    Campaign::begin(
-        context.unfenced.clone(),
-        &context.namespace,
-        context.edge.clone(),
-        me,
-        newcomer,
-        context.lead.clone(),
-    )
+    Campaign::begin(context, me, newcomer, seen)
 }
 
 /// From taking up the ledger to the end of the lead, if it ends by itself.
@@ -291,12 +290,10 @@ async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Unavailable> 
     // What the ledger does not know any more may be all that is left of a License.
     let left = if context.was_lost() { context.index.looks_for_secrets() } else { BTreeSet::new() };
     let providers = context.index.identity_providers().into_iter().map(|provider| provider.name_any());
-    let tasks = authorities
-        .map(Task::Authority)
-        .chain(keys.into_iter().map(Task::License))
-        .chain(namespaces)
-        .chain(left);
-    context.push(tasks.chain(providers.map(Task::IdentityProvider)).collect::<BTreeSet<_>>());
+    // First what the Licenses wait for.
+    context.push(authorities.map(Task::Authority).chain(namespaces));
+    context.push(providers.map(Task::IdentityProvider));
+    context.push(keys.into_iter().map(Task::License).chain(left).collect::<BTreeSet<_>>());
     Ok(())
 }
 

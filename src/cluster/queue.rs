@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!            push                     pop (at most `workers` at once)
-//!   ───────► ready ───────────────────────────────► running ──► done: rests, or later (next look, or backoff)
-//!              ▲                                     │   ▲
-//!              │ its time has come                   │   │ push while running: once more, right after
-//!            later ◄─────────────────────────────────┘   └─ again
+//!   ───────► news ────────────────────────────────► running ──► done: rests, or later (next look, or backoff)
+//!   ───────► reviews ─────────────────────────────►  │   ▲
+//!            review  ▲                               │   │ pushed while running: once more, right after
+//!                    │ its time has come             │   └─ again
+//!                  later ◄───────────────────────────┘
 //! ```
 //!
 //! 1. A task is never run twice at once.
@@ -14,6 +15,9 @@
 //! 3. A failure is tried again after 200 ms, doubling to 5 minutes, per task; a push does not wait for that.
 //! 4. Times come from the clock, and the clock may be wrong: whoever waits for one wakes at least once an hour, and a clock
 //!    that went back is told, for then nothing that waits for its time waits for the right one.
+//! 5. What changed goes before what is only reviewed, because something around it changed, its time has come, or we have begun to lead: a person
+//!    who is given a seat does not wait for ten thousand Licenses of which nothing is new. Of four looks one is a review while there are any, so
+//!    these have an end, too.
 //!
 //! The core is pure: time is an argument.
 
@@ -94,11 +98,26 @@ impl Done {
     }
 }
 
+/// After so many looks at news a review has its turn.
+const IN_A_ROW: u32 = 3;
+
+/// Why something is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    News,
+    Review,
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Queue {
-    ready: VecDeque<Task>,
-    waiting: HashSet<Task>,
+    news: VecDeque<Task>,
+    /// Some of them may have become news since, and are skipped.
+    reviews: VecDeque<Task>,
+    /// What waits in either.
+    waiting: HashMap<Task, Cause>,
+    /// How many looks at news there were since the last review.
+    in_a_row: u32,
     running: HashSet<Task>,
     again: HashSet<Task>,
     later: BTreeSet<(Timestamp, Task)>,
@@ -111,17 +130,32 @@ pub struct Queue {
 impl Queue {
     /// Something changed: look at `task` soon.
     pub fn push(&mut self, task: Task) {
+        self.ask(task, Cause::News);
+    }
+
+    /// Look at `task` when there is time: nothing is known to be new.
+    pub fn review(&mut self, task: Task) {
+        self.ask(task, Cause::Review);
+    }
+
+    fn ask(&mut self, task: Task, cause: Cause) {
         self.unschedule(&task);
         if self.running.contains(&task) {
             self.again.insert(task);
-        } else if self.waiting.insert(task.clone()) {
-            self.ready.push_back(task);
+            return;
         }
+        let before = self.waiting.get(&task).copied();
+        match (before, cause) {
+            (Some(Cause::News), _) | (Some(Cause::Review), Cause::Review) => return,
+            (None | Some(Cause::Review), Cause::News) => self.news.push_back(task.clone()),
+            (None, Cause::Review) => self.reviews.push_back(task.clone()),
+        }
+        self.waiting.insert(task, cause);
     }
 
     /// Look at `task` by then, unless it is looked at sooner.
     pub fn push_by(&mut self, task: Task, by: Timestamp) {
-        let sooner = self.waiting.contains(&task) || self.again.contains(&task);
+        let sooner = self.waiting.contains_key(&task) || self.again.contains(&task);
         if !sooner && self.due.get(&task).is_none_or(|due| *due > by) {
             self.unschedule(&task);
             self.schedule(task, by);
@@ -131,12 +165,29 @@ impl Queue {
     /// The next task to run at `now`.
     pub fn pop(&mut self, now: Timestamp) -> Option<Task> {
         while let Some((_, task)) = self.later.first().filter(|(at, _)| *at <= now).cloned() {
-            self.push(task);
+            self.review(task);
         }
-        let task = self.ready.pop_front()?;
+        let review = if self.in_a_row >= IN_A_ROW { self.next_review() } else { None };
+        let task = review.or_else(|| self.next_news()).or_else(|| self.next_review())?;
         self.waiting.remove(&task);
         self.running.insert(task.clone());
         Some(task)
+    }
+
+    fn next_news(&mut self) -> Option<Task> {
+        let task = self.news.pop_front()?;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        Some(task)
+    }
+
+    fn next_review(&mut self) -> Option<Task> {
+        self.in_a_row = 0;
+        loop {
+            let task = self.reviews.pop_front()?;
+            if self.waiting.get(&task) == Some(&Cause::Review) {
+                return Some(task);
+            }
+        }
     }
 
     /// `task` has run.
@@ -184,7 +235,7 @@ impl Queue {
     /// How many wait to be run now.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.ready.len()
+        self.waiting.len()
     }
 
     /// Whoever asked for a look while it ran waits no longer than they said.
@@ -246,6 +297,28 @@ mod tests {
         assert_eq!(queue.pop(at(0)), Some(task("a")));
         queue.done(task("a"), Done::Rest, at(0));
         assert_eq!((queue.pop(at(1_000)), queue.next_due()), (None, None));
+    }
+
+    #[test]
+    fn news_go_before_reviews_which_have_an_end_all_the_same() {
+        let mut queue = Queue::default();
+        for name in ["r1", "r2", "r3"] {
+            queue.review(task(name));
+        }
+        for name in ["n1", "n2", "n3", "n4", "n5", "r3", "n1"] {
+            queue.push(task(name));
+        }
+        queue.review(task("n5"));
+        assert_eq!(queue.depth(), 8, "each waits once");
+        let order: Vec<Task> = std::iter::from_fn(|| queue.pop(at(0))).collect();
+        assert_eq!(order, ["n1", "n2", "n3", "r1", "n4", "n5", "r3", "r2"].map(task), "r3 has become news");
+        assert_eq!(queue.depth(), 0);
+        for name in ["n1", "n2"] {
+            queue.done(task(name), Done::At(at(10)), at(0));
+        }
+        queue.done(task("r1"), Done::Rest, at(0));
+        queue.push(task("r1"));
+        assert_eq!(queue.pop(at(10)), Some(task("r1")), "whose time has come is reviewed");
     }
 
     #[test]

@@ -66,6 +66,19 @@ struct Namespace {
     doubts: u32,
 }
 
+/// Whether a look may go on, as far as one namespace and its Secrets are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It may.
+    Open,
+    /// Not known yet, or what is there not yet: something will bring us back.
+    Unknown,
+    /// It may not touch a Secret.
+    Refused,
+    /// The namespace is going or gone, and what is there with it.
+    Ending,
+}
+
 /// What is known of our rights.
 #[derive(Debug, Default)]
 pub struct Rights {
@@ -107,6 +120,16 @@ impl Rights {
                 namespace.wanted_by.insert(key.clone());
             }
             touched
+        })
+    }
+
+    /// The look at `key` needs this namespace, too. Returns whether it is to be looked at.
+    pub(super) fn need(&self, key: &Key, needed: &str) -> bool {
+        self.with(|namespaces| {
+            let namespace = namespaces.entry(needed.to_owned()).or_default();
+            let new = namespace.wanted_by.is_empty();
+            namespace.wanted_by.insert(key.clone());
+            new
         })
     }
 

@@ -68,7 +68,7 @@ pub(super) struct Touched {
 }
 
 /// The License that an object names. One that cannot be read names none.
-fn license_of<T: NamesLicense>(guard: &DeserializeGuard<T>) -> Option<Key> {
+pub(super) fn license_of<T: NamesLicense>(guard: &DeserializeGuard<T>) -> Option<Key> {
     let object = guard.0.as_ref().ok()?;
     Some(Key::new(object.namespace()?, object.license()))
 }

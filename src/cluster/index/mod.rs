@@ -16,6 +16,7 @@ mod shelf;
 mod slim;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -149,3 +149,39 @@ fn the_seats_of_somebody_are_found_under_whatever_license_and_go_with_what_is_th
     index.seat_event(Event::Delete(DeserializeGuard(Ok(seat("d", ann, 6)))));
     assert_eq!(names(ann), ["b"]);
 }
+
+#[test]
+fn what_no_status_tells_yet_is_untold_and_nothing_else() {
+    let license = |name: &str, generation: i64, observed: Option<i64>| -> DeserializeGuard<License> {
+        let status =
+            observed.map(|observed| serde_json::json!({"observedGeneration": observed, "seats": {}}));
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "usher.dev/v1alpha1", "kind": "License",
+            "metadata": {"namespace": "design", "name": name, "uid": name, "generation": generation, "resourceVersion": "1"},
+            "spec": {"product": "cad", "customer": "acme", "authorityRef": {"name": "default"}, "seats": 1},
+            "status": status,
+        }))
+        .unwrap()
+    };
+    let seat = |name: &str, observed: i64| -> DeserializeGuard<Seat> {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "usher.dev/v1alpha1", "kind": "Seat",
+            "metadata": {"namespace": "design", "name": name, "uid": name, "generation": 2, "resourceVersion": "1"},
+            "spec": {"licenseRef": {"name": format!("of-{name}")}, "holder": {"user": {"email": "cy@acme.example"}}},
+            "status": {"observedGeneration": observed},
+        }))
+        .unwrap()
+    };
+    let index = index();
+    for (name, generation, observed) in [("new", 1, None), ("edited", 3, Some(2)), ("told", 3, Some(3))] {
+        let license = license(name, generation, observed);
+        assert!(license.0.is_ok(), "{:?}", license.0);
+        index.license_event(Event::Apply(license));
+    }
+    for seat in [seat("edited", 1), seat("told", 2)] {
+        assert!(seat.0.is_ok(), "{:?}", seat.0);
+        index.seat_event(Event::Apply(seat));
+    }
+    let untold: Vec<Key> = index.untold().into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    assert_eq!(untold, ["edited", "new", "of-edited"].map(|name| Key::new("design", name)));
+}

@@ -12,14 +12,14 @@ mod fence;
 pub(super) mod reach;
 pub(super) mod take_up;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
 use kube::{
-    Api, Client,
+    Api,
     api::{ObjectMeta, PostParams},
 };
 use tokio::{
@@ -30,8 +30,8 @@ use tokio::{
 use tracing::{debug, warn};
 
 use crate::{
-    cluster::api::MANAGER,
-    domain::leadership::{Candidate, Record, Step, Terms},
+    cluster::{Context, api::MANAGER},
+    domain::leadership::{Candidate, Record, Seen, Step, Terms},
     service::edge::Edge,
 };
 
@@ -63,18 +63,11 @@ pub(super) struct Campaign {
 }
 
 impl Campaign {
-    /// Begins to campaign as `me`; `newcomer` where no Usher ever was. `lead` is told of leads.
-    pub(super) fn begin(
-        client: Client,
-        namespace: &str,
-        edge: Arc<dyn Edge>,
-        me: String,
-        newcomer: bool,
-        lead: watch::Sender<Option<Lead>>,
-    ) -> Self {
-        let api: Api<Lease> = Api::namespaced(client, namespace);
+    /// Begins to campaign as `me`, who has `seen` this of the Lease; `newcomer` where no Usher ever was.
+    pub(super) fn begin<L>(context: &Context<L>, me: String, newcomer: bool, seen: Seen) -> Self {
+        let (api, edge, lead) = (lease(context), context.edge.clone(), context.lead.clone());
         let resigned = Arc::new(Notify::new());
-        let (told, candidate) = (lead.subscribe(), Candidate::new(me.clone(), Terms::USUAL, newcomer));
+        let (told, candidate) = (lead.subscribe(), Candidate::new(me.clone(), Terms::USUAL, newcomer, seen));
         let task = tokio::spawn(campaign(
             Lessee { api: api.clone(), edge: edge.clone(), me: me.clone() },
             candidate,
@@ -126,6 +119,21 @@ impl Campaign {
 impl Drop for Campaign {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+fn lease<L>(context: &Context<L>) -> Api<Lease> {
+    Api::namespaced(context.unfenced.clone(), &context.namespace)
+}
+
+/// Looks at the Lease, and writes down what it sees, until it is dropped: who starts after a leader has died waits no longer for it than others.
+pub(super) async fn observe<L>(context: &Context<L>, seen: &mut Seen) -> Infallible {
+    let (api, edge) = (lease(context), &context.edge);
+    loop {
+        if let Ok(Ok(found)) = timeout(REQUEST, api.get_opt(NAME)).await {
+            seen.note(found.as_ref().map(record).as_ref(), edge.elapsed());
+        }
+        edge.wait(Terms::USUAL.look).await;
     }
 }
 

@@ -26,8 +26,8 @@ use serde_json::json;
 use crate::{
     cluster::{
         Context, api,
-        context::Access,
         license::{Error, ends, gather::Gathered, status, troubles::Troubles, validate},
+        rights::Access,
         secrets::{self, Desired},
     },
     domain::license::{Key, License, Uid},

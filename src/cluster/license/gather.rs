@@ -9,8 +9,9 @@ use crate::{
     cluster::{
         Context,
         api::{Authority, Edition, License, Seat, UserAssignment},
-        context::{Access, Signing},
+        context::Signing,
         license::members::Members,
+        rights::Access,
     },
     domain::license::{Key, Uid},
 };

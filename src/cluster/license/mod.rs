@@ -30,10 +30,9 @@ use tracing::{debug, error, info};
 
 use crate::{
     cluster::{
-        Context,
-        context::Access,
-        namespace,
+        Context, namespace,
         queue::{Done, Task},
+        rights::Access,
     },
     domain::license::Key,
     ledger::{CommitError, Facts, Ledger, Unavailable},
@@ -92,7 +91,15 @@ pub(super) async fn reconcile<L: Ledger>(context: &Context<L>, key: &Key) -> Don
 }
 
 async fn look<L: Ledger>(context: &Context<L>, key: &Key) -> Result<Done, Error> {
+    // First: what becomes of its namespace brings us back.
+    if context.index.license(key).is_some() && context.rights.need(key, &key.namespace) {
+        context.push([Task::Namespace(key.namespace.clone())]);
+    }
     let mut gathered = gather::gather(context, key);
+    // After a start thousands wait for the same list of Secrets: none of them asks the ledger meanwhile.
+    if gathered.readable().is_some() && gathered.access == Access::Unknown {
+        return Ok(Done::Rest);
+    }
     gathered.members = members::members(context, &gathered).await?;
     let done = look_at(context, &gathered).await?;
     // Whoever is not proven again by then gives their seat to the next.

@@ -13,10 +13,9 @@ use tracing::info;
 
 use crate::{
     cluster::{
-        Context,
-        context::Access,
-        labels,
+        Context, labels,
         license::{Error, gather::Gathered, troubles::Troubles, validate},
+        rights::Access,
         secrets::{self, TYPE},
     },
     domain::{

@@ -7,9 +7,9 @@ use kube::{Resource as _, core::DeserializeGuard};
 use crate::{
     cluster::{
         api::Authority,
-        context::{Access, Signing},
+        context::Signing,
         license::gather::Gathered,
-        rights,
+        rights::{self, Access},
     },
     domain::{
         license::License,
