@@ -41,7 +41,7 @@ fn licenses<'a, L>(context: &Context<L>, news: impl Iterator<Item = &'a News>) -
     let (mut concerned, mut groups) = (BTreeSet::new(), BTreeSet::new());
     for one in news {
         match one {
-            News::Asked(license) => drop(concerned.insert(license.clone())),
+            News::Asked(license) | News::Contests(license) => drop(concerned.insert(license.clone())),
             News::Proven(provider, of) => groups.extend(of.iter().map(|group| (provider, group))),
         }
     }

@@ -14,6 +14,7 @@ use prometheus_client::{
 use crate::{
     cluster::census::{Census, Standing},
     domain::terms::ClonePolicy,
+    service::sign_in::Outcome,
 };
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -153,6 +154,7 @@ pub struct Metrics {
     bound: Counter,
     freed: Counter,
     sessions: Family<Asked, Counter>,
+    rechecks: Family<Asked, Counter>,
     forks: Family<Under, Counter>,
     calls: Family<Called, Counter>,
     call_seconds: Family<Named, Histogram>,
@@ -180,6 +182,7 @@ impl Default for Metrics {
             bound: Counter::default(),
             freed: Counter::default(),
             sessions: Family::default(),
+            rechecks: Family::default(),
             forks: Family::default(),
             calls: Family::default(),
             call_seconds: Family::new_with_constructor(call_histogram),
@@ -209,6 +212,11 @@ impl Default for Metrics {
             "sessions",
             "Sessions that were asked for, by what became of them (opened, over, refused)",
             metrics.sessions.clone(),
+        );
+        registry.register(
+            "rechecks",
+            "Questions to identity providers about people who go on, by what came of them (yes, no, used-up, over, another, unbelieved, away, lost)",
+            metrics.rechecks.clone(),
         );
         registry.register(
             "forks",
@@ -277,6 +285,9 @@ impl Metrics {
         for outcome in SESSIONS {
             drop(self.sessions.get_or_create(&Asked { outcome }));
         }
+        for outcome in Outcome::ALL {
+            drop(self.rechecks.get_or_create(&Asked { outcome: outcome.word() }));
+        }
         for policy in [ClonePolicy::Refuse, ClonePolicy::Quarantine, ClonePolicy::Replace] {
             drop(self.forks.get_or_create(&Under { policy: policy.as_str() }));
         }
@@ -300,6 +311,11 @@ impl Metrics {
     /// A session was asked for: `outcome` is one of [`SESSIONS`].
     pub(super) fn session(&self, outcome: &'static str) {
         self.sessions.get_or_create(&Asked { outcome }).inc();
+    }
+
+    /// A provider was asked again about somebody.
+    pub fn rechecked(&self, outcome: Outcome) {
+        self.rechecks.get_or_create(&Asked { outcome: outcome.word() }).inc();
     }
 
     /// Copies were seen of an activation, under this policy.

@@ -243,7 +243,9 @@ impl<L: Ledger> Parts<L> {
         let runtime = Arc::new(runtime.named(names.collect()));
         let sign_in = door.map(|(home, key)| {
             let (providers, proofs) = (context.providers.clone(), runtime.proofs().clone());
-            Arc::new(SignIn::new(kept.people, edge, providers, nonces, home, proofs, key))
+            let sign_in = SignIn::new(kept.people, edge, providers, nonces, home, proofs, key);
+            let metrics = context.metrics.clone();
+            Arc::new(sign_in.counting(Arc::new(move |outcome| metrics.rechecked(outcome))))
         });
         let settings = Settings {
             workers: usize::from(args.workers),

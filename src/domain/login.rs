@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   t0 ──use──► t1 ──use──► t2 …      the last one is good; the one before it until the last one is used, for its reply may be lost
-//!    │
-//!    └─ shown when t2 was given: somebody has a copy ──► the login ends, for all
+//!    │    └───► t1' (t0 again)         then both successors are good until one of the two is used
+//!    └─ shown when t2 was given: it may be a repetition that came late, within a minute; then somebody has a copy ──► the login ends, for all
 //! ```
 //!
-//! 1. Each use of a device token gives its successor, and takes the place of a successor that nobody used.
-//! 2. Whatever else of the family is shown was used, or was overtaken: two have the tokens, and nobody can say who is the right one.
+//! 1. Each use of a device token gives its successor. Used again before that was used, it gives another: whichever of the two arrived goes on.
+//! 2. Whatever else of the family is shown was used, or was overtaken: two have the tokens, and nobody can say who is the right one. Only the
+//!    token that was good until the last use is given nothing for a minute ([`HELD_UP`]), and ends nothing: networks deliver twice, and late. Whoever
+//!    waits for an answer is told to come again, so a thief who was faster is found out a minute later.
 //! 3. A login ends 30 days after it was last used, and after 90 days in any case.
 //! 4. When a device token is used, the provider is asked again whether the person is still there, if it has given something to ask with
 //!    and was not asked within the last minute. Programs come every ten minutes ([`ACCESS`]), so that asks each time of those who come as they
@@ -27,6 +29,8 @@ pub const LEAVER: i64 = ACCESS + PAUSE;
 pub const IDLE: i64 = 30 * 24 * 3_600;
 /// After so many seconds it ends in any case.
 pub const LIFE: i64 = 90 * 24 * 3_600;
+/// For so many seconds a repetition may be under way: by then proxies and clients have given up.
+pub const HELD_UP: i64 = 60;
 /// In a browser: after so many seconds without use, for the next at the desk may be somebody else.
 pub const BROWSER_IDLE: i64 = 30 * 60;
 /// In a browser: after so many seconds in any case, which is a working day.
@@ -41,21 +45,38 @@ pub const PATIENCE: i64 = 600;
 /// What a device token of a login's family is, by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// The last one.
+    /// The last one, or the one that was given in its place before: nobody has used either.
     Current,
-    /// The one before, whose successor nobody has used.
+    /// The one before, whose successors nobody has used.
     Previous,
+    /// The one before that, so soon that it may be a repetition.
+    Late,
     /// One that was used, or overtaken.
     Stale,
 }
 
-/// What `token` is, of a login that has these.
+/// The device tokens of a login that are known, by their hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokens<'a> {
+    /// The last one.
+    pub current: &'a str,
+    /// The one that was given in its place before.
+    pub sibling: Option<&'a str>,
+    /// The one before.
+    pub previous: Option<&'a str>,
+    /// The one before that, and the last instant at which it may be a repetition.
+    pub late: Option<(&'a str, Timestamp)>,
+}
+
+/// What `token` is now, of a login that has these.
 #[must_use]
-pub fn shown(token: &str, current: &str, previous: Option<&str>) -> Shown {
-    if token == current {
+pub fn shown(token: &str, tokens: Tokens<'_>, now: Timestamp) -> Shown {
+    if token == tokens.current || tokens.sibling == Some(token) {
         Shown::Current
-    } else if previous == Some(token) {
+    } else if tokens.previous == Some(token) {
         Shown::Previous
+    } else if tokens.late.is_some_and(|(late, until)| late == token && now <= until) {
+        Shown::Late
     } else {
         Shown::Stale
     }
@@ -91,11 +112,15 @@ mod tests {
     use crate::domain::license::tests::at;
 
     #[test]
-    fn the_last_token_and_the_one_before_it_are_good_and_no_other() {
-        assert_eq!(shown("t2", "t2", Some("t1")), Shown::Current);
-        assert_eq!(shown("t1", "t2", Some("t1")), Shown::Previous);
-        assert_eq!(shown("t0", "t2", Some("t1")), Shown::Stale);
-        assert_eq!(shown("t0", "t1", None), Shown::Stale);
+    fn the_last_tokens_and_the_one_before_are_good_the_one_before_that_may_be_late_and_no_other() {
+        let tokens =
+            Tokens { current: "t3", sibling: None, previous: Some("t2"), late: Some(("t1", at(100))) };
+        let is = |token, now| shown(token, tokens, at(now));
+        assert_eq!((is("t3", 0), is("t2", 0)), (Shown::Current, Shown::Previous));
+        assert_eq!((is("t1", 100), is("t1", 101), is("t0", 0)), (Shown::Late, Shown::Stale, Shown::Stale));
+        let tokens = Tokens { sibling: Some("t3'"), late: None, ..tokens };
+        let is = |token| shown(token, tokens, at(0));
+        assert_eq!((is("t3"), is("t3'"), is("t1")), (Shown::Current, Shown::Current, Shown::Stale));
     }
 
     #[test]

@@ -53,6 +53,8 @@ reasons! {
     Expired,
     /// The Seat holds a seat.
     Bound,
+    /// The address that holds the Seat is somebody else's now, who waits until an administrator has decided.
+    HolderChanged,
     /// All seats are taken; the Seat waits.
     NoFreeSeat,
     /// A nonce was used twice: two copies of an activation are out there.

@@ -1,6 +1,6 @@
 //! Copies of a License's Secret, in other namespaces than its own.
 
-use crate::domain::license::Key;
+use crate::domain::license::{Key, Uid};
 
 /// A copy of a License's Secret that there is, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,4 +29,15 @@ impl Copies {
         let Self { claim, release, settle } = self;
         claim.is_empty() && release.is_empty() && settle.is_empty()
     }
+}
+
+/// A Secret that belongs, or belonged, to a License or one of its Seats. Its namespace is the License's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretClaim {
+    /// Its name.
+    pub name: String,
+    /// The License or Seat whose document it holds.
+    pub subject: Uid,
+    /// It is no longer wanted, and not yet known to be gone.
+    pub removing: bool,
 }

@@ -19,9 +19,12 @@ pub mod sessions;
 pub mod sqlite;
 mod trail;
 
-pub use copies::{Copies, CopyClaim};
+pub use copies::{Copies, CopyClaim, SecretClaim};
 
-use std::{collections::BTreeMap, future::Future};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
 use jiff::Timestamp;
 
@@ -68,6 +71,8 @@ pub struct Facts {
     pub copies: Vec<CopyClaim>,
     /// Activations of which two copies are known to be out there.
     pub forked: Vec<String>,
+    /// Holders whose address is somebody else's now, who comes with it and holds no seat of their own here.
+    pub contested: BTreeSet<String>,
 }
 
 /// What the ledger keeps of a License to enforce it.
@@ -120,17 +125,6 @@ pub struct Document {
     pub expires_at: Timestamp,
     /// When to renew it.
     pub renew_at: Option<Timestamp>,
-}
-
-/// A Secret that belongs, or belonged, to a License or one of its Seats. Its namespace is the License's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretClaim {
-    /// Its name.
-    pub name: String,
-    /// The License or Seat whose document it holds.
-    pub subject: Uid,
-    /// It is no longer wanted, and not yet known to be gone.
-    pub removing: bool,
 }
 
 /// A binding to make.

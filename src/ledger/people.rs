@@ -12,6 +12,7 @@ use crate::domain::{
     contract::Contract,
     device::NotYet,
     license::{Key, Uid},
+    login::Tokens,
     membership::Member,
     principal::Principal,
     standing::{Candidate, Person},
@@ -23,7 +24,8 @@ pub const PASSES: u32 = 20_000;
 /// How many devices wait for somebody at most. Their user codes are so few of 2.6 × 10^10 that one guess a second finds none in ten minutes
 /// but in one case of 4,000, and that only while as many devices wait as may.
 pub const WAITING: u32 = 10_000;
-/// On how many devices one person is signed in at most: one more, and the one that was not used for longest is signed out.
+/// On how many devices one person is signed in at most, and in how many browsers: one more, and the one of its kind that was not used for longest is
+/// signed out.
 pub const LOGINS: u32 = 50;
 /// So many that are over are removed with each that begins.
 pub const SWEPT: u32 = 32;
@@ -73,8 +75,12 @@ pub struct Login {
     pub family: String,
     /// The hash of the last device token.
     pub current: String,
+    /// Of the successor of `previous` that was given before it, if nobody has used either.
+    pub sibling: Option<String>,
     /// Of the one before.
     pub previous: Option<String>,
+    /// Of the one before that, and the last instant at which it may be a repetition.
+    pub late: Option<(String, Timestamp)>,
     /// Of the access token.
     pub access: String,
     /// The last instant at which that is good.
@@ -95,6 +101,19 @@ pub struct Login {
     pub jkt: Option<String>,
     /// Its version: it rises with each change.
     pub version: i64,
+}
+
+impl Login {
+    /// Its device tokens.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            current: &self.current,
+            sibling: self.sibling.as_deref(),
+            previous: self.previous.as_deref(),
+            late: self.late.as_ref().map(|(token, until)| (token.as_str(), *until)),
+        }
+    }
 }
 
 /// What became of a code that was to begin a login.
@@ -185,6 +204,8 @@ pub enum News {
     Proven(Label, BTreeSet<ProviderGroup>),
     /// They have asked for this License.
     Asked(Key),
+    /// They come with the address by which another holds a seat of this License.
+    Contests(Key),
 }
 
 /// The port to people.
@@ -289,6 +310,22 @@ pub trait People: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// What the provider has said, asked at [`Login::asked_at`], was not understood yet: it is as if it had last been asked `before`, and it is asked the
+    /// next time.
+    fn unasked(
+        &self,
+        login: &Login,
+        before: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Where else the person of `login` is signed in, if their provider can be asked about it: those that were used last, at most so many.
+    fn elsewhere(
+        &self,
+        login: &Login,
+        now: Timestamp,
+        at_most: u32,
+    ) -> impl Future<Output = Result<Vec<SignedIn>, Unavailable>> + Send;
+
     /// The provider, asked at [`Login::asked_at`], does not let the person in any more: the login is over, and nothing that it has said of
     /// them before counts, unless they were proven since. Nothing of that if the login is over already.
     fn deny(&self, login: &Login, now: Timestamp) -> impl Future<Output = Result<(), CommitError>> + Send;
@@ -325,7 +362,7 @@ pub trait People: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, CommitError>> + Send;
 
-    /// Who was proven, and who asked for a License, at `since` or later.
+    /// Who was proven, whose seats they contest with that, and who asked for a License, at `since` or later.
     fn arrivals(
         &self,
         since: Timestamp,

@@ -20,7 +20,8 @@ use crate::{
 #[must_use]
 pub fn hold_license(facts: &[Facts], license: &License, seats: &[Seat], now: Timestamp) -> Outcome {
     let facts = facts.iter().find(|facts| facts.license == license.uid).cloned();
-    let (bindings, documents) = facts.map(|facts| (facts.bindings, facts.documents)).unwrap_or_default();
+    let known = facts.map(|facts| (facts.bindings, facts.documents, facts.contested));
+    let (bindings, documents, contested) = known.unwrap_or_default();
     let bound: BTreeSet<Uid> = bindings.into_iter().map(|binding| binding.seat).collect();
     let standing = |seat: &Seat| {
         let holds = bound.contains(&seat.uid);
@@ -33,6 +34,7 @@ pub fn hold_license(facts: &[Facts], license: &License, seats: &[Seat], now: Tim
         phase: Some(license.phase(now)),
         standings: seats.iter().map(standing).collect(),
         documents: documents.into_iter().map(|document| (document.subject.clone(), document)).collect(),
+        contested,
         next_look: license.next_phase(now),
         ..Outcome::default()
     }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::Desk;
 use crate::{
-    domain::refusal::Code,
+    domain::{login::HELD_UP, refusal::Code},
     http::{
         possession::{self, Proven},
         problem::Problem,
@@ -154,16 +154,21 @@ pub(super) fn denied_as(denied: Denied) -> Response {
             refused(StatusCode::BAD_REQUEST, error, &refusal.detail)
         }
         Denied::NotYet(why) => refused(StatusCode::BAD_REQUEST, why.code(), &why.to_string()),
+        Denied::Late => later(&denied.to_string(), HELD_UP),
         Denied::Failure(failure) => {
             if let Failure::Unavailable(source) = &failure {
                 warn!(error = &**source as &dyn std::error::Error, "tokens could not be given");
             }
-            let said = "Usher cannot answer now: try again";
-            let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", said);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            response
+            later("Usher cannot answer now: try again", 1)
         }
     }
+}
+
+/// Whoever asks is to come again after so many seconds.
+fn later(why: &str, seconds: i64) -> Response {
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", why);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 /// RFC 6749, section 5.2.

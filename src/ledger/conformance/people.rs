@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod again;
 #[cfg(test)]
+mod barred;
+#[cfg(test)]
+mod contested;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod holdings;
+#[cfg(test)]
+mod logins;
 #[cfg(test)]
 mod members;
 
@@ -24,7 +30,7 @@ use crate::{
         EraseError,
         activations::{Activation, Question, Step},
         audit::Entry,
-        people::{Begun, LOGINS, Login, PASSES, Pass, Pin, REMEMBERED},
+        people::{Begun, Login, PASSES, Pass, Pin, REMEMBERED},
     },
 };
 
@@ -35,16 +41,17 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, where_there_is_no_room_for_strangers_there_is_for_whoever_was_proven).await;
     run(open, an_assertion_is_used_once_however_many_show_it).await;
     run(open, a_code_begins_one_login_however_many_show_it).await;
-    run(open, of_two_who_go_on_with_one_version_exactly_one_does).await;
     run(open, whoever_is_signed_in_is_known_by_their_access_token_until_it_ends).await;
-    run(open, on_one_device_too_many_the_one_that_was_not_used_is_signed_out).await;
     run(open, an_address_opens_a_seat_once_and_then_the_person_does).await;
     run(open, a_persons_devices_are_counted_by_themselves).await;
     run(open, whoever_is_erased_is_signed_out_and_unknown).await;
     run(open, who_signed_in_before_the_ledger_was_restored_signs_in_again).await;
     again::check(open).await;
+    barred::check(open).await;
+    contested::check(open).await;
     devices::check(open).await;
     holdings::check(open).await;
+    logins::check(open).await;
     members::check(open).await;
 }
 
@@ -81,7 +88,9 @@ fn login(id: &str, subject: &str, since: i64) -> Login {
         jkt: Some(format!("the key of {id}")),
         family: format!("family of {id}"),
         current: format!("{id} 0"),
+        sibling: None,
         previous: None,
+        late: None,
         access: format!("access of {id}"),
         access_until: at(since + ACCESS),
         since: at(since),
@@ -183,28 +192,6 @@ async fn a_code_begins_one_login_however_many_show_it<L: Ledger>(ledger: Shared<
     assert_eq!(ledger.login(gone, at(60)).await.unwrap(), None, "it never began");
 }
 
-async fn of_two_who_go_on_with_one_version_exactly_one_does<L: Ledger>(ledger: Shared<L>) {
-    let first = login("a", "1", 60);
-    signed_in(&*ledger, &first).await;
-    let nexts: Vec<Login> = (0..8)
-        .map(|number| Login {
-            current: format!("next {number}"),
-            previous: Some(first.current.clone()),
-            access: format!("access {number}"),
-            used_at: at(70),
-            ends_at: ends_at(at(60), at(70)),
-            ..first.clone()
-        })
-        .collect();
-    let gone_on = futures::future::join_all(nexts.iter().map(|next| ledger.go_on(next))).await;
-    let winner = gone_on.iter().position(Result::is_ok).unwrap();
-    assert_eq!(gone_on.iter().filter(|one| matches!(one, Err(CommitError::Conflict))).count(), 7);
-    let there = ledger.login(&first.family, at(70)).await.unwrap().unwrap().login;
-    assert_eq!(there, Login { version: 2, ..nexts[winner].clone() });
-    assert!(ledger.end_login("a").await.unwrap() && !ledger.end_login("a").await.unwrap());
-    assert!(matches!(ledger.go_on(&there).await, Err(CommitError::Conflict)), "it is over");
-}
-
 async fn whoever_is_signed_in_is_known_by_their_access_token_until_it_ends<L: Ledger>(ledger: Shared<L>) {
     let mine = login("a", "1", 60);
     signed_in(&*ledger, &mine).await;
@@ -222,19 +209,6 @@ async fn whoever_is_signed_in_is_known_by_their_access_token_until_it_ends<L: Le
     assert_eq!((known.principal, known.proven_at), (unverified, at(80)));
     assert!(ledger.end_login("a").await.unwrap());
     assert_eq!(who(&mine.access, 60).await, None, "at once, with its login");
-}
-
-async fn on_one_device_too_many_the_one_that_was_not_used_is_signed_out<L: Ledger>(ledger: Shared<L>) {
-    for number in 0..=i64::from(LOGINS) {
-        signed_in(&*ledger, &login(&format!("l{number}"), "1", 60 + number)).await;
-    }
-    let is_there =
-        async |id: &str| ledger.login(&format!("family of {id}"), at(200)).await.unwrap().is_some();
-    assert!(!is_there("l0").await && is_there("l1").await && is_there(&format!("l{LOGINS}")).await);
-    // Another person's do not count, and those that are over go.
-    signed_in(&*ledger, &login("bob", "2", 61 + IDLE)).await;
-    assert_eq!(ledger.login("family of l1", at(0)).await.unwrap(), None);
-    assert!(is_there("bob").await);
 }
 
 /// The License `l` with three seats, and a seat of Ann's.
@@ -372,6 +346,7 @@ async fn who_signed_in_before_the_ledger_was_restored_signs_in_again<L: Ledger>(
     let mine = login("a", "1", 60);
     signed_in(&*ledger, &mine).await;
     ledger.lead(&lead::claim("here")).await.unwrap();
+    ledger.serve(&uid("here"));
     ledger.recover(crate::domain::witness::Loss::Older, None, at(70)).await.unwrap();
     assert_eq!(ledger.signed_in(&mine.access, at(70)).await.unwrap(), None);
     assert_eq!(ledger.login(&mine.family, at(70)).await.unwrap(), None);

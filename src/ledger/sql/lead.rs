@@ -84,6 +84,11 @@ impl Handle {
         Ok(transaction)
     }
 
+    /// A transaction of whoever signs people in: see [`begin_steps`].
+    pub(super) async fn begin_answering(&self) -> Result<Transaction, CommitError> {
+        begin_steps(&self.write, self.group.cluster()).await
+    }
+
     pub(super) async fn take_lead(&self, claim: &Claim) -> Result<i64, CommitError> {
         let failed = while_doing("taking the lead");
         let (former, of_epoch) = match &claim.adopt {
@@ -219,7 +224,7 @@ pub(super) async fn proven(
     Ok((risen.rows_affected() == 1).then_some(entry))
 }
 
-/// A transaction of those who answer the programs of `cluster`: counted, and refused where the ledger is lost or another cluster's. They
+/// A transaction of those who answer the programs and people of `cluster`: counted, and refused where the ledger is lost or another cluster's. They
 /// need not lead.
 pub(super) async fn begin_steps(pool: &Pool, cluster: Option<&Uid>) -> Result<Transaction, CommitError> {
     let failed = while_doing("beginning a change");

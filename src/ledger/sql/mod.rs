@@ -172,6 +172,7 @@ impl Handle {
             .bind(&license)
             .fetch_all(&mut *connection)
             .await?;
+        let contested = people::contested(connection, &license).await?;
         let forked = activations::forked(connection, &license).await?;
         Ok(Facts {
             license: Uid(license),
@@ -187,6 +188,7 @@ impl Handle {
             keys: keys.into_iter().collect(),
             copies,
             forked,
+            contested,
         })
     }
 }

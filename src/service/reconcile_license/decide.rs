@@ -71,6 +71,7 @@ pub(super) fn decide(
         cooling: seated.cooling.len(),
         activated: seated.activated,
         forked: known.facts.map(|facts| facts.forked.clone()).unwrap_or_default(),
+        contested: known.facts.map(|facts| facts.contested.clone()).unwrap_or_default(),
         standings: seated.allocation.standings,
         documents,
         taken,

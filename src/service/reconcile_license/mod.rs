@@ -82,6 +82,8 @@ pub struct Outcome {
     pub sessions: OpenSessions,
     /// Activations of which two copies are known to be out there.
     pub forked: Vec<String>,
+    /// Holders whose address is somebody else's now, who waits for an administrator.
+    pub contested: BTreeSet<String>,
     /// Seats that were bound just now.
     pub bound: BTreeSet<Uid>,
     /// Seats that lost their place just now.

@@ -62,6 +62,7 @@ fn known(license: &License) -> Facts {
         copies: Vec::new(),
         keys: BTreeMap::new(),
         forked: Vec::new(),
+        contested: Default::default(),
     }
 }
 

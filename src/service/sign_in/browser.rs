@@ -37,7 +37,9 @@ impl<L: People> SignIn<L> {
             device: String::new(),
             // Nobody has what hashes to these.
             current: hashed("no device token", &[&family]),
+            sibling: None,
             previous: None,
+            late: None,
             access: hashed("no access token", &[&family]),
             access_until: now,
             family,

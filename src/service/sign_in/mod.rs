@@ -24,6 +24,7 @@ mod bring;
 mod browser;
 mod depart;
 mod device;
+mod judged;
 mod recheck;
 mod refuse;
 mod tokens;
@@ -49,6 +50,7 @@ pub use crate::{
 pub use agree::{Answered, Consent};
 pub use depart::Away;
 pub use device::{Claims, Codes, DEVICE, Device, Errand};
+pub use recheck::{Counts, Outcome};
 pub use refuse::{Failure, Why};
 pub use tokens::{Denied, Grant, Tokens};
 
@@ -62,6 +64,7 @@ pub struct SignIn<L> {
     home: Home,
     proofs: Arc<Proofs>,
     key: Arc<saml::OwnKey>,
+    counts: Counts,
 }
 
 /// Where people and programs reach Usher.
@@ -130,7 +133,13 @@ impl<L: People> SignIn<L> {
         proofs: Arc<Proofs>,
         key: Arc<saml::OwnKey>,
     ) -> Self {
-        Self { ledger, edge, providers, nonces, home, proofs, key }
+        Self { ledger, edge, providers, nonces, home, proofs, key, counts: Arc::new(|_| {}) }
+    }
+
+    /// The same, and what comes of asking providers again is told to `counts`.
+    #[must_use]
+    pub fn counting(self, counts: Counts) -> Self {
+        Self { counts, ..self }
     }
 
     /// Who judges proofs of possession.

@@ -4,7 +4,7 @@
 //!   a device token is used ──► asked within the last minute? ─ yes ─► nothing
 //!                                                             └ no ──► claimed (one transaction) ─► asked (none) ─► told (one)
 //!   yes ───────────────► the login goes on; with an ID token the person is proven as at a sign-in, groups and address included
-//!   no ────────────────► the login ends, and with it whatever the provider's word gave: the seats of groups, and those that were asked for
+//!   no ────────────────► the login ends; and if the provider says no other word of the person, whatever its word gave: see `judged`
 //!   of another ────────► the login ends
 //!   over by its word ──► the login ends: there is nothing to ask with any more
 //!   anything else ─────► nothing: the last proof counts for as long as it counts (`reauthenticateAfter`)
@@ -16,10 +16,10 @@
 //!    forgotten, and it is as if there were none.
 //! 4. What cannot be opened (the key is another, or not there) is as if there were none.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::{Denied, People, SignIn, hashed};
@@ -30,7 +30,7 @@ use crate::{
     },
     identity::{
         Principal, RelyingParty,
-        oidc::{Again, Answer},
+        oidc::{self, Again, Answer},
     },
     keys::nonce::NonceKeys,
     ledger::people::{Login, SignedIn},
@@ -63,8 +63,62 @@ pub(super) fn under_way(issuer: &ProviderIssuer, subject: &Subject) -> String {
     hashed("under way", &[issuer.as_str(), subject.as_str()])
 }
 
-const NO: Denied = Denied::Grant("the identity provider does not let you in any more: sign in again");
-const OVER: Denied = Denied::Grant("your session at the identity provider is over: sign in again");
+/// What came of a question, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// They may go on.
+    Yes,
+    /// A token is good for nothing any more.
+    No,
+    /// The same, and it may only have been used up.
+    UsedUp,
+    /// It was over by the provider's own word, and nothing was asked.
+    Over,
+    /// The provider spoke of somebody else.
+    Another,
+    /// What it said is neither yes nor no.
+    Unbelieved,
+    /// It was not reached.
+    Away,
+    /// Its answer was lost.
+    Lost,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Yes,
+        Self::No,
+        Self::UsedUp,
+        Self::Over,
+        Self::Another,
+        Self::Unbelieved,
+        Self::Away,
+        Self::Lost,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::UsedUp => "used-up",
+            Self::Over => "over",
+            Self::Another => "another",
+            Self::Unbelieved => "unbelieved",
+            Self::Away => "away",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Whoever counts what came of questions.
+pub type Counts = Arc<dyn Fn(Outcome) + Send + Sync>;
+
+pub(super) const NO: Denied =
+    Denied::Grant("the identity provider does not let you in any more: sign in again");
+pub(super) const OVER: Denied = Denied::Grant("your session at the identity provider is over: sign in again");
 
 impl<L: People> SignIn<L> {
     pub(super) fn sealer(&self) -> Sealer<'_> {
@@ -79,28 +133,47 @@ impl<L: People> SignIn<L> {
         now: Timestamp,
     ) -> Result<bool, Denied> {
         let login = &signed_in.login;
-        let (RelyingParty::Oidc(oidc), Some(sealed)) = (&provider.relying_party, &login.again) else {
-            return Ok(false);
-        };
+        let RelyingParty::Oidc(oidc) = &provider.relying_party else { return Ok(false) };
         if !is_to_be_asked(login.asked_at, now) {
             return Ok(false);
         }
-        let Some(again) = self.sealer().open(&login.id, sealed).filter(|again| oidc.can_ask(again)) else {
-            return Ok(false);
-        };
+        let Some(again) = self.again(oidc, login) else { return Ok(false) };
         if again.is_over(now) {
+            (self.counts)(Outcome::Over);
             self.ledger.end_login(&login.id).await?;
             return Err(OVER);
         }
         if !self.ledger.ask_provider(login, now).await? {
             return Ok(false);
         }
-        let answer = oidc.ask_again(&again, &login.subject, now).await;
-        self.told(provider, &Login { asked_at: now, ..login.clone() }, signed_in, answer).await?;
-        Ok(true)
+        let claimed = Login { asked_at: now, ..login.clone() };
+        match self.ask(provider, oidc, (&again, &claimed, signed_in)).await? {
+            Outcome::No => Err(self.judged(provider, oidc, &claimed, login.asked_at).await?),
+            Outcome::Another => Err(NO),
+            _ => Ok(true),
+        }
     }
 
-    /// Keeps what the provider has said of the login, as it was before it was asked.
+    /// By what `oidc` can be asked about the login.
+    pub(super) fn again(&self, oidc: &oidc::RelyingParty, login: &Login) -> Option<Again> {
+        let again = self.sealer().open(&login.id, login.again.as_ref()?)?;
+        oidc.can_ask(&again).then_some(again)
+    }
+
+    /// Asks about the login, which was claimed for that and else is as it was before, and keeps what the provider says of it. What a no ends is for the caller.
+    pub(super) async fn ask(
+        &self,
+        provider: &Provider,
+        oidc: &oidc::RelyingParty,
+        (again, login, signed_in): (&Again, &Login, &SignedIn),
+    ) -> Result<Outcome, Denied> {
+        let answer = oidc.ask_again(again, &login.subject, login.asked_at).await;
+        let outcome = outcome(&answer, login.in_doubt);
+        (self.counts)(outcome);
+        self.told(provider, login, signed_in, answer).await?;
+        Ok(outcome)
+    }
+
     async fn told(
         &self,
         provider: &Provider,
@@ -130,15 +203,11 @@ impl<L: People> SignIn<L> {
                 debug!(provider = name, "an identity provider cannot be asked about somebody any more");
                 (Login { again: None, in_doubt: false, ..login.clone() }, None)
             }
-            Answer::No => {
-                info!(provider = name, "an identity provider lets somebody in no more: they are signed out");
-                self.ledger.deny(login, now).await?;
-                return Err(NO);
-            }
+            Answer::No => return Ok(()),
             Answer::Another => {
                 warn!(provider = name, "an identity provider speaks of another: somebody is signed out");
                 self.ledger.end_login(&login.id).await?;
-                return Err(NO);
+                return Ok(());
             }
             Answer::Away(why) => {
                 debug!(provider = name, why, "an identity provider was not asked about somebody");
@@ -151,6 +220,18 @@ impl<L: People> SignIn<L> {
             }
         };
         Ok(self.ledger.told(&login, who.as_ref(), now).await?)
+    }
+}
+
+const fn outcome(answer: &Answer, in_doubt: bool) -> Outcome {
+    match answer {
+        Answer::Yes(..) => Outcome::Yes,
+        Answer::No if in_doubt => Outcome::UsedUp,
+        Answer::No => Outcome::No,
+        Answer::Another => Outcome::Another,
+        Answer::Unbelieved(..) => Outcome::Unbelieved,
+        Answer::Away(_) => Outcome::Away,
+        Answer::Lost(_) => Outcome::Lost,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         authorization::CLIENT,
         device::NotYet,
-        login::{self, ACCESS, Shown, after, ends_at},
+        login::{self, ACCESS, HELD_UP, Shown, after, ends_at},
         refusal::{Code, Refusal},
     },
     keys::token::{self, Purpose},
@@ -75,6 +75,9 @@ pub enum Denied {
     /// The proof of possession is missing or does not hold (RFC 9449, section 5).
     #[error("{}", .0.detail)]
     Proof(Refusal),
+    /// What it shows was good until a moment ago, and may be a repetition.
+    #[error("this device token was used a moment ago: if you have no other, come again in a minute")]
+    Late,
     /// Nobody has signed in for the device, or not with a yes, or it asks too soon.
     #[error(transparent)]
     NotYet(#[from] NotYet),
@@ -181,7 +184,9 @@ impl<L: People> SignIn<L> {
             device: granted.errand.device_name().map(ToString::to_string).unwrap_or_default(),
             family: token::family_hash(&family),
             current: token::hash(&device),
+            sibling: None,
             previous: None,
+            late: None,
             access: token::hash(&access),
             access_until: after(now, ACCESS),
             since: now,
@@ -223,9 +228,10 @@ impl<L: People> SignIn<L> {
             if asked.is_some_and(|version| version != login.version) {
                 break;
             }
-            let previous = match login::shown(&hash, &login.current, login.previous.as_deref()) {
-                Shown::Current => login.current.clone(),
-                Shown::Previous => hash.clone(),
+            let (sibling, late) = match login::shown(&hash, login.tokens(), now) {
+                Shown::Current => (None, login.previous.clone().map(|former| (former, after(now, HELD_UP)))),
+                Shown::Previous => (Some(login.current.clone()), login.late.clone()),
+                Shown::Late => return Err(Denied::Late),
                 Shown::Stale => {
                     self.ledger.end_login(&login.id).await?;
                     return Err(BAD_TOKEN);
@@ -243,14 +249,16 @@ impl<L: People> SignIn<L> {
             }
             let entropy = self.edge.entropy();
             // Whoever has the key has it alone, so its device token need not change: a reply that is lost costs nothing.
-            let (device, previous) = match login.jkt {
-                Some(_) => (Zeroizing::new(shown.to_owned()), None),
-                None => (token::device_token(&family, &entropy), Some(previous)),
+            let (device, previous, sibling, late) = match login.jkt {
+                Some(_) => (Zeroizing::new(shown.to_owned()), None, None, None),
+                None => (token::device_token(&family, &entropy), Some(hash.clone()), sibling, late),
             };
             let access = self.access(&entropy);
             let next = Login {
                 current: token::hash(&device),
+                sibling,
                 previous,
+                late,
                 access: token::hash(&access),
                 access_until: after(now, ACCESS),
                 used_at: now,

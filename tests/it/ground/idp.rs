@@ -173,6 +173,15 @@ impl Admin {
         self.ask(Method::PUT, &format!("/users/{id}"), of(&user)).await;
     }
 
+    /// Of their sessions there the one that they began first is ended.
+    pub async fn ends_first_session(&self, id: &str) {
+        let (_, sessions) = self.ask(Method::GET, &format!("/users/{id}/sessions"), of(&Value::Null)).await;
+        let first =
+            sessions.as_array().unwrap().iter().min_by_key(|session| session["start"].as_i64()).unwrap();
+        let first = first["id"].as_str().unwrap();
+        self.ask(Method::DELETE, &format!("/sessions/{first}"), of(&Value::Null)).await;
+    }
+
     /// They are in no group any more.
     pub async fn takes_out_of_groups(&self, id: &str) {
         let (_, groups) = self.ask(Method::GET, &format!("/users/{id}/groups"), of(&Value::Null)).await;

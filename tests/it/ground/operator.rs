@@ -263,11 +263,12 @@ impl Operator {
             self.runtime.proofs().clone(),
             saml_key(),
         );
+        let metrics = self.metrics.clone();
         let router = http::main(
             self.runtime.clone(),
             self.edge.clone(),
             self.published.clone(),
-            Some(Arc::new(sign_in)),
+            Some(Arc::new(sign_in.counting(Arc::new(move |outcome| metrics.rechecked(outcome))))),
             bounds,
         );
         let handle = Handle::new();

@@ -99,3 +99,56 @@ async fn whoever_is_disabled_or_loses_the_group_is_out_at_the_next_recheck_and_w
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_ended_on_one_machine_costs_nobody_the_seat_and_a_leaver_is_out_on_all() {
+    let clock = Turned::new();
+    let scene = Scene::by("localhost", clock.clone()).await;
+    let cad = format!("{}/cad", scene.place.namespace);
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    scene.place.apply(&admitting("Members")).await;
+    scene.place.apply(&members()).await;
+    let admin = Admin::new();
+    let gil_id = admin.takes_on("gil", "cad-users").await;
+    admin.takes_on("hal", "cad-users").await;
+    let old = signed_in(&scene, "gil").await;
+    scene.seat_of("gil", SeatState::Bound).await;
+    let (live, idle) = (signed_in(&scene, "gil").await, signed_in(&scene, "gil").await);
+    let own = Own::of(&scene.activate(&live.access_token(), &cad).await);
+    signed_in(&scene, "hal").await;
+    scene.seat_of("hal", SeatState::Waiting).await;
+
+    // An old machine, whose session is over at the provider.
+    admin.ends_first_session(&gil_id).await;
+    clock.forward(SignedDuration::from_secs(60));
+    let (status, said) = goes_on(&scene, &old.device_token()).await;
+    let over = json!("your session at the identity provider is over: sign in again");
+    assert_eq!((status, &said["error"], &said["error_description"]), (400, &json!("invalid_grant"), &over));
+    let out = scene.activate(&old.access_token(), &cad).await;
+    assert_eq!((out.status, out.code().as_str()), (401, "unauthorized"));
+    let own = Own { nonce: scene.program.refresh(&own).await.nonce.unwrap(), ..own };
+    clock.forward(SignedDuration::from_secs(60));
+    let (status, said) = goes_on(&scene, &live.device_token()).await;
+    assert_eq!(status, 200, "{said}");
+    let live = said;
+    scene.seat_of("gil", SeatState::Bound).await;
+    scene.seat_of("hal", SeatState::Waiting).await;
+
+    // He leaves, and is out everywhere with the first question.
+    admin.disables(&gil_id).await;
+    clock.forward(SignedDuration::from_secs(60));
+    let (status, said) = goes_on(&scene, live["refresh_token"].as_str().unwrap()).await;
+    let no = json!("the identity provider does not let you in any more: sign in again");
+    assert_eq!((status, &said["error_description"]), (400, &no));
+    scene.seat_of("hal", SeatState::Bound).await;
+    assert_eq!(scene.program.refresh(&own).await.code(), "activation-ended");
+    for token in [idle.access_token(), live["access_token"].as_str().unwrap().to_owned()] {
+        let out = scene.activate(&token, &cad).await;
+        assert_eq!((out.status, out.code().as_str()), (401, "unauthorized"));
+    }
+    let counted = scene.operator.metrics.text();
+    for (outcome, times) in [("no", 3), ("yes", 2)] {
+        let line = format!("\nusher_rechecks_total{{outcome=\"{outcome}\"}} {times}\n");
+        assert!(counted.contains(&line), "{outcome}: {counted}");
+    }
+}

@@ -74,7 +74,9 @@ impl Scene {
             device: String::new(),
             family: drawn(),
             current: drawn(),
+            sibling: None,
             previous: None,
+            late: None,
             access: token::hash(&access),
             access_until: after(now, ACCESS),
             since: now,
@@ -142,6 +144,9 @@ async fn whoever_has_no_right_to_a_seat_is_told_why() {
     // The address is another's now. The seat is not; and whoever had it first has it by any address.
     let second = scene.token("ann-2", Ok("ann@acme.example")).await;
     assert_eq!(refused(&second, &cad).await, said(403, "holder-changed"));
+    let message = scene.place.seat_says("ann", "HolderChanged").await;
+    let next = format!("run: kubectl delete seat ann -n {} (", scene.place.namespace);
+    assert!(message.contains(&next) && !message.contains('@'), "{message}");
     let renamed = scene.token("ann", Ok("ann.b@acme.example")).await;
     let again = Own::of(&scene.activate(&renamed, &cad).await);
     assert_ne!(again.id, own.id);
@@ -156,6 +161,7 @@ async fn whoever_has_no_right_to_a_seat_is_told_why() {
     scene.place.seat("ann", SeatState::Bound).await;
     Own::of(&scene.activate(&second, &cad).await);
     assert_eq!(refused(&ann, &cad).await, said(403, "seat-missing"));
+    scene.place.seat_says("ann", "Bound").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

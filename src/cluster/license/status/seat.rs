@@ -11,7 +11,7 @@ use crate::{
     domain::{
         allocation::{Standing, Why},
         features,
-        license::{License, Phase, Seat},
+        license::{Key, License, Phase, Seat},
         reason::{Because, Reason},
         text::Label,
     },
@@ -113,7 +113,7 @@ fn because(
     let License { key, product, max_per_user, .. } = &validated.license;
     let name = &key.name;
     match standing {
-        Standing::Bound => bound(&validated.license, seat, outcome.over.get(&seat.uid), phase),
+        Standing::Bound => bound(&validated.license, seat, outcome, phase),
         Standing::Waiting { why, .. } => waiting(validated, why, outcome, phase),
         Standing::Resting(because) => because.clone(),
         Standing::Barred { elsewhere } => Because::new(
@@ -130,8 +130,8 @@ fn because(
     }
 }
 
-fn bound(license: &License, seat: &Seat, over: Option<&Beyond>, phase: Phase) -> Because {
-    let name = &license.key.name;
+fn bound(license: &License, seat: &Seat, outcome: &Outcome, phase: Phase) -> Because {
+    let (name, over) = (&license.key.name, outcome.over.get(&seat.uid));
     match phase {
         Phase::Expired => Because::new(
             Reason::Expired,
@@ -145,6 +145,7 @@ fn bound(license: &License, seat: &Seat, over: Option<&Beyond>, phase: Phase) ->
         ),
         Phase::NotYetValid | Phase::Active | Phase::Overdue => match &seat.rests {
             Some(because) => because.clone(),
+            None if outcome.contested.contains(&seat.holder.identity()) => holder_changed(license, seat),
             None if over.is_some() => {
                 let beyond = match over {
                     Some(Beyond::Group(group)) => {
@@ -164,6 +165,20 @@ fn bound(license: &License, seat: &Seat, over: Option<&Beyond>, phase: Phase) ->
             None => Because::new(Reason::Bound, format!("holds a seat of License {name}")),
         },
     }
+}
+
+/// Who the two are is said nowhere: their address is in the spec, and an administrator knows whose it is.
+fn holder_changed(license: &License, seat: &Seat) -> Because {
+    let Key { namespace, name: of } = &license.key;
+    let name = &seat.name;
+    Because::new(
+        Reason::HolderChanged,
+        format!(
+            "holds a seat of License {of} for whoever came first with its holder's address; somebody else comes with that address now, and waits. To give \
+             them the seat, run: kubectl delete seat {name} -n {namespace} (and make it again, if nothing else does); to leave it, make them a Seat \
+             whose holder.user.identity is theirs (GET /v1/me says it)"
+        ),
+    )
 }
 
 fn waiting(validated: &validate::Valid, why: &Why, outcome: &Outcome, phase: Phase) -> Because {

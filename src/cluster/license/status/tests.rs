@@ -346,3 +346,21 @@ fn who_is_to_be_granted_nothing_and_goes_on_being_granted_it_is_told_the_truth()
         "is to be granted nothing, but its document could not be changed and is good until 1970-01-05T00:00:00Z: there is no Authority default"
     );
 }
+
+#[test]
+fn a_seat_whose_address_is_somebody_elses_now_stays_and_says_what_an_administrator_can_do() {
+    let valid = valid(license(2), vec![seat("ann", "ann", 0, 0)]);
+    let ann = &valid.seats.seats[0];
+    let outcome = |contested: &str| Outcome {
+        phase: Some(Phase::Active),
+        standings: [(ann.uid.clone(), Standing::Bound)].into(),
+        contested: [contested.to_owned()].into(),
+        ..Outcome::default()
+    };
+    let (line, message) = of(&valid, &outcome(&ann.holder.identity()));
+    assert_eq!(line, "Bound ready=True bound=True stalled=- HolderChanged");
+    assert!(message.contains("run: kubectl delete seat ann -n design (and make it again"), "{message}");
+    assert!(!message.contains('@'), "{message}");
+    let (line, _) = of(&valid, &outcome("email:bob@acme.example"));
+    assert_eq!(line, "Bound ready=True bound=True stalled=- Bound");
+}

@@ -17,6 +17,8 @@ pub(in crate::ledger::conformance) async fn check<L: Ledger, Guard>(open: &impl 
     run(open, what_a_provider_says_is_kept_while_the_login_is_not_over).await;
     run(open, whoever_is_denied_is_no_member_any_more_until_they_are_proven_again).await;
     run(open, a_provider_can_be_asked_if_it_can_be_about_all).await;
+    run(open, what_was_not_understood_is_asked_the_next_time).await;
+    run(open, where_else_somebody_is_signed_in_is_found_by_when_it_was_used).await;
 }
 
 async fn there<L: Ledger>(ledger: &L, login: &Login) -> Option<Login> {
@@ -107,4 +109,42 @@ async fn a_provider_can_be_asked_if_it_can_be_about_all<L: Ledger>(ledger: Share
         ledger.can_be_asked(&"https://other.acme.example".parse().unwrap(), at(60)).await.unwrap(),
         None
     );
+}
+
+async fn what_was_not_understood_is_asked_the_next_time<L: Ledger>(ledger: Shared<L>) {
+    let first = Login { again: Some("sealed".into()), ..login("a", "1", 60) };
+    signed_in(&*ledger, &first).await;
+    assert!(ledger.ask_provider(&first, at(120)).await.unwrap());
+    let claimed = Login { asked_at: at(120), ..first.clone() };
+    ledger.unasked(&first, at(30)).await.unwrap();
+    let in_doubt = Login { in_doubt: true, ..claimed.clone() };
+    assert_eq!(there(&*ledger, &first).await, Some(in_doubt), "that was about another question");
+    ledger.unasked(&claimed, first.asked_at).await.unwrap();
+    assert_eq!(there(&*ledger, &first).await, Some(first));
+}
+
+async fn where_else_somebody_is_signed_in_is_found_by_when_it_was_used<L: Ledger>(ledger: Shared<L>) {
+    let asked = |id: &str, subject: &str, since| Login {
+        again: Some(format!("of {id}")),
+        ..login(id, subject, since)
+    };
+    let mine = asked("a", "1", 60);
+    for login in [
+        mine.clone(),
+        asked("b", "1", 70),
+        asked("c", "1", 80),
+        login("none", "1", 90),
+        asked("d", "1", 75),
+        asked("bob", "2", 90),
+        Login { ends_at: at(99), ..asked("over", "1", 90) },
+    ] {
+        signed_in(&*ledger, &login).await;
+    }
+    let elsewhere = async |at_most| -> Vec<String> {
+        let found = ledger.elsewhere(&mine, at(99), at_most).await.unwrap();
+        assert!(found.iter().all(|found| found.principal == ann()));
+        found.into_iter().map(|found| found.login.id).collect()
+    };
+    assert_eq!(elsewhere(9).await, ["c", "d", "b"]);
+    assert_eq!(elsewhere(2).await, ["c", "d"]);
 }

@@ -15,7 +15,7 @@ pub(in crate::ledger::conformance) async fn check<L: Ledger, Guard>(open: &impl 
     run(open, a_device_is_told_that_it_is_over_and_then_forgotten).await;
 }
 
-fn device(hash: &str, until: i64) -> Waiting {
+pub(super) fn device(hash: &str, until: i64) -> Waiting {
     let user_code = format!("user code of {hash}");
     Waiting { hash: hash.into(), user_code, device: "{}".into(), until: at(until) }
 }

@@ -69,6 +69,11 @@ impl Group {
         drop(self.cluster.set(cluster.clone()));
     }
 
+    /// Whose programs are answered, if that is known.
+    pub fn cluster(&self) -> Option<&Uid> {
+        self.cluster.get()
+    }
+
     pub(super) async fn record(&self, step: Step) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let gone = || unavailable(std::io::ErrorKind::Other, "the task that writes has ended");

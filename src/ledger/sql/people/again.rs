@@ -33,6 +33,21 @@ pub(super) async fn told(connection: &mut Connection, login: &Login) -> Result<b
     Ok(told.rows_affected() == 1)
 }
 
+pub(super) async fn unasked(
+    connection: &mut Connection,
+    login: &Login,
+    before: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE logins SET asked_at = $3, in_doubt = $4 WHERE id = $1 AND asked_at = $2")
+        .bind(&login.id)
+        .bind(login.asked_at.as_second())
+        .bind(before.as_second())
+        .bind(login.in_doubt)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn deny(
     connection: &mut Connection,
     login: &Login,

@@ -14,7 +14,12 @@ fn login(row: &Row) -> Result<Login, sqlx::Error> {
         device: row.try_get("device")?,
         family: row.try_get("family")?,
         current: row.try_get("current")?,
+        sibling: row.try_get("sibling")?,
         previous: row.try_get("previous")?,
+        late: match row.try_get::<Option<String>, _>("late")? {
+            Some(late) => Some((late, instant(row.try_get("late_until")?)?)),
+            None => None,
+        },
         access: row.try_get("access")?,
         access_until: instant(row.try_get("access_until")?)?,
         since: instant(row.try_get("since")?)?,
@@ -37,6 +42,34 @@ const BY_ACCESS: &str = "SELECT logins.*, provider, name, email, no_email, membe
      JOIN principals ON principals.issuer = logins.issuer AND principals.subject = logins.subject
      WHERE access = $1 AND access_until >= $2 AND ends_at > $2 AND incarnation = (SELECT incarnation FROM ledger_meta)";
 
+/// Where else the person of `$1` and `$2` is signed in than `$3`, at the second `$4`.
+const ELSEWHERE: &str =
+    "SELECT logins.*, provider, name, email, no_email, member_of, proven_at, denied FROM logins
+     JOIN principals ON principals.issuer = logins.issuer AND principals.subject = logins.subject
+     WHERE logins.issuer = $1 AND logins.subject = $2 AND id <> $3 AND again IS NOT NULL AND ends_at > $4
+     AND incarnation = (SELECT incarnation FROM ledger_meta) ORDER BY used_at DESC, id LIMIT $5";
+
+fn signed_in(row: &Row) -> Result<SignedIn, sqlx::Error> {
+    Ok(SignedIn { principal: principal(row)?, proven_at: proven_at(row)?, login: login(row)? })
+}
+
+pub(super) async fn elsewhere(
+    pool: &Pool,
+    login: &Login,
+    now: Timestamp,
+    at_most: u32,
+) -> Result<Vec<SignedIn>, sqlx::Error> {
+    sqlx::query(ELSEWHERE)
+        .bind(login.issuer.as_str())
+        .bind(login.subject.as_str())
+        .bind(&login.id)
+        .bind(now.as_second())
+        .bind(i64::from(at_most))
+        .try_map(|row: Row| signed_in(&row))
+        .fetch_all(pool)
+        .await
+}
+
 async fn find(
     pool: &Pool,
     query: &'static str,
@@ -46,9 +79,7 @@ async fn find(
     sqlx::query(query)
         .bind(hash)
         .bind(now.as_second())
-        .try_map(|row: Row| {
-            Ok(SignedIn { principal: principal(&row)?, proven_at: proven_at(&row)?, login: login(&row)? })
-        })
+        .try_map(|row: Row| signed_in(&row))
         .fetch_optional(pool)
         .await
 }
@@ -118,7 +149,8 @@ pub(super) async fn begin(
     Ok(Begun::Now)
 }
 
-/// Some of those that are over go, and the person's oldest if this is one too many.
+/// Some of those that are over go, and the person's oldest of its kind if this is one too many: whoever opens browser after browser is signed out on no
+/// device by that. (A browser's login has no access token.)
 async fn sweep(connection: &mut Connection, login: &Login) -> Result<(), sqlx::Error> {
     sqlx::query(
         "DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)",
@@ -128,12 +160,14 @@ async fn sweep(connection: &mut Connection, login: &Login) -> Result<(), sqlx::E
     .execute(&mut *connection)
     .await?;
     sqlx::query(
-        "DELETE FROM logins WHERE issuer = $1 AND subject = $2 AND id NOT IN
-         (SELECT id FROM logins WHERE issuer = $1 AND subject = $2 ORDER BY used_at DESC, id LIMIT $3)",
+        "DELETE FROM logins WHERE issuer = $1 AND subject = $2 AND (access_until > since) = $4 AND id NOT IN
+         (SELECT id FROM logins WHERE issuer = $1 AND subject = $2 AND (access_until > since) = $4
+          ORDER BY used_at DESC, id LIMIT $3)",
     )
     .bind(login.issuer.as_str())
     .bind(login.subject.as_str())
     .bind(i64::from(LOGINS - 1))
+    .bind(login.access_until > login.since)
     .execute(connection)
     .await?;
     Ok(())
@@ -143,7 +177,7 @@ async fn sweep(connection: &mut Connection, login: &Login) -> Result<(), sqlx::E
 pub(super) async fn go_on(connection: &mut Connection, login: &Login) -> Result<bool, sqlx::Error> {
     let gone_on = sqlx::query(
         "UPDATE logins SET current = $3, previous = $4, access = $5, access_until = $6, used_at = $7, ends_at = $8,
-                version = version + 1
+                sibling = $9, late = $10, late_until = $11, version = version + 1
          WHERE id = $1 AND version = $2",
     )
     .bind(&login.id)
@@ -154,6 +188,9 @@ pub(super) async fn go_on(connection: &mut Connection, login: &Login) -> Result<
     .bind(login.access_until.as_second())
     .bind(login.used_at.as_second())
     .bind(login.ends_at.as_second())
+    .bind(&login.sibling)
+    .bind(login.late.as_ref().map(|(token, _)| token))
+    .bind(login.late.as_ref().map_or(0, |(_, until)| until.as_second()))
     .execute(connection)
     .await?;
     Ok(gone_on.rows_affected() == 1)

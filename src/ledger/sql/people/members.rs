@@ -139,19 +139,24 @@ pub(super) async fn arrivals(pool: &Pool, since: Timestamp) -> Result<BTreeSet<A
         "SELECT a.issuer AS issuer, a.subject AS subject, a.since AS at, namespace, name FROM admissions a
          JOIN licenses ON uid = a.license WHERE a.since >= $1 ORDER BY a.since LIMIT $2",
     );
-    let asked = asked
-        .bind(since)
-        .bind(i64::from(ASKED))
-        .try_map(|row: Row| {
-            let license = Key::new(row.try_get::<String, _>("namespace")?, row.try_get::<String, _>("name")?);
-            Ok(Arrival {
-                issuer: row.try_get::<String, _>("issuer")?.parse().map_err(damaged)?,
-                subject: row.try_get::<String, _>("subject")?.parse().map_err(damaged)?,
-                at: instant(row.try_get("at")?)?,
-                news: News::Asked(license),
-            })
-        })
-        .fetch_all(pool)
-        .await?;
-    Ok(proven.into_iter().chain(asked).collect())
+    let asked = asked.bind(since).bind(i64::from(ASKED));
+    let asked = asked.try_map(|row: Row| about(&row, News::Asked)).fetch_all(pool).await?;
+    let contest = sqlx::query(
+        "SELECT p.issuer AS issuer, p.subject AS subject, p.proven_at AS at, l.namespace AS namespace, l.name AS name FROM principals p
+         JOIN bindings b ON b.holder = 'email:' || p.email JOIN licenses l ON l.uid = b.license
+         WHERE p.proven_at >= $1 AND b.issuer IS NOT NULL AND NOT (b.issuer = p.issuer AND b.subject = p.subject) ORDER BY p.proven_at LIMIT $2",
+    );
+    let contest = contest.bind(since).bind(i64::from(MEMBERS));
+    let contest = contest.try_map(|row: Row| about(&row, News::Contests)).fetch_all(pool).await?;
+    Ok(proven.into_iter().chain(asked).chain(contest).collect())
+}
+
+/// What is about somebody and a License.
+fn about(row: &Row, news: impl FnOnce(Key) -> News) -> Result<Arrival, sqlx::Error> {
+    Ok(Arrival {
+        issuer: row.try_get::<String, _>("issuer")?.parse().map_err(damaged)?,
+        subject: row.try_get::<String, _>("subject")?.parse().map_err(damaged)?,
+        at: instant(row.try_get("at")?)?,
+        news: news(Key::new(row.try_get::<String, _>("namespace")?, row.try_get::<String, _>("name")?)),
+    })
 }

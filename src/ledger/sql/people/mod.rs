@@ -35,7 +35,7 @@ use crate::{
 };
 
 pub(super) use erase::erase;
-pub(super) use seats::pinned;
+pub(super) use seats::{contested, pinned};
 
 const READING: &str = "reading who is signed in";
 
@@ -105,7 +105,7 @@ impl People for Handle {
         at_most: Option<u32>,
         now: Timestamp,
     ) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let kept = passes::keep(&mut transaction, pass, at_most, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(kept)
@@ -116,21 +116,21 @@ impl People for Handle {
     }
 
     async fn take_pass(&self, hash: &str, now: Timestamp) -> Result<Option<String>, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let taken = passes::take(&mut transaction, hash, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(taken)
     }
 
     async fn use_assertion(&self, hash: &str, until: Timestamp, now: Timestamp) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let used = passes::use_assertion(&mut transaction, hash, until, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(used)
     }
 
     async fn await_person(&self, waiting: &Waiting, now: Timestamp) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let waits = devices::wait(&mut transaction, waiting, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(waits)
@@ -146,7 +146,7 @@ impl People for Handle {
         yes: Option<&Pass>,
         now: Timestamp,
     ) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let answered = devices::answer(&mut transaction, hash, yes, now).await.map_err(failed)?;
         // What was not answered has changed nothing.
         if answered {
@@ -160,20 +160,20 @@ impl People for Handle {
         hash: &str,
         now: Timestamp,
     ) -> Result<Option<Result<(), NotYet>>, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let told = devices::ask(&mut transaction, hash, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(told)
     }
 
     async fn meet(&self, who: &Principal, now: Timestamp) -> Result<(), CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         meet(&mut transaction, who, now).await?;
         transaction.commit().await.map_err(failed)
     }
 
     async fn begin_login(&self, code: &str, login: &Login) -> Result<Begun, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let begun = logins::begin(&mut transaction, code, login).await.map_err(failed)?;
         if begun == Begun::Now {
             transaction.commit().await.map_err(failed)?;
@@ -190,7 +190,7 @@ impl People for Handle {
     }
 
     async fn go_on(&self, login: &Login) -> Result<(), CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         if !logins::go_on(&mut transaction, login).await.map_err(failed)? {
             return Err(CommitError::Conflict);
         }
@@ -198,14 +198,14 @@ impl People for Handle {
     }
 
     async fn ask_provider(&self, login: &Login, now: Timestamp) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let asks = again::ask(&mut transaction, login, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(asks)
     }
 
     async fn told(&self, login: &Login, who: Option<&Principal>, now: Timestamp) -> Result<(), CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         if again::told(&mut transaction, login).await.map_err(failed)?
             && let Some(who) = who
         {
@@ -214,8 +214,23 @@ impl People for Handle {
         transaction.commit().await.map_err(failed)
     }
 
+    async fn unasked(&self, login: &Login, before: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = self.begin_answering().await?;
+        again::unasked(&mut transaction, login, before).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn elsewhere(
+        &self,
+        login: &Login,
+        now: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<SignedIn>, Unavailable> {
+        logins::elsewhere(&self.ask, login, now, at_most).await.map_err(while_doing(READING))
+    }
+
     async fn deny(&self, login: &Login, now: Timestamp) -> Result<(), CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         again::deny(&mut transaction, login, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
@@ -229,7 +244,7 @@ impl People for Handle {
     }
 
     async fn end_login(&self, id: &str) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let ended = sqlx::query("DELETE FROM logins WHERE id = $1").bind(id);
         let ended = ended.execute(&mut *transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
@@ -245,7 +260,7 @@ impl People for Handle {
     }
 
     async fn ask_for(&self, license: &Uid, person: &Person, now: Timestamp) -> Result<bool, CommitError> {
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_answering().await?;
         let asked = members::ask(&mut transaction, license, person, now).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(asked)

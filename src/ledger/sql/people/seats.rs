@@ -1,5 +1,7 @@
 //! Seats that are somebody's who has signed in.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row as _;
 
 use super::{CommitError, Connection, Key, Person, Pool, Row, activations, count, failed, person};
@@ -57,6 +59,18 @@ fn candidate(row: &Row) -> Result<Option<Candidate>, sqlx::Error> {
     let Some(holder) = row.try_get::<Option<String>, _>("holder")? else { return Ok(None) };
     let pinned: (Option<String>, Option<String>) = (row.try_get("issuer")?, row.try_get("subject")?);
     Ok(Some(Candidate { holder, pinned: pinned.0.zip(pinned.1) }))
+}
+
+/// Holders under this License by an address with which another comes now than the one to whom it is pinned, if that other holds no seat of their own here.
+pub async fn contested(connection: &mut Connection, license: &str) -> Result<BTreeSet<String>, sqlx::Error> {
+    let contested = sqlx::query_scalar(
+        "SELECT DISTINCT b.holder FROM bindings b JOIN principals p ON p.email = SUBSTR(b.holder, 7)
+         WHERE b.license = $1 AND b.holder LIKE 'email:%' AND b.issuer IS NOT NULL AND NOT p.denied
+         AND NOT (b.issuer = p.issuer AND b.subject = p.subject)
+         AND NOT EXISTS (SELECT 1 FROM bindings own WHERE own.license = $1 AND (own.holder = 'identity:' || p.issuer || ' ' || p.subject
+                         OR (own.issuer = p.issuer AND own.subject = p.subject)))",
+    );
+    Ok(contested.bind(license).fetch_all(connection).await?.into_iter().collect())
 }
 
 /// Pins a seat, if it is bound, nobody was faster, and its address is pinned to nobody else.

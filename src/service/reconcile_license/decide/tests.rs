@@ -67,6 +67,7 @@ fn facts(license: &License, holders: &[&str]) -> Facts {
         keys: BTreeMap::new(),
         copies: Vec::new(),
         forked: Vec::new(),
+        contested: Default::default(),
     }
 }
 

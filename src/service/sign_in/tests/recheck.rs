@@ -19,7 +19,7 @@ async fn signed_in(scene: &Scene, fake: &Fake) -> Tokens {
     signed_in_with(scene, fake, &json!({"refresh_token": "r0"})).await
 }
 
-async fn signed_in_with(scene: &Scene, fake: &Fake, refresh: &Value) -> Tokens {
+pub(super) async fn signed_in_with(scene: &Scene, fake: &Fake, refresh: &Value) -> Tokens {
     scene.providers.replace([fake.declared()], []);
     let errand = Errand::Program(asked().verified().unwrap());
     let away = scene.sign_in.depart(errand, "mine", "ann@acme.example").await.unwrap();
@@ -51,7 +51,7 @@ pub(crate) async fn begun() -> (Scene, Fake, Tokens) {
 }
 
 /// What the ledger has of whoever has these.
-async fn known(scene: &Scene, tokens: &Tokens) -> SignedIn {
+pub(super) async fn known(scene: &Scene, tokens: &Tokens) -> SignedIn {
     let hash = token::hash(&tokens.access_token);
     scene.sign_in.ledger.signed_in(&hash, scene.hand.now()).await.unwrap().unwrap()
 }

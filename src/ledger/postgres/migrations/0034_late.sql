@@ -1,0 +1,1 @@
+../../sqlite/migrations/0034_late.sql
