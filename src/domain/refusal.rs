@@ -115,7 +115,7 @@ refusals! {
     /// The token was made for somebody else than Usher, or not only for Usher.
     AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
     /// Kubernetes does not let whoever shows this token do this.
-    Forbidden = "forbidden", next "Ask for a role that has `licenses/activations` of `usher.dev`, such as `usher-licensor`, in the License's namespace.";
+    Forbidden = "forbidden", next "Ask for a role that has what the detail names: `usher-licensor` in the License's namespace, or `usher-introspector` in the cluster.";
     /// Who asks is known to Kubernetes only, and the API server does not answer.
     ClusterUnreachable = "cluster-unreachable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
     /// The License names no such service account.
@@ -165,7 +165,7 @@ refusals! {
     /// The request did not arrive in time.
     RequestTimeout = "request-timeout", next "Repeat the request unchanged, with its key, over a connection that carries it.";
     /// The body is of another kind than this call takes.
-    MediaTypeUnsupported = "media-type-unsupported", next "Send JSON, and say so: `Content-Type: application/json`, as `curl --json` does.";
+    MediaTypeUnsupported = "media-type-unsupported", next "Send JSON, and say so: `Content-Type: application/json`, as `curl --json` does; where the detail says so, a form.";
     /// There is no such call.
     NotFound = "not-found", next "Compare the path with the guide.";
     /// This method does not go with this path.

@@ -53,9 +53,10 @@ pub fn main<L: Activations>(
     sign_in: Option<Arc<SignIn<L>>>,
     bounds: Bounds,
 ) -> Router {
+    let origin = sign_in.as_ref().map(|sign_in| sign_in.home().origin());
     let people = sign_in.map(|sign_in| signin::router(sign_in, runtime.clone(), edge.clone()));
     let contract = routes::description();
-    routes::v1(runtime, edge, bounds, &contract)
+    routes::v1(runtime, edge, bounds, &contract, origin)
         .merge(docs::router(&contract))
         .merge(people.unwrap_or_default())
         .merge(keys(published))

@@ -52,6 +52,15 @@ impl Act {
     }
 }
 
+/// What somebody may do, as roles write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deed<'a> {
+    /// This, with the activations of that License.
+    With(Act, &'a Key),
+    /// `create` on `introspections`, in the whole cluster: learn what somebody's token is worth.
+    Introspect,
+}
+
 /// Kubernetes does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("asking the API server failed: {0}")]
@@ -86,8 +95,8 @@ pub trait Callers: Send + Sync + 'static {
         audiences: &'a [Issuer],
     ) -> BoxFuture<'a, Result<Option<Known>, Away>>;
 
-    /// Whether they may do this with the activations of `license`.
-    fn may<'a>(&'a self, known: &'a Known, act: Act, license: &'a Key) -> BoxFuture<'a, Result<bool, Away>>;
+    /// Whether they may do this.
+    fn may<'a>(&'a self, known: &'a Known, deed: Deed<'a>) -> BoxFuture<'a, Result<bool, Away>>;
 
     /// Where this pod is; nothing if it is gone.
     fn placed<'a>(&'a self, pod: &'a PodName) -> BoxFuture<'a, Result<Option<Placed>, Blind>>;

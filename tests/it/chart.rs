@@ -75,6 +75,7 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
             "ClusterRole usher",
             "ClusterRole usher-assigner",
             "ClusterRole usher-documents",
+            "ClusterRole usher-introspector",
             "ClusterRole usher-licensor",
             "ClusterRole usher-viewer",
             "ClusterRoleBinding usher",
@@ -130,7 +131,12 @@ fn the_chart_renders_what_is_needed_and_each_value_what_it_says() {
         (
             "roles.enabled=false",
             &none,
-            &["ClusterRole usher-assigner", "ClusterRole usher-licensor", "ClusterRole usher-viewer"],
+            &[
+                "ClusterRole usher-assigner",
+                "ClusterRole usher-introspector",
+                "ClusterRole usher-licensor",
+                "ClusterRole usher-viewer",
+            ],
         ),
     ] {
         let (added, taken) = differs(&[values]);

@@ -23,12 +23,11 @@ use crate::{
     cluster::callers::memory::Memory,
     domain::{
         self,
-        license::Key,
         text::Issuer,
         workload::{Account, Pod, PodName},
     },
     service::{
-        callers::{Act, Away, Blind, Callers, Known, Placed},
+        callers::{Away, Blind, Callers, Deed, Known, Placed},
         edge::Edge,
     },
 };
@@ -84,18 +83,10 @@ impl Reviews {
         Ok(self.review(&review).await?.status.and_then(|status| known(status, &wanted)))
     }
 
-    async fn ask_whether(&self, known: &Known, act: Act, license: &Key) -> Result<bool, Away> {
+    async fn ask_whether(&self, known: &Known, deed: Deed<'_>) -> Result<bool, Away> {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some("usher.dev".to_owned()),
-                    resource: Some("licenses".to_owned()),
-                    subresource: Some("activations".to_owned()),
-                    verb: Some(act.verb().to_owned()),
-                    namespace: Some(license.namespace.clone()),
-                    name: Some(license.name.clone()),
-                    ..ResourceAttributes::default()
-                }),
+                resource_attributes: Some(attributes(deed)),
                 user: Some(known.name.clone()),
                 uid: known.uid.clone(),
                 groups: Some(known.groups.clone()),
@@ -105,6 +96,27 @@ impl Reviews {
             ..SubjectAccessReview::default()
         };
         Ok(self.review(&review).await?.status.is_some_and(|status| status.allowed))
+    }
+}
+
+/// What a role must say for that. There are no such objects: roles name them, and nothing else does.
+fn attributes(deed: Deed<'_>) -> ResourceAttributes {
+    let of_usher =
+        ResourceAttributes { group: Some("usher.dev".to_owned()), ..ResourceAttributes::default() };
+    match deed {
+        Deed::With(act, license) => ResourceAttributes {
+            resource: Some("licenses".to_owned()),
+            subresource: Some("activations".to_owned()),
+            verb: Some(act.verb().to_owned()),
+            namespace: Some(license.namespace.clone()),
+            name: Some(license.name.clone()),
+            ..of_usher
+        },
+        Deed::Introspect => ResourceAttributes {
+            resource: Some("introspections".to_owned()),
+            verb: Some("create".to_owned()),
+            ..of_usher
+        },
     }
 }
 
@@ -139,15 +151,15 @@ impl Callers for Reviews {
         })
     }
 
-    fn may<'a>(&'a self, known: &'a Known, act: Act, license: &'a Key) -> BoxFuture<'a, Result<bool, Away>> {
+    fn may<'a>(&'a self, known: &'a Known, deed: Deed<'a>) -> BoxFuture<'a, Result<bool, Away>> {
         Box::pin(async move {
             // All that the answer may depend on, in a form in which no two differ and look alike.
-            let who = format!("{known:?} {act:?} {license:?}");
+            let who = format!("{known:?} {deed:?}");
             let question = question([who.as_bytes()].into_iter());
             if let Some(may) = self.may.of(&question, self.edge.elapsed()) {
                 return Ok(may);
             }
-            let may = self.ask_whether(known, act, license).await?;
+            let may = self.ask_whether(known, deed).await?;
             self.may.keep(question, may, self.edge.elapsed());
             Ok(may)
         })

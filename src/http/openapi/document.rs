@@ -65,7 +65,7 @@ pub(in crate::http) fn document(calls: &[Call]) -> Value {
                 key(Credential::ActivationToken): {"type": "http", "scheme": "bearer", "description":
                     "The `activation_token` that came with the activation. It is good for that activation, as long as it lives."},
                 key(Credential::Administrator): {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description":
-                    "A token of Kubernetes, made for Usher alone: `kubectl create token NAME --audience ISSUER`. What its bearer may is asked of Kubernetes: `get`, `update` or `delete` on `licenses/activations`."},
+                    "A token of Kubernetes, made for Usher alone: `kubectl create token NAME --audience ISSUER`. What its bearer may is asked of Kubernetes: `get`, `update` or `delete` on `licenses/activations`, or `create` on `introspections`."},
                 key(Credential::ServiceAccount): {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description":
                     "The service account's token of a pod: of a projected volume (`serviceAccountToken`) whose `audience` is the issuer of the License's Authority, and nothing else. It activates that pod."},
             },
@@ -104,7 +104,7 @@ fn body(shape: &Shape, generator: &mut SchemaGenerator) -> Value {
     let schema = plain((shape.schema)(generator).to_value());
     // A broken example is found by a test.
     let example: Value = serde_json::from_str(shape.example).unwrap_or_default();
-    json!({"application/json": {"schema": schema, "example": example}})
+    json!({shape.kind: {"schema": schema, "example": example}})
 }
 
 /// A schema without what only Kubernetes understands: its rule by a pattern becomes a pattern.

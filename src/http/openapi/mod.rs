@@ -107,11 +107,13 @@ pub(super) struct Gives {
     pub(super) body: Option<Shape>,
 }
 
-/// A JSON body: its schema, and an example.
+/// A body: its schema, and an example.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     schema: fn(&mut SchemaGenerator) -> Schema,
     example: &'static str,
+    /// As what it is sent.
+    kind: &'static str,
     /// Whether the example is one.
     #[cfg_attr(not(test), expect(dead_code, reason = "examples are tried by a test"))]
     fits: fn(&str) -> bool,
@@ -123,8 +125,14 @@ impl Shape {
         Self {
             schema: |generator| generator.subschema_for::<T>(),
             example,
+            kind: "application/json",
             fits: |example| serde_json::from_str::<T>(example).is_ok(),
         }
+    }
+
+    /// The same, as a form.
+    pub(super) const fn as_form(self) -> Self {
+        Self { kind: "application/x-www-form-urlencoded", ..self }
     }
 }
 

@@ -7,6 +7,7 @@ mod activations;
 mod contract;
 mod frame;
 mod heartbeat;
+mod introspect;
 mod me;
 mod reply;
 mod request;
@@ -67,6 +68,8 @@ pub(super) struct Api<L> {
     under_way: Arc<Semaphore>,
     /// The OpenAPI document.
     document: Bytes,
+    /// Where people sign in, if they do.
+    origin: Option<Arc<str>>,
 }
 
 impl<L> Clone for Api<L> {
@@ -79,6 +82,7 @@ impl<L> Clone for Api<L> {
             bounds: self.bounds,
             under_way: self.under_way.clone(),
             document: self.document.clone(),
+            origin: self.origin.clone(),
         }
     }
 }
@@ -109,6 +113,7 @@ calls! {
     sessions::heartbeat is HEARTBEAT,
     sessions::close is CLOSE,
     me::me is ME,
+    introspect::introspect is INTROSPECT,
     contract::contract is CONTRACT,
 }
 
@@ -123,12 +128,13 @@ pub fn document() -> String {
     openapi::text(&description())
 }
 
-/// The calls, and what `contract` says of them.
+/// The calls, and what `contract` says of them. People sign in at `origin`.
 pub(super) fn v1<L: Activations>(
     runtime: Arc<Runtime<L>>,
     edge: Arc<dyn Edge>,
     bounds: Bounds,
     contract: &Value,
+    origin: Option<String>,
 ) -> Router {
     let api = Api {
         runtime,
@@ -138,6 +144,7 @@ pub(super) fn v1<L: Activations>(
         bounds,
         under_way: Arc::new(Semaphore::new(bounds.under_way)),
         document: openapi::text(contract).into(),
+        origin: origin.map(Into::into),
     };
     let calls = routes::<L>()
         .fallback(async || Problem::from(Code::NotFound))

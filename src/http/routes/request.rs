@@ -100,9 +100,18 @@ impl<'a> Taken<'a> {
     /// A request with a body of JSON, which is to arrive in this time.
     pub(super) async fn with_json(head: &'a Head, body: Body, patience: Duration) -> Result<Self, Problem> {
         let said = text(&head.headers, "content-type")?;
-        let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
-        if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
+        if kind(said).is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
             return Err(Code::MediaTypeUnsupported.into());
+        }
+        Self::apart(head, body, patience).await
+    }
+
+    /// A request with a form, which is to arrive in this time.
+    pub(super) async fn with_form(head: &'a Head, body: Body, patience: Duration) -> Result<Self, Problem> {
+        let said = text(&head.headers, "content-type")?;
+        if !kind(said).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+            let detail = "This call takes a form: Content-Type: application/x-www-form-urlencoded.";
+            return Err(Refusal::new(Code::MediaTypeUnsupported, detail).into());
         }
         Self::apart(head, body, patience).await
     }
@@ -143,6 +152,11 @@ impl<'a> Taken<'a> {
             Refusal::new(Code::RequestInvalid, format!("The body cannot be read: {said}.")).into()
         })
     }
+}
+
+/// The kind of a body, without what is said of it beside.
+fn kind(said: Option<&str>) -> Option<&str> {
+    said?.split(';').next().map(str::trim)
 }
 
 /// All of a body.

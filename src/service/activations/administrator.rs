@@ -12,7 +12,7 @@ use crate::{
     },
     keys::token::Credential,
     ledger::activations::Living,
-    service::callers::{Act, Known},
+    service::callers::{Act, Deed, Known},
 };
 
 /// How an activation stands, for an administrator; instants are RFC 3339.
@@ -90,7 +90,7 @@ impl<L: Activations> Runtime<L> {
             Refusal::new(Code::Forbidden, detail)
         };
         let living = self.activation(id).await?.ok_or_else(refused)?;
-        if !self.callers.may(&known, act, &living.key).await? {
+        if !self.callers.may(&known, Deed::With(act, &living.key)).await? {
             return Err(refused().into());
         }
         Ok(Some((living, known)))

@@ -14,7 +14,7 @@ use crate::{
     keys::Signers,
     ledger::sqlite::Sqlite,
     service::{
-        callers::{Act, Away, Blind, Callers, Known, Placed},
+        callers::{Away, Blind, Callers, Deed, Known, Placed},
         edge::Edge,
         intent::{Declared, Intent},
         providers::Providers,
@@ -60,7 +60,7 @@ impl Callers for Quiet {
     fn known<'a>(&'a self, _: &'a str, _: &'a [Issuer]) -> BoxFuture<'a, Result<Option<Known>, Away>> {
         Box::pin(std::future::ready(Ok(None)))
     }
-    fn may<'a>(&'a self, _: &'a Known, _: Act, _: &'a Key) -> BoxFuture<'a, Result<bool, Away>> {
+    fn may<'a>(&'a self, _: &'a Known, _: Deed<'a>) -> BoxFuture<'a, Result<bool, Away>> {
         Box::pin(std::future::ready(Ok(false)))
     }
     fn placed<'a>(&'a self, _: &'a workload::PodName) -> BoxFuture<'a, Result<Option<Placed>, Blind>> {

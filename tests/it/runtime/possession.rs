@@ -30,6 +30,13 @@ impl Prover {
         Self(SigningKey::from_bytes(&secret.try_into().unwrap()), server.url.clone())
     }
 
+    /// The thumbprint of its key (RFC 7638).
+    pub fn thumbprint(&self) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.0.verifying_key().to_bytes());
+        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
+    }
+
     /// A proof for this request, with these claims instead.
     fn with(&self, method: &str, path: &str, token: &str, members: &Value) -> String {
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.verifying_key().to_bytes())});

@@ -10,6 +10,8 @@ use super::contract;
 use crate::ground::{Listening, Machine, wait_for};
 use usher::service::edge::Edge as _;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// A connection to the API.
 #[derive(Clone)]
 pub struct Program {
@@ -27,6 +29,8 @@ pub struct Call<'a> {
     pub proof: Option<&'a str>,
     pub key: Option<&'a str>,
     pub body: Option<Value>,
+    /// A form, in place of a body.
+    pub form: Option<&'a str>,
 }
 
 /// What it was told.
@@ -114,14 +118,15 @@ impl Program {
             ("n-nonce", call.nonce),
             ("dpop", call.proof),
             ("idempotency-key", call.key),
-            ("content-type", Some("application/json")),
+            ("content-type", Some(call.form.map_or("application/json", |_| FORM))),
         ];
         for (name, value) in headers {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
         }
-        let body = call.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let body = call.body.as_ref().map(Value::to_string).or(call.form.map(str::to_owned));
+        let body = body.unwrap_or_default().into_bytes();
         let answer = self.client.send(request.body(Body::from(body)).unwrap()).await?;
         let status: StatusCode = answer.status();
         let is_later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
@@ -149,7 +154,7 @@ impl Program {
     /// Sends a form: what it is told, and with which status.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
         let body = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        let request = Request::post(path).header("content-type", FORM);
         let answer = self.client.send(request.body(Body::from(body.into_bytes())).unwrap()).await.unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_slice(&answer.into_body().collect_bytes().await.unwrap()).unwrap())

@@ -3,6 +3,7 @@
 mod device;
 mod faults;
 mod groups;
+mod introspection;
 mod leaving;
 mod mine;
 mod oidc;
@@ -59,7 +60,7 @@ struct Scene {
     program: Program,
     _directory: tempfile::TempDir,
     // Last: it goes when all else has.
-    _ground: Ground,
+    ground: Ground,
 }
 
 impl Scene {
@@ -84,7 +85,7 @@ impl Scene {
         place.apply(&for_people()).await;
         place.license_says("cad", "Issued").await;
         let program = Program::at(&listening);
-        Self { operator, listening, place, program, _directory: directory, _ground: ground }
+        Self { operator, listening, place, program, _directory: directory, ground }
     }
 
     fn providers(&self) -> Api<IdentityProvider> {

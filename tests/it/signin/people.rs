@@ -101,7 +101,7 @@ impl Machine {
     }
 
     /// The key to which its login is bound.
-    fn prover(&self) -> Prover {
+    pub(super) fn prover(&self) -> Prover {
         Prover::with_key_of(&self.folder.path().join("state/login.jwk"), &self.usher)
     }
 

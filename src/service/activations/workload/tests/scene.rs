@@ -29,7 +29,7 @@ use crate::{
     },
     service::{
         activations::{Asked, Failure, Grounds, Proof, Reply, Runtime, Wish, tests::Quiet},
-        callers::{Act, Away, Blind, Callers, Known, Placed},
+        callers::{Away, Blind, Callers, Deed, Known, Placed},
         edge::Edge as _,
         providers::Registry,
         sign_in::tests::Hand,
@@ -135,7 +135,7 @@ impl Callers for Cluster {
         Box::pin(std::future::ready(known))
     }
 
-    fn may<'a>(&'a self, _: &'a Known, _: Act, _: &'a Key) -> BoxFuture<'a, Result<bool, Away>> {
+    fn may<'a>(&'a self, _: &'a Known, _: Deed<'a>) -> BoxFuture<'a, Result<bool, Away>> {
         Box::pin(std::future::ready(Ok(false)))
     }
 
