@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Context, api::SeatState};
 use crate::{
-    domain::license::Key,
+    domain::{license::Key, text::Product},
     service::intent::{Declared, Intent},
 };
 
@@ -17,6 +17,10 @@ impl<L: Send + Sync + 'static> Intent for Context<L> {
         let seats = self.index.seats_of(license);
         let mut asked = seats.iter().filter_map(|seat| seat.0.as_ref().ok()?.spec.holder.holder());
         asked.any(|holder| holders.contains(&holder.identity()))
+    }
+
+    fn open(&self) -> Vec<(Key, Product)> {
+        self.index.licenses_open_to_all()
     }
 
     fn declared(&self, holders: &[String], at_most: usize) -> Vec<Declared> {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::license::Key;
+use crate::domain::{license::Key, text::Product};
 
 /// A License under which a Seat is declared for somebody, and how that is shown to stand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,9 @@ pub trait Intent: Send + Sync + 'static {
 
     /// Whether a Seat under `license` is for one of these holders ([`crate::domain::license::Holder::identity`]), bound or not.
     fn asks(&self, license: &Key, holders: &[String]) -> bool;
+
+    /// The Licenses that are open to whoever signs in and asks, each with its product.
+    fn open(&self) -> Vec<(Key, Product)>;
 
     /// The Seats for one of these holders under any License, bound or not: at most so many.
     fn declared(&self, holders: &[String], at_most: usize) -> Vec<Declared>;

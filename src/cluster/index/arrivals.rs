@@ -8,7 +8,7 @@ use crate::{
     domain::{
         license::Key,
         terms::SignIn,
-        text::{Label, ProviderGroup},
+        text::{Label, Product, ProviderGroup},
     },
 };
 
@@ -16,6 +16,14 @@ impl Index {
     /// The Licenses to which anybody may come by signing in.
     pub fn licenses_that_admit(&self) -> Vec<Key> {
         self.read(|s| admitting(s).map(|(key, _)| key.clone()).collect())
+    }
+
+    /// The Licenses of which anybody takes a seat who signs in and asks.
+    pub fn licenses_open_to_all(&self) -> Vec<(Key, Product)> {
+        self.read(|s| {
+            let open = admitting(s).filter(|(_, license)| license.spec.sign_in == Some(SignIn::Verified));
+            open.map(|(key, license)| (key.clone(), license.spec.product.clone())).collect()
+        })
     }
 
     /// The Licenses to which people come by signing in that name one of these groups, each with its provider.

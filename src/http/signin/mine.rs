@@ -1,4 +1,4 @@
-//! `/me`: whoever is signed in in the browser sees what is theirs, ends a device of theirs, and signs out.
+//! `/me`: whoever is signed in in the browser sees what is theirs, ends a device of theirs, asks for a seat where everybody may, and signs out.
 //!
 //! Their session is a cookie of its own; a form's token is made from that. What was done is said on the page that the browser is sent to: to load it
 //! again does nothing again.
@@ -23,6 +23,8 @@ use crate::service::{
 /// What was done, as the page is told of it.
 const ENDED: &str = "ended";
 const GONE: &str = "gone";
+const ASKED: &str = "asked";
+const CLOSED: &str = "closed";
 
 impl From<Unanswered> for Failure {
     /// Whoever is signed in is refused nothing here: what stands in the way is for whoever looks after Usher.
@@ -43,6 +45,10 @@ pub(super) async fn page<L: Activations>(
         let done = match done.as_deref() {
             Some(ENDED) => Some("The device is ended, and its place is free."),
             Some(GONE) => Some("This was no device of yours, or is not any more."),
+            Some(ASKED) => Some(
+                "You have asked for a seat. How you stand is said below within seconds: load this page again.",
+            ),
+            Some(CLOSED) => Some("This license gives no seat to whoever asks, or you have one already."),
             _ => None,
         };
         return Ok(pages::mine(&who.principal, &mine, &form_token(session), done).into_response());
@@ -91,6 +97,26 @@ pub(super) async fn end<L: Activations>(
     let Some(who) = desk.sign_in.inside(&session).await? else { return Ok(Redirect::to(ME).into_response()) };
     let is_ended = desk.runtime.end_mine(&who.principal, &activation).await?;
     let done = if is_ended { ENDED } else { GONE };
+    Ok(Redirect::to(&format!("{ME}?{done}")).into_response())
+}
+
+/// The form beside a license of which they have nothing.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    form: String,
+    license: String,
+}
+
+pub(super) async fn ask<L: Activations>(
+    State(desk): State<Desk<L>>,
+    headers: HeaderMap,
+    form: Result<Form<Wanted>, FormRejection>,
+) -> Result<Response, Refusal> {
+    let Form(Wanted { form, license }) = form.map_err(|_| Why::Forged)?;
+    let session = own_form_of(&desk, &headers, cookie::session(&headers), &form)?;
+    let Some(who) = desk.sign_in.inside(&session).await? else { return Ok(Redirect::to(ME).into_response()) };
+    let asked = desk.runtime.ask_for_mine(&who.principal, &license).await?;
+    let done = if asked { ASKED } else { CLOSED };
     Ok(Redirect::to(&format!("{ME}?{done}")).into_response())
 }
 

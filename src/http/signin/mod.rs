@@ -11,7 +11,7 @@
 //! | `/oauth2/device_authorization` | a device without a browser is given its codes (RFC 8628) |
 //! | `/device` | the page on which somebody types the one that it shows, and their address |
 //! | `/me`, `/` | what is theirs, of whoever is signed in in the browser; else the page on which they type their address |
-//! | `/me/devices` · `/me/sign-out` | end a device of theirs; and being signed in |
+//! | `/me/devices` · `/me/licenses` · `/me/sign-out` | end a device of theirs; ask for a seat; end being signed in |
 //! | `/oauth2/token` · `/oauth2/revoke` | tokens, and their end (RFC 6749, RFC 7009) |
 //!
 //! Pages have no script, no style of their own and nothing from elsewhere, and the browser is told to hold us to that. A form is sent by
@@ -151,6 +151,7 @@ fn router_within<L: Activations>(
         .route("/", get(async || Redirect::to(ME)))
         .route(ME, get(mine::page::<L>).post(mine::depart::<L>))
         .route("/me/devices", post(mine::end::<L>))
+        .route("/me/licenses", post(mine::ask::<L>))
         .route("/me/sign-out", post(mine::leave::<L>))
         .route("/signin/style.css", get(pages::style))
         .layer(DefaultBodyLimit::max(LARGEST))

@@ -1,4 +1,4 @@
-//! Somebody who is signed in in their browser sees what is theirs, and ends a device of theirs.
+//! Somebody who is signed in in their browser sees what is theirs, ends a device of theirs, and asks for a seat where everybody may.
 //!
 //! ```text
 //!   ledger: seats that may be theirs, devices, sessions ─┐
@@ -6,19 +6,21 @@
 //!   ledger: Licenses under which they wait ──────────────┘
 //! ```
 //!
-//! What is shown decides nothing. What is ended is asked about anew: whose the seat is that the device is active on.
+//! What is shown decides nothing. What is ended is asked about anew: whose the seat is that the device is active on; and so is what is asked for: whether the
+//! License gives a seat to whoever asks, as it was last reconciled.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Activations, Device, Failure, Runtime, TRIES, crowded, person::holders};
+use super::{Activations, Device, Failure, Runtime, TRIES, crowded, license_named, person::holders};
 use crate::{
     domain::{
         contract::Contract,
-        license::{Key, Phase},
+        license::{Key, License, Phase},
         principal::Principal,
         standing::{Candidate, Person, Standing, standing},
+        terms::{Provisioning, SignIn},
         text::Product,
     },
     ledger::holdings::{ActiveOn, Holdings, MaybeSeat, OnSeat, OpenOn},
@@ -33,6 +35,8 @@ pub const SHOWN: u32 = 50;
 pub struct Mine {
     /// License by License.
     pub licenses: Vec<MyLicense>,
+    /// Licenses of which they have nothing, and of which they are given a seat, or a place in the queue, if they ask.
+    pub open: Vec<(Key, Product)>,
     /// There is more than is shown here.
     pub has_more: bool,
 }
@@ -116,13 +120,14 @@ impl<L: Activations> Runtime<L> {
         // One more than is shown: then it is known whether there are more.
         let mut held = self.ledger.holdings(&person, now, SHOWN.saturating_add(1)).await?;
         let mut declared = self.people.intent.declared(&holders(&person), most().saturating_add(1));
-        let has_more = [held.seats.len(), held.devices.len(), held.sessions.len(), declared.len()]
-            .into_iter()
-            .any(|there| there > most());
+        let there = [held.seats.len(), held.devices.len(), held.sessions.len(), declared.len()];
         held.devices.truncate(most());
         held.sessions.truncate(most());
         held.seats.retain(|seat| self.admits(&provider, &seat.key));
         declared.retain(|seat| self.admits(&provider, &seat.license));
+        // Only an address that counts asks for anything.
+        let mut open = if person.email.is_some() { self.people.intent.open() } else { Vec::new() };
+        open.retain(|(key, _)| self.admits(&provider, key));
         let mut licenses = by_seats(&person, &held, &declared, now)?;
         for Declared { license: key, position, .. } in declared {
             if licenses.contains_key(&key) {
@@ -136,11 +141,38 @@ impl<L: Activations> Runtime<L> {
             let contract = met.and_then(|met| met.contract);
             licenses.insert(key.clone(), license(key, contract, place, now));
         }
+        open.retain(|(key, _)| !licenses.contains_key(key));
+        let has_more = there.into_iter().chain([open.len()]).any(|there| there > most());
+        open.truncate(most());
         let licenses: Vec<_> = licenses.into_values().take(most()).collect();
         if rebuilding && licenses.is_empty() {
             return Err(not_yet());
         }
-        Ok(Mine { licenses, has_more })
+        Ok(Mine { licenses, open, has_more })
+    }
+
+    /// They ask for a seat of `license`, and wait a moment for it, or for their place in the queue. `false` if it is not given to whoever asks.
+    ///
+    /// # Errors
+    /// When Usher cannot answer now.
+    pub async fn ask_for_mine(&self, who: &Principal, license: &str) -> Result<bool, Failure> {
+        self.may_answer()?;
+        let (person, provider) = (Person::from(who), self.provider_of(who)?);
+        let Ok(key) = license_named(license) else { return Ok(false) };
+        if !self.admits(&provider, &key) {
+            return Ok(false);
+        }
+        let Some(met) = self.ledger.met(&key, &person).await? else { return Ok(false) };
+        let is_open = met.contract.as_ref().is_some_and(|contract| {
+            let License { sign_in, terms, .. } = &contract.license;
+            *sign_in == SignIn::Verified && terms.provisioning == Provisioning::Named
+        });
+        let has_nothing = standing(&person, &met.candidates, met.elsewhere) == Standing::Nothing;
+        if !is_open || !has_nothing || !self.comes(&met, &person).await? {
+            return Ok(false);
+        }
+        self.seated(&key, &person).await?;
+        Ok(true)
     }
 
     /// Ends the activation `id`, which frees a device of their seat. `false` if it is none of theirs.

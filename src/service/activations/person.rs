@@ -168,7 +168,7 @@ impl<L: Activations> Runtime<L> {
     }
 
     /// Whether somebody to whom nothing is given yet may take a seat by coming: then it is on record that they have asked.
-    async fn comes(&self, met: &Met, person: &Person) -> Result<bool, Failure> {
+    pub(super) async fn comes(&self, met: &Met, person: &Person) -> Result<bool, Failure> {
         let (Some(contract), now) = (&met.contract, self.edge.now()) else { return Ok(false) };
         if self.people.intent.asks(&contract.license.key, &holders(person)) {
             // They wait for a free seat already.
@@ -184,13 +184,13 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
-    /// Waits for whoever leads to give them a seat, for a moment.
-    async fn seated(&self, license: &Key, person: &Person) -> Result<(), Failure> {
+    /// Waits for whoever leads to give them a seat, or a place in the queue, for a moment.
+    pub(super) async fn seated(&self, license: &Key, person: &Person) -> Result<(), Failure> {
         let begun = self.edge.elapsed();
         while self.edge.elapsed().saturating_sub(begun) < SEATED {
             let met = self.ledger.met(license, person).await?;
             let is_theirs = |met: Met| standing(person, &met.candidates, met.elsewhere) != Standing::Nothing;
-            if met.is_none_or(is_theirs) {
+            if met.is_none_or(is_theirs) || self.people.intent.asks(license, &holders(person)) {
                 break;
             }
             self.edge.wait(AGAIN).await;

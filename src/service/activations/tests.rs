@@ -10,7 +10,14 @@ use futures::future::BoxFuture;
 
 use super::{Grounds, Happened, News, Runtime};
 use crate::{
-    domain::{license::Key, refusal::Code, terms::ClonePolicy, text::Issuer, witness::Standing, workload},
+    domain::{
+        license::Key,
+        refusal::Code,
+        terms::ClonePolicy,
+        text::{Issuer, Product},
+        witness::Standing,
+        workload,
+    },
     keys::Signers,
     ledger::sqlite::Sqlite,
     service::{
@@ -23,13 +30,18 @@ use crate::{
 
 /// A cluster of which nothing is told but which Seats are declared, and for whom.
 #[derive(Default)]
-pub(crate) struct Quiet(Mutex<Vec<(String, Declared)>>);
+pub(crate) struct Quiet(Mutex<Vec<(String, Declared)>>, Mutex<Vec<(Key, Product)>>);
 
 impl Quiet {
     /// A Seat for this holder is declared, and shown so.
     pub(crate) fn declare(&self, holder: &str, license: &str, position: Option<u32>, rests: bool) {
         let declared = Declared { license: Key::new("design", license), position, rests };
         self.0.lock().unwrap().push((holder.to_owned(), declared));
+    }
+
+    /// The License `design/NAME` is open to whoever signs in.
+    pub(crate) fn opens(&self, license: &str) {
+        self.1.lock().unwrap().push((Key::new("design", license), "cad".parse().unwrap()));
     }
 }
 
@@ -48,6 +60,9 @@ impl Intent for Quiet {
     }
     fn asks(&self, license: &Key, holders: &[String]) -> bool {
         self.declared(holders, usize::MAX).iter().any(|declared| declared.license == *license)
+    }
+    fn open(&self) -> Vec<(Key, Product)> {
+        self.1.lock().unwrap().clone()
     }
     fn declared(&self, holders: &[String], at_most: usize) -> Vec<Declared> {
         let all = self.0.lock().unwrap();

@@ -8,10 +8,11 @@ use usher::{cluster::api::SeatState, domain::namespaces::Namespaces};
 use super::{
     Scene,
     device::clicks,
+    groups::admitting,
     people::{Machine, begun, fits, is_titled},
 };
 use crate::{
-    ground::{axe, idp, seat},
+    ground::{axe, idp, seat, until},
     runtime::{
         Own,
         program::{Call, drawn},
@@ -126,4 +127,39 @@ async fn somebody_sees_their_seat_ends_its_device_by_keyboard_alone_and_signs_ou
     assert!(!page.contains("Lab 3") && !page.contains("ann@acme.example"), "{page}");
     fits(&browser).await;
     browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_no_seat_of_what_is_open_to_all_asks_for_one_by_keyboard_alone() {
+    let scene = Scene::new().await;
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    scene.place.apply(&admitting("Verified")).await;
+    scene.place.license_says("cad", "Issued").await;
+    let me = format!("{}/me", scene.listening.url);
+    for (name, called, stands, width) in [
+        ("cy", "Cy Example", "You have a seat.", 390),
+        ("ann", "Ann Example", "You wait for a seat, at place 1.", 1280),
+    ] {
+        let browser = idp::browser(width, 844).await;
+        enters(&browser, &me, name).await;
+        is_titled(&browser, &format!("Continue as {called} in this browser?")).await;
+        presses(&browser, "button[value=yes]").await;
+        is_titled(&browser, "My licenses").await;
+        let page = says(&browser).await;
+        assert!(
+            page.contains("You have no license here.") && page.contains("You can ask for a seat"),
+            "{page}"
+        );
+        fits(&browser).await;
+        axe::nothing_keeps_people_out(&browser).await;
+        presses(&browser, "form[action='/me/licenses'] button").await;
+        browser.wait().for_element(Locator::Css("[role=status]")).await.unwrap();
+        until(stands, async || {
+            browser.goto(&me).await.ok()?;
+            says(&browser).await.contains(stands).then_some(())
+        })
+        .await;
+        assert!(!says(&browser).await.contains("You can ask for a seat"));
+        browser.close().await.unwrap();
+    }
 }

@@ -10,10 +10,14 @@ use usher::{cluster::api::SeatState, domain::namespaces::Namespaces};
 use super::{
     Scene,
     device::{clicks, typed},
+    for_people,
     mine::{enters, opens_session, presses as by_keyboard},
     people::{Machine, begun, fits, is_titled},
 };
-use crate::ground::{axe, idp, seat, until};
+use crate::{
+    ground::{axe, idp, seat, until},
+    scenarios::with,
+};
 
 /// Where pictures go if somebody wants to keep them.
 fn folder(else_here: &TempDir) -> PathBuf {
@@ -168,5 +172,20 @@ async fn what_people_see_of_their_licenses_has_its_picture_and_fits_a_desk_and_a
             }
             camera.browser.clone().close().await.unwrap();
         }
+    }
+
+    scene.place.apply(&with(for_people(), &json!({"spec": {"signIn": "Verified"}}))).await;
+    for (width, height) in [(1280, 800), (390, 844)] {
+        let camera = Camera { browser: idp::browser(width, height).await, width, folder: folder(&temporary) };
+        enters(&camera.browser, &me, "cy").await;
+        is_titled(&camera.browser, "Continue as Cy Example in this browser?").await;
+        clicks(&camera.browser, "yes").await;
+        until("there is something to ask for", async || {
+            camera.browser.goto(&me).await.ok()?;
+            camera.browser.find(Locator::Css("form[action='/me/licenses']")).await.ok()
+        })
+        .await;
+        camera.takes("me-open", "My licenses").await;
+        camera.browser.clone().close().await.unwrap();
     }
 }

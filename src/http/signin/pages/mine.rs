@@ -7,9 +7,10 @@ use maud::{Markup, html};
 use super::page;
 use crate::{
     domain::{
-        license::{Phase, Validity},
+        license::{Key, Phase, Validity},
         principal::Principal,
         terms::Terms,
+        text::Product,
     },
     service::{
         activations::{Device, Mine, MyDevice, MyLicense, MySession, Place, SHOWN},
@@ -30,8 +31,9 @@ pub(in crate::http::signin) fn mine(
         &html! {
             @if let Some(done) = done { p class="done" role="status" tabindex="-1" autofocus { (done) } }
             (signed_in(who, token))
-            @if mine.licenses.is_empty() { (nothing(who)) }
+            @if mine.licenses.is_empty() { (nothing(who, &mine.open)) }
             @for (number, license) in mine.licenses.iter().enumerate() { (of_license(license, number, token)) }
+            @if !mine.open.is_empty() { (open(&mine.open, token)) }
             @if mine.has_more { p { "You have more than the first " (SHOWN) " of each that are shown here." } }
             @if has_devices {
                 p class="less" {
@@ -63,16 +65,39 @@ fn signed_in(who: &Principal, token: &str) -> Markup {
 }
 
 /// Nothing is theirs.
-fn nothing(who: &Principal) -> Markup {
+fn nothing(who: &Principal, open: &[(Key, Product)]) -> Markup {
     html! {
         p { "You have no license here." }
         @match &who.email {
+            Ok(_) if !open.is_empty() => {},
             Ok(email) => p {
                 "Ask whoever looks after licenses in your company, or your platform team, for a seat of " strong { (email) } "."
             },
             Err(why) => p class="wrong" {
                 "No seat of an e-mail address can be yours: " (why) ". Ask your platform team."
             },
+        }
+    }
+}
+
+/// Of what they may have a seat.
+fn open(licenses: &[(Key, Product)], token: &str) -> Markup {
+    html! {
+        section aria-labelledby="open" {
+            h2 id="open" { "You can ask for a seat" }
+            ul role="list" {
+                @for (key, product) in licenses {
+                    li {
+                        form method="post" action="/me/licenses" class="beside" {
+                            input type="hidden" name="form" value=(token);
+                            input type="hidden" name="license" value=(key);
+                            p { strong { (product) } " " span class="less" { (key) } }
+                            button type="submit" class="other" aria-label={ "Ask for a seat of " (product) ", " (key) } { "Ask for a seat" }
+                        }
+                    }
+                }
+            }
+            p class="less" { "If none is free, you wait in the queue. You give it up by not signing in for a while." }
         }
     }
 }

@@ -155,6 +155,36 @@ async fn a_device_is_ended_by_its_holder_on_our_own_page_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_seat_is_asked_for_on_our_own_page_and_where_none_is_given_that_is_said() {
+    let usher = Usher::new().await;
+    usher.0.license("named", &[], |_| {}).await;
+    usher.0.quiet.opens("open");
+    let (_, session) = enters(&usher, &"A".repeat(43), "").await;
+    let page = usher.me(&session, "/me").await;
+    assert!(
+        page.body.contains("You can ask for a seat") && page.body.contains("design/open"),
+        "{}",
+        page.body
+    );
+    let form = form_token(&session);
+    for (origin, token) in
+        [("https://evil.example", &*form), ("", &form), (ORIGIN, ""), (ORIGIN, &form_token("other"))]
+    {
+        let asked = usher
+            .does("/me/licenses", &session, origin, &[("form", token), ("license", "design/named")])
+            .await;
+        assert_eq!(asked.status, StatusCode::FORBIDDEN, "{origin} {token}");
+    }
+    let asked =
+        usher.does("/me/licenses", &session, ORIGIN, &[("form", &form), ("license", "design/named")]).await;
+    assert_eq!((asked.status, asked.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/me?closed"));
+    assert!(usher.me(&session, "/me?closed").await.body.contains("gives no seat to whoever asks"));
+    let other = "B".repeat(43);
+    let nobody = [("form", &*form_token(&other)), ("license", "design/named")];
+    assert_eq!(usher.does("/me/licenses", &other, ORIGIN, &nobody).await.header(header::LOCATION), "/me");
+}
+
+#[tokio::test]
 async fn whoever_signs_out_is_out_and_the_cookie_goes() {
     let usher = Usher::new().await;
     let (_, session) = enters(&usher, &"A".repeat(43), "").await;

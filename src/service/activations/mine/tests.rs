@@ -1,14 +1,16 @@
 //! What somebody sees as theirs, and ends, on a real ledger.
 
+use futures::future::{Either, select};
+
 use crate::{
     domain::{
         chain::{Call, Chain, Digest, LastCall, Operation, Position, State, Why},
         contract::Contract,
         license::{Key, License, Phase, Uid, tests::license},
         namespaces::Namespaces,
-        principal::Principal,
+        principal::{NoAddress, Principal},
         standing::Person,
-        terms::Sessions,
+        terms::{Provisioning, Sessions, SignIn},
     },
     ledger::{
         Bind, Change, Ledger as _, Terms, Trail as _,
@@ -21,7 +23,7 @@ use crate::{
         activations::{Mine, Place, SHOWN},
         edge::Edge as _,
         providers::{Provider, tests::provider},
-        sign_in::tests::Scene,
+        sign_in::tests::{Scene, recheck::until},
     },
 };
 
@@ -238,4 +240,56 @@ async fn so_many_are_shown_and_it_is_said_that_there_are_more() {
     scene.active("cad", ANN, 200, "Lab", "1").await;
     let mine = scene.mine().await;
     assert_eq!((mine.licenses[0].devices.len(), mine.has_more), (shown, true));
+}
+
+#[tokio::test]
+async fn whoever_has_nothing_of_a_license_that_is_open_to_all_sees_that_and_asks_for_it() {
+    let scene = Scene::new().await;
+    let verified = |license: &mut License| license.sign_in = SignIn::Verified;
+    scene.license("cad", &[], verified).await;
+    scene.license("mine", &[ANN], verified).await;
+    scene.license("waits", &[], verified).await;
+    scene.license("members", &[], |license| license.sign_in = SignIn::Members).await;
+    scene.license("named", &[], |_| {}).await;
+    let floats = |license: &mut License| license.terms.provisioning = Provisioning::Floating;
+    scene.license("floats", &[], |license| (verified(license), floats(license)).1).await;
+    for license in ["cad", "mine", "waits"] {
+        scene.quiet.opens(license);
+    }
+    scene.quiet.declare(ANN, "waits", Some(1), false);
+    let key = |name: &str| Key::new("design", name);
+    let (ann, runtime) = (scene.ann().await, scene.runtime());
+    let open = vec![(key("cad"), "cad".parse().unwrap())];
+    assert_eq!(runtime.mine(&ann).await.unwrap().open, open, "what is hers, or waits, is said above");
+    let nobody = Principal { email: Err(NoAddress::Unverified), ..ann.clone() };
+    assert_eq!(runtime.mine(&nobody).await.unwrap().open, []);
+
+    let asked = async |license: &str| {
+        let of = Uid(license.into());
+        scene.ledger().members(&of, &[]).await.unwrap().people.iter().any(|one| one.asked)
+    };
+    for other in [
+        "design/mine",
+        "design/waits",
+        "design/members",
+        "design/named",
+        "design/floats",
+        "design/none",
+        "cad",
+        "",
+        "\0/a",
+    ] {
+        assert!(!runtime.ask_for_mine(&ann, other).await.unwrap(), "{other}");
+        assert!(!asked(other.trim_start_matches("design/")).await, "{other}");
+    }
+    assert!(!runtime.ask_for_mine(&nobody, "design/cad").await.unwrap() && !asked("cad").await);
+    // Nobody gives seats here, so she waits, and it is on record.
+    let asks = std::pin::pin!(runtime.ask_for_mine(&ann, "design/cad"));
+    let on_record = std::pin::pin!(until(async || asked("cad").await));
+    assert!(matches!(select(asks, on_record).await, Either::Right(_)));
+
+    let acme = std::sync::Arc::into_inner(provider("acme", "acme.example")).unwrap();
+    scene.providers.replace([Provider { allowed_namespaces: Namespaces::None, ..acme }.into()], []);
+    assert_eq!(runtime.mine(&ann).await.unwrap(), Mine::default());
+    assert!(!runtime.ask_for_mine(&ann, "design/cad").await.unwrap());
 }

@@ -34,7 +34,8 @@ fn with(place: Place, phase: Phase) -> MyLicense {
 }
 
 fn page_of(licenses: Vec<MyLicense>, has_more: bool, done: Option<&str>) -> String {
-    mine(&who("Ann Example", Ok("ann@acme.example")), &Mine { licenses, has_more }, "t", done).0
+    let theirs = Mine { licenses, open: Vec::new(), has_more };
+    mine(&who("Ann Example", Ok("ann@acme.example")), &theirs, "t", done).0
 }
 
 fn said(place: Place, phase: Phase) -> String {
@@ -49,7 +50,28 @@ pub(in crate::http::signin) fn all() -> String {
     let places = [Place::Seat, Place::Rests, Place::Waits(Some(3)), Place::Waits(None), Place::Anothers];
     let licenses = places.into_iter().flat_map(|place| PHASES.map(|phase| with(place, phase))).collect();
     let nobody = who("", Err(NoAddress::Missing));
-    page_of(licenses, true, Some("done")) + &mine(&nobody, &Mine::default(), "t", None).0 + &left().0
+    page_of(licenses, true, Some("done"))
+        + &with_open()
+        + &mine(&nobody, &Mine::default(), "t", None).0
+        + &left().0
+}
+
+/// What somebody sees who may ask for a seat.
+fn with_open() -> String {
+    let open = vec![(Key::new("design", "cad"), "cad".parse().unwrap())];
+    let theirs = Mine { open, ..Mine::default() };
+    mine(&who("Ann Example", Ok("ann@acme.example")), &theirs, "t", None).0
+}
+
+#[test]
+fn whoever_may_ask_for_a_seat_is_not_sent_to_others() {
+    let page = with_open();
+    assert!(page.contains(r#"action="/me/licenses""#) && page.contains(r#"value="design/cad""#), "{page}");
+    assert!(page.contains(r#"aria-label="Ask for a seat of cad, design/cad""#), "{page}");
+    assert!(
+        page.contains("You have no license here.") && !page.contains("Ask whoever looks after"),
+        "{page}"
+    );
 }
 
 #[test]
