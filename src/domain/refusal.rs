@@ -85,7 +85,7 @@ refusals! {
     /// The idempotency key was used for another request.
     IdempotencyKeyUsed = "idempotency-key-used", next "Draw a new key for each request; repeat a request with its key only unchanged.";
     /// Two copies of this activation were seen, and neither is renewed until somebody decides.
-    ActivationQuarantined = "activation-quarantined", next "Ask an administrator to resolve the fork, or wait until the last document has ended.";
+    ActivationQuarantined = "activation-quarantined", next "Ask an administrator, or the person whose seat it is, to resolve the fork, or wait until the last document has ended.";
     /// The activation has ended.
     ActivationEnded = "activation-ended", next "Activate again.";
     /// The activation's last document has ended, and its place may be another's.
@@ -114,8 +114,8 @@ refusals! {
     ProofStale = "proof-stale", next "Make the proof again, with the nonce of this answer's header `DPoP-Nonce`, and repeat the request with it.";
     /// The token was made for somebody else than Usher, or not only for Usher.
     AudienceWrong = "audience-wrong", next "Make one for the License's Authority alone: `kubectl create token NAME --audience ISSUER`, or a projected volume with that `audience`.";
-    /// Kubernetes does not let whoever shows this token do this.
-    Forbidden = "forbidden", next "Ask for a role that has what the detail names: `usher-licensor` in the License's namespace, or `usher-introspector` in the cluster.";
+    /// Whoever shows this token may not do this.
+    Forbidden = "forbidden", next "Ask for a role that has what the detail names: `usher-licensor` in the License's namespace, or `usher-introspector` in the cluster; or sign in as the person whose seat it is, where that is enough.";
     /// Who asks is known to Kubernetes only, and the API server does not answer.
     ClusterUnreachable = "cluster-unreachable", next "Repeat the request unchanged, with its key, after `Retry-After`.";
     /// The License names no such service account.

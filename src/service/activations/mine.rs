@@ -23,7 +23,10 @@ use crate::{
         terms::{Provisioning, SignIn},
         text::Product,
     },
-    ledger::holdings::{ActiveOn, Holdings, MaybeSeat, OnSeat, OpenOn},
+    ledger::{
+        activations::Living,
+        holdings::{ActiveOn, Holdings, MaybeSeat, OnSeat, OpenOn},
+    },
     service::intent::Declared,
 };
 
@@ -180,29 +183,32 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When Usher cannot answer now.
     pub async fn end_mine(&self, who: &Principal, id: &str) -> Result<bool, Failure> {
-        self.may_answer()?;
-        let rebuilding = self.is_rebuilding();
-        let (person, provider) = (Person::from(who), self.provider_of(who)?);
         for _ in 0..TRIES {
-            let Some(living) = self.activation(id).await? else {
-                return if rebuilding { Err(not_yet()) } else { Ok(false) };
-            };
-            let met = self.ledger.met(&living.key, &person).await?;
-            let activation = &living.seen.activation;
-            let is_theirs = self.admits(&provider, &living.key)
-                && met.is_some_and(|met| {
-                    met.license == activation.license
-                        && holds(&person, &met.candidates, met.elsewhere).as_ref() == Some(&activation.holder)
-                });
-            if !is_theirs {
-                return Ok(false);
-            }
-            let by = activation.holder.clone();
+            let Some(living) = self.on_seat_of(who, id).await? else { return Ok(false) };
+            let by = living.seen.activation.holder.clone();
             if self.ends(living, Some(by)).await? {
                 return Ok(true);
             }
         }
         Err(crowded())
+    }
+
+    /// The activation `id`, if it is on a seat that this one holds.
+    pub(super) async fn on_seat_of(&self, who: &Principal, id: &str) -> Result<Option<Living>, Failure> {
+        self.may_answer()?;
+        let rebuilding = self.is_rebuilding();
+        let (person, provider) = (Person::from(who), self.provider_of(who)?);
+        let Some(living) = self.activation(id).await? else {
+            return if rebuilding { Err(not_yet()) } else { Ok(None) };
+        };
+        let met = self.ledger.met(&living.key, &person).await?;
+        let activation = &living.seen.activation;
+        let is_theirs = self.admits(&provider, &living.key)
+            && met.is_some_and(|met| {
+                met.license == activation.license
+                    && holds(&person, &met.candidates, met.elsewhere).as_ref() == Some(&activation.holder)
+            });
+        Ok(is_theirs.then_some(living))
     }
 }
 

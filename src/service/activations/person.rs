@@ -82,7 +82,7 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
-    async fn signed_in(&self, proof: &Proof<'_>) -> Result<SignedIn, Failure> {
+    pub(super) async fn signed_in(&self, proof: &Proof<'_>) -> Result<SignedIn, Failure> {
         self.may_answer()?;
         let signed_in = self.ledger.signed_in(&token::hash(proof.token), self.edge.now()).await?;
         let signed_in = signed_in.ok_or(Code::Unauthorized)?;

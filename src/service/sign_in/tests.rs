@@ -179,12 +179,22 @@ impl Scene {
 
     /// A code for Ann.
     async fn code(&self) -> String {
-        let Principal { issuer, subject, .. } = self.ann().await;
+        self.code_of(&self.ann().await).await
+    }
+
+    async fn code_of(&self, who: &Principal) -> String {
+        let Principal { issuer, subject, .. } = who.clone();
         let code = format!("code {}", self.hand.drawn.fetch_add(1, Ordering::SeqCst));
         let errand = Errand::Program(asked().verified().unwrap());
         let granted = Granted { errand, issuer, subject, again: None };
         self.sign_in.keep(token::hash(&code), &granted, CODE).await.unwrap();
         code
+    }
+
+    /// The access token of somebody who has signed in.
+    pub(crate) async fn access_token(&self, who: &Principal) -> String {
+        self.sign_in.ledger.meet(who, self.hand.now()).await.unwrap();
+        self.exchange(&self.code_of(who).await).await.unwrap().access_token.to_string()
     }
 
     async fn exchange(&self, code: &str) -> Result<Tokens, Denied> {

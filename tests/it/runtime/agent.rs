@@ -165,40 +165,6 @@ async fn a_document_that_somebody_else_signed_is_not_given_to_the_program() {
 }
 
 #[tokio::test]
-async fn of_a_state_that_was_copied_while_it_runs_one_goes_on_and_the_other_is_told_what_to_do() {
-    let scene = Scene::new(&for_devices(2)).await;
-    let machine = Machine::new(&scene);
-    let original = machine.start("one", "lab-3", &[]);
-    original.stands("good").await;
-    let second = machine.run("one", "lab-3", &[]);
-    assert_eq!(second.status.code(), Some(2));
-    assert!(said(&second).contains("is in use by another process"), "{}", said(&second));
-
-    // The copy refreshes when it starts, and so before the original, which is asked to.
-    machine.copy("one", "two");
-    let copy = machine.start("two", "lab-3", &[]);
-    copy.stands("good").await;
-    original.signal("-HUP");
-    let refused = original.stands("refused").await;
-    assert_eq!(refused["code"], "nonce-used");
-    assert!(refused["why"].as_str().unwrap().contains("activate again on the same device"), "{refused}");
-    assert!(refused["ends"].as_u64().unwrap() > 0, "its document has an end");
-    copy.signal("-HUP");
-    copy.stands("good").await;
-    crate::ground::wait_for(&scene.place.licenses, "cad", "says so", |license| {
-        super::clones::clone_seen(license).is_some()
-    })
-    .await;
-
-    // The honest way out, for whichever of the two is the honest one.
-    drop(original);
-    let recovered = machine.start("one", "lab-3", &["--recover"]);
-    recovered.stands("good").await;
-    copy.signal("-HUP");
-    assert_eq!(copy.stands("refused").await["code"], "activation-superseded");
-}
-
-#[tokio::test]
 async fn a_state_that_was_copied_without_its_key_is_worth_nothing_and_the_chain_does_not_see_it() {
     let scene = Scene::new(&for_devices(1)).await;
     let machine = Machine::new(&scene);
@@ -240,29 +206,6 @@ async fn whoever_wants_no_key_has_none_and_goes_on_as_before() {
     assert_eq!((run(&[]), key.exists()), (Some(0), false));
     assert_eq!((run(&["--recover"]), key.exists()), (Some(0), true));
     assert_eq!(run(&["--bearer"]), Some(0), "what is bound has its key");
-}
-
-#[tokio::test]
-async fn a_copy_that_may_have_a_place_of_its_own_goes_on_beside_the_original() {
-    let replace = json!({"spec": {"clones": {"policy": "Replace"}}});
-    let scene = Scene::new(&with(for_devices(2), &replace)).await;
-    let machine = Machine::new(&scene);
-    let original = machine.start("one", "lab-3", &[]);
-    original.stands("good").await;
-    machine.copy("one", "two");
-    // The original goes on first, and so the copy is the one that is told.
-    let before = document(&machine.state("one"));
-    original.signal("-HUP");
-    until("it is renewed", async || (document(&machine.state("one")) != before).then_some(())).await;
-    let told = machine.run("two", "lab-3", &["--keep", "--strict", "--", "true"]);
-    assert_eq!(told.status.code(), Some(0), "{}", said(&told));
-    assert!(said(&told).contains("with a place of its own"), "{}", said(&told));
-    let again = machine.run("two", "lab-3", &["--keep", "--strict", "--", "true"]);
-    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
-    assert!(!said(&again).contains("copy"), "{}", said(&again));
-    original.signal("-HUP");
-    original.stands("good").await;
-    assert_eq!(scene.activate("another").await.code(), "seats-exhausted");
 }
 
 #[tokio::test]

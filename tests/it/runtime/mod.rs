@@ -2,6 +2,7 @@
 
 pub mod administrators;
 mod agent;
+mod agent_clones;
 mod agent_disks;
 mod agent_stops;
 mod agent_trusts;

@@ -9,6 +9,7 @@ use super::{
     Scene,
     device::clicks,
     groups::admitting,
+    for_people,
     people::{Machine, begun, fits, is_titled},
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         Own,
         program::{Call, drawn},
     },
+    scenarios::with,
 };
 
 impl Machine {
@@ -53,6 +55,25 @@ pub(super) async fn presses(browser: &Client, css: &str) {
     panic!("nobody comes to {css} by keyboard");
 }
 
+/// Two copies of `own` speak, and nobody but whoever holds the seat ends the quarantine: they have signed in on `machine`.
+async fn resolves(scene: &Scene, machine: &Machine, own: &mut Own) {
+    let copy = own.clone();
+    own.nonce = scene.program.refresh(own).await.nonce.unwrap();
+    assert_eq!(scene.program.refresh(&copy).await.code(), "nonce-used");
+    assert_eq!(scene.program.refresh(own).await.code(), "activation-quarantined");
+    let resolve = async |token: &str, id: &str| {
+        let call = Call { token: Some(token), ..Call::default() };
+        scene.program.send(Method::POST, &format!("/v1/activations/{id}/resolve"), &call).await
+    };
+    let access = machine.access_token();
+    assert_eq!(resolve(&own.token, &own.id).await.code(), "unauthorized");
+    assert_eq!(resolve(&access, &"0".repeat(32)).await.code(), "forbidden");
+    assert_eq!(scene.program.refresh(own).await.code(), "activation-quarantined");
+    assert_eq!(resolve(&access, &own.id).await.status, 204);
+    own.nonce = scene.program.refresh(own).await.nonce.unwrap();
+    assert_eq!(scene.program.refresh(&copy).await.code(), "nonce-used");
+}
+
 async fn says(browser: &Client) -> String {
     browser.find(Locator::Css("main")).await.unwrap().text().await.unwrap()
 }
@@ -64,6 +85,8 @@ async fn somebody_sees_their_seat_ends_its_device_by_keyboard_alone_and_signs_ou
     for name in ["ann", "bob"] {
         scene.place.apply(&seat(name)).await;
     }
+    let quarantine = json!({"spec": {"clones": {"policy": "Quarantine"}}});
+    scene.place.apply(&with(for_people(), &quarantine)).await;
     let me = format!("{}/me", scene.listening.url);
     let cad = format!("cad {}/cad", scene.place.namespace);
     scene.place.seat("ann", SeatState::Bound).await;
@@ -90,7 +113,8 @@ async fn somebody_sees_their_seat_ends_its_device_by_keyboard_alone_and_signs_ou
     clicks(&browser, "yes").await;
     is_titled(&browser, "You are signed in. You can close this page.").await;
     assert!(login.wait().unwrap().success());
-    let own = machine.active().await;
+    let mut own = machine.active().await;
+    resolves(&scene, &machine, &mut own).await;
     opens_session(&scene, &own).await;
     browser.goto(&me).await.unwrap();
     is_titled(&browser, "My licenses").await;

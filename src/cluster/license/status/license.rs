@@ -5,14 +5,16 @@ use jiff::Timestamp;
 use super::{Before, no_secret};
 use crate::{
     cluster::{
-        api::{Conditions, LicenseStatus, SeatCounts, SecretName, SessionCounts, Type, seconds},
+        api::{
+            Conditions, LicenseStatus, SeatCounts, SecretName, SessionCounts, Type, seconds,
+        },
         license::{troubles::Troubles, validate},
     },
     domain::{
         allocation::Standing,
         license::{License, Phase},
         reason::{Because, Reason},
-        terms::{Enforcement, Provisioning},
+        terms::{ClonePolicy, Enforcement, Provisioning},
     },
     ledger::sessions::OpenSessions,
     service::reconcile_license::{Beyond, Outcome},
@@ -50,7 +52,7 @@ pub(in crate::cluster::license) fn of_license(
         Some(because) => conditions.with(Type::OverLimit, true, &because),
         None => conditions,
     };
-    let conditions = match clone_seen(outcome) {
+    let conditions = match clone_seen(license, outcome) {
         Some(because) => conditions.with(Type::CloneSeen, true, &because),
         None => conditions,
     };
@@ -89,15 +91,22 @@ fn sessions(outcome: &Outcome) -> Option<SessionCounts> {
 }
 
 /// Whoever runs the copies wants to know which; devices and people have no name here.
-fn clone_seen(outcome: &Outcome) -> Option<Because> {
+fn clone_seen(license: &License, outcome: &Outcome) -> Option<Because> {
     let first = outcome.forked.first()?;
     let more = match outcome.forked.len() - 1 {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let message = format!(
-        "two copies of activation {first}{more} are out there: a nonce was used twice; deactivate it, or activate its device again"
-    );
+    let next = match license.terms.clones.policy {
+        ClonePolicy::Refuse | ClonePolicy::Replace => {
+            "deactivate it, or activate its device again".to_owned()
+        }
+        ClonePolicy::Quarantine => format!(
+            "neither is renewed before its last document has ended or somebody decides: deactivate it, activate its device again, or POST /v1/activations/{first}/resolve"
+        ),
+    };
+    let message =
+        format!("two copies of activation {first}{more} are out there: a nonce was used twice; {next}");
     Some(Because::new(Reason::CloneSeen, message))
 }
 

@@ -1,9 +1,6 @@
-//! `POST /v1/activations/{id}/resolve`: an administrator has looked into its copies.
+//! `POST /v1/activations/{id}/resolve`: somebody who may has looked into its copies.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 
 use super::ID;
 use crate::{
@@ -12,7 +9,7 @@ use crate::{
         problem::Problem,
         routes::{
             Api,
-            request::{Id, credential},
+            request::{Head, Id, proof},
         },
     },
     service::activations::Activations,
@@ -25,9 +22,10 @@ pub(in crate::http::routes) const RESOLVE: Call = Call {
     name: "resolveActivation",
     about: "Activations",
     summary: "Let whoever has the last nonce go on",
-    description: "For an administrator who has looked into the copies of an activation (the License's condition `CloneSeen`). It ends a quarantine and the \
-warning. Older copies are refused as ever; one that speaks again is a new warning. The activation's own token is not enough, for a copy has it, too.",
-    by: &[Credential::Administrator],
+    description: "For an administrator who has looked into the copies of an activation (the License's condition `CloneSeen`), or for the person on whose seat it \
+is active. It ends a quarantine and the warning. Older copies are refused as ever; one that speaks again is a new warning. The activation's own token is not \
+enough, for a copy has it, too.",
+    by: &[Credential::Administrator, Credential::AccessToken],
     gives: Gives { status: 204, what: "Whoever has the last nonce goes on.", body: None },
     ..Call::PLAIN
 };
@@ -35,9 +33,9 @@ warning. Older copies are refused as ever; one that speaks again is a new warnin
 pub(in crate::http::routes) async fn resolve<L: Activations>(
     State(api): State<Api<L>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<StatusCode, Problem> {
-    let token = credential(&headers)?;
-    api.runtime.resolve(&id, token).await?;
+    let proof = proof(&head)?;
+    api.runtime.resolve(&id, &proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }
