@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use usher::domain::{
-    chain::{Call, Position, State},
+    chain::{Call, LIVES, Position, State},
     refusal::Code,
     terms::ClonePolicy,
 };
@@ -30,12 +30,13 @@ pub enum Counted {
     RestoresProvenByANonce,
     ActivationsRebuilt,
     CopiesBooted,
+    ThreadsThatWaited,
     Crashes,
     JumpsOfTheClock,
 }
 
 impl Counted {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CallsDone,
         Self::AnswersGivenAgain,
         Self::ForksRecorded,
@@ -47,6 +48,7 @@ impl Counted {
         Self::RestoresProvenByANonce,
         Self::ActivationsRebuilt,
         Self::CopiesBooted,
+        Self::ThreadsThatWaited,
         Self::Crashes,
         Self::JumpsOfTheClock,
     ];
@@ -70,54 +72,46 @@ impl Counts {
     }
 }
 
-/// Whose request the server handled, and when by the true time.
+/// Whose request the server handled, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     pub plan: &'a Plan,
+    /// By the true time.
     pub now: Timestamp,
+    /// By the server's clock.
+    pub clock: Timestamp,
     /// Which client, and whether the nonce is the last one that it knows.
     pub from: Option<(usize, bool)>,
     /// The devices of which there was more than one copy.
     pub copied: &'a BTreeSet<u32>,
 }
 
-/// What the world remembers, whatever becomes of the ledger.
+/// What the world remembers, whatever becomes of the ledger: of a life of the ledger, [`super::ledger::History`] knows what happened.
 #[derive(Debug, Default)]
 pub struct Checks {
     pub counts: Counts,
     /// The last instant at which a document of an activation is good; those that are not are gone.
     documents: BTreeMap<Id, Timestamp>,
-    /// Activations that were ended while their documents are good.
-    released: BTreeSet<Id>,
-    /// Activations with documents that a restore may have taken from the ledger.
-    lost: BTreeSet<Id>,
-    /// Activations of which a copy was seen that nobody has judged.
-    forked: BTreeSet<Id>,
-    /// Below which positions copies were judged.
-    judged: BTreeMap<Id, Position>,
-    /// When devices were activated again.
-    recovered: Vec<(u32, Timestamp)>,
-    /// Clients that were refused as copies with the best nonce that they had: at which position, and after how many restores.
-    outdone: BTreeMap<(usize, Id), (Position, usize)>,
+    /// Activations with documents that are good, for which no place is held any more, or none that long: a restore took them from the ledger, or
+    /// they lapsed by a clock that was ahead.
+    beyond: BTreeSet<Id>,
+    /// After how many calls the last nonce of an activation was issued, in whatever life of the ledger.
+    most: BTreeMap<Id, u64>,
+    /// All nonces that were ever issued, in whatever life of the ledger.
+    issued: BTreeSet<(Id, Position)>,
 }
 
 type Checked = Result<(), String>;
 
 impl Context<'_> {
-    /// Whether what happened then counts now.
+    /// Whether what happened then counts now. The server has no other clock than its own.
     fn is_counted(&self, at: Timestamp) -> bool {
-        later(at, WINDOW) > self.now
+        later(at, WINDOW) > self.clock
     }
-}
 
-/// A nonce was issued: the one before it. None is of an earlier incarnation than any other that was issued.
-fn issued(ledger: &mut Ledger, id: Id) -> Result<Option<Position>, String> {
-    let (head, history) = (ledger.rows[&id].chain.head, &mut ledger.history);
-    if head.incarnation < history.incarnation {
-        return Err(format!("{id} goes on at {head}, in a life of the ledger that is over"));
+    fn quarantines(&self) -> bool {
+        self.plan.policy == ClonePolicy::Quarantine
     }
-    history.incarnation = head.incarnation;
-    Ok(history.issued.insert(id, head))
 }
 
 impl Checks {
@@ -125,16 +119,13 @@ impl Checks {
         self.counts.of(Counted::LedgersRestored)
     }
 
-    /// The ledger was restored.
-    pub fn restored(&mut self) {
+    /// The ledger was restored to this one.
+    pub fn restored(&mut self, ledger: &Ledger) {
         self.counts.one(Counted::LedgersRestored);
-        self.lost.extend(self.documents.keys());
-    }
-
-    /// Somebody has resolved the forks of `id`, whose head is `head`.
-    pub fn resolved(&mut self, id: Id, head: Position) {
-        self.forked.remove(&id);
-        self.judged.insert(id, head);
+        let is_held = |(id, until): &(&Id, &Timestamp)| {
+            ledger.rows.get(id).is_some_and(|row| row.chain.holds_place() && row.chain.expires_at >= **until)
+        };
+        self.beyond = self.documents.iter().filter(|known| !is_held(known)).map(|(id, _)| *id).collect();
     }
 
     /// After a commit.
@@ -160,52 +151,70 @@ impl Checks {
             Event::Begun { id, rebuilt, in_place } => {
                 self.begun(context, ledger, *id, *rebuilt, *in_place)?;
             }
-            Event::Signed { id, until } => {
-                if self.released.remove(id) && self.restores() == 0 {
-                    return Err(format!("{id} had ended and was given a document"));
-                }
-                if self.forked.remove(id) && self.quarantines(context) && self.documents.contains_key(id) {
-                    return Err(format!("{id} was renewed, and nobody has resolved its fork"));
-                }
-                self.lost.remove(id);
-                let last = self.documents.entry(*id).or_insert(*until);
-                *last = (*last).max(*until);
-            }
+            Event::Signed { id, until } => self.signed(context, ledger, *id, *until)?,
             Event::Forked { id } => {
                 self.counts.one(Counted::ForksRecorded);
                 if !context.copied.contains(&ledger.rows[id].device) {
                     return Err(format!("{id}: false alarm, for there is but one of it"));
                 }
             }
-            Event::IsCopy { id, at } => {
-                if self.judged.get(id).is_none_or(|head| at >= head) {
-                    self.forked.insert(*id);
-                }
-                let stopped = ledger.rows[id].chain.state == State::Quarantined;
-                if stopped && !self.forked.contains(id) && self.quarantines(context) {
-                    return Err(format!("{id} is stopped by a copy that was judged"));
-                }
-                if let Some((client, true)) = context.from {
-                    self.outdone.insert((client, *id), (*at, self.restores()));
-                }
-            }
+            Event::IsCopy { id, at } => is_copy(context, ledger, *id, *at)?,
+            Event::RefusedAsUsed { id, at, call } => self.refused(ledger, (*id, *at), call)?,
             Event::Replaced => self.counts.one(Counted::CopiesReplaced),
-            Event::Recovered { device } => self.recovered(context, *device)?,
-            Event::Released { id } => drop(self.released.insert(*id)),
-            Event::Lapsed { id } => {
-                self.counts.one(Counted::ActivationsLapsed);
-                let good = self.documents.contains_key(id) && !self.lost.contains(id);
-                if good && !context.plan.jumps {
-                    return Err(format!("{id} lapsed, and its document is good"));
-                }
+            Event::Recovered { device } => {
+                self.counts.one(Counted::DevicesActivatedAgain);
+                recovered(context, ledger, *device)?;
             }
+            Event::Released { id } => drop(ledger.history.released.insert(*id)),
+            Event::Lapsed { id } => self.lapsed(context, ledger, *id)?,
         }
         Ok(())
     }
 
-    /// Whether a copy stops an activation, as far as this world knows who was judged.
-    fn quarantines(&self, context: Context<'_>) -> bool {
-        context.plan.policy == ClonePolicy::Quarantine && !context.plan.jumps && self.restores() == 0
+    /// A nonce was issued: the one before it. None is of an earlier incarnation than any other that was issued.
+    fn issued(&mut self, ledger: &mut Ledger, id: Id) -> Result<Option<Position>, String> {
+        let (head, history) = (ledger.rows[&id].chain.head, &mut ledger.history);
+        if head.incarnation < history.incarnation {
+            return Err(format!("{id} goes on at {head}, in a life of the ledger that is over"));
+        }
+        history.incarnation = head.incarnation;
+        history.all_issued.insert((id, head));
+        self.issued.insert((id, head));
+        let most = self.most.entry(id).or_default();
+        *most = head.sequence.max(*most);
+        Ok(history.issued.insert(id, head))
+    }
+
+    fn signed(&mut self, context: Context<'_>, ledger: &mut Ledger, id: Id, until: Timestamp) -> Checked {
+        let history = &mut ledger.history;
+        if history.released.contains(&id) {
+            return Err(format!("{id} had ended and was given a document"));
+        }
+        let is_good = history.documents.get(&id).is_some_and(|last| *last >= context.clock);
+        if history.forked.remove(&id) && context.quarantines() && is_good {
+            return Err(format!("{id} was renewed, and nobody has resolved its fork"));
+        }
+        history.lapsed.remove(&id);
+        self.beyond.remove(&id);
+        for documents in [&mut self.documents, &mut history.documents] {
+            let last = documents.entry(id).or_insert(until);
+            *last = until.max(*last);
+        }
+        Ok(())
+    }
+
+    fn lapsed(&mut self, context: Context<'_>, ledger: &mut Ledger, id: Id) -> Checked {
+        self.counts.one(Counted::ActivationsLapsed);
+        let history = &mut ledger.history;
+        if history.documents.get(&id).is_some_and(|until| *until >= context.clock) {
+            return Err(format!("{id} lapsed, and its document is good"));
+        }
+        history.lapsed.insert(id);
+        history.forked.remove(&id);
+        if self.documents.contains_key(&id) {
+            self.beyond.insert(id);
+        }
+        Ok(())
     }
 
     fn begun(
@@ -217,29 +226,20 @@ impl Checks {
         in_place: bool,
     ) -> Checked {
         let row = &ledger.rows[&id];
+        let (seat, made_by) = (row.seat, row.chain.made_by);
         if let Some(at) = rebuilt {
             self.counts.one(Counted::ActivationsRebuilt);
-            if self.restores() == 0 {
-                return Err(format!("{id} was rebuilt, and nothing was ever lost"));
+            if ledger.history.issued.contains_key(&id) || !self.issued.contains(&(id, at)) {
+                return Err(format!("{id} was rebuilt from {at}, and was never lost"));
             }
-            ledger.history.used.insert((id, at), row.chain.made_by);
+            ledger.history.used.insert((id, at), made_by);
         }
-        let transfers = ledger.transfers(row.seat).into_iter().filter(|at| context.is_counted(*at)).count();
+        let transfers = ledger.transfers(seat).into_iter().filter(|at| context.is_counted(*at)).count();
         let most = context.plan.limits.transfers.map_or(usize::MAX, |(most, _)| most as usize);
-        if transfers >= most && !in_place && !context.plan.jumps {
+        if transfers >= most && !in_place {
             return Err(format!("{id} was given a place after {transfers} transfers, {most} at most"));
         }
-        issued(ledger, id).map(drop)
-    }
-
-    fn recovered(&mut self, context: Context<'_>, device: u32) -> Checked {
-        self.counts.one(Counted::DevicesActivatedAgain);
-        self.recovered.push((device, context.now));
-        let times = self.recovered.iter().filter(|(of, at)| *of == device && context.is_counted(*at)).count();
-        if times > context.plan.recoveries.0 as usize && self.restores() == 0 && !context.plan.jumps {
-            return Err(format!("device {device} was activated again {times} times"));
-        }
-        Ok(())
+        self.issued(ledger, id).map(drop)
     }
 
     fn used(
@@ -254,20 +254,41 @@ impl Checks {
         if restored {
             self.counts.one(Counted::RestoresProvenByANonce);
         }
+        if !self.issued.contains(&(id, at)) {
+            return Err(format!("{id} at {at}: nobody has ever issued it"));
+        }
         let history = &mut ledger.history;
         let to_end = Position { sequence: u64::MAX, ..at };
         if history.used.range((id, at)..=(id, to_end)).next().is_some() {
             return Err(format!("{id} at {at}: that or a later one was used already"));
         }
         history.used.insert((id, at), call);
-        let issued = issued(ledger, id)?;
-        if restored == (issued == Some(at)) || (restored && self.restores() == 0) {
-            return Err(format!("{id} at {at}: not the head, which is {issued:?} (restored: {restored})"));
+        let was_issued = history.all_issued.contains(&(id, at));
+        let outdone = context.from.and_then(|(client, _)| history.outdone.get(&(client, id)).copied());
+        let issued = self.issued(ledger, id)?;
+        if restored && was_issued {
+            return Err(format!("{id} at {at}: taken for lost, and this ledger has issued it"));
         }
-        let outdone = context.from.and_then(|(client, _)| self.outdone.get(&(client, id)));
-        // An answer of a life that was lost may still reach it.
-        if outdone.is_some_and(|(was, restores)| *restores == self.restores() && at <= *was) {
+        if !restored && issued != Some(at) {
+            return Err(format!("{id} at {at}: not the head, which is {issued:?}"));
+        }
+        if outdone.is_some_and(|was| at <= was) {
             return Err(format!("{id} at {at}: a copy that was refused lives on"));
+        }
+        Ok(())
+    }
+
+    /// A nonce was refused as used. Of several lives that a restore has lost, whoever has made the most calls is let go on.
+    fn refused(&self, ledger: &Ledger, (id, at): (Id, Position), call: &Call) -> Checked {
+        let used = ledger.history.used.get(&(id, at));
+        let has_most = self.most.get(&id).is_some_and(|most| at.sequence >= *most);
+        // Of an incarnation that is older than all that are known, nothing is known.
+        if used.is_none() && has_most && self.restores() < LIVES {
+            return Err(format!("{id} at {at}: refused as used, and nobody has made more calls"));
+        }
+        let by_another = used.is_some_and(|used| used.key != call.key);
+        if by_another && self.restores() == 0 && !ledger.forks.contains(&(id, at)) {
+            return Err(format!("{id} at {at}: another call has used it, and no fork is recorded"));
         }
         Ok(())
     }
@@ -280,9 +301,9 @@ impl Checks {
                 return Err(format!("{held} places are held, {} at most", plan.places()));
             }
         }
-        let excused = |id: &Id| self.released.contains(id) || self.lost.contains(id);
+        let excused = |id: &Id| ledger.history.released.contains(id) || self.beyond.contains(id);
         let outstanding = self.documents.keys().filter(|id| !excused(id)).count();
-        if outstanding > plan.all_places() as usize && !plan.jumps {
+        if outstanding > plan.all_places() as usize {
             return Err(format!("{outstanding} documents are good, {} at most", plan.all_places()));
         }
         Ok(())
@@ -308,4 +329,30 @@ impl Checks {
         }
         Ok(())
     }
+}
+
+/// A caller was refused as a copy.
+fn is_copy(context: Context<'_>, ledger: &mut Ledger, id: Id, at: Position) -> Checked {
+    let stopped = ledger.rows[&id].chain.state == State::Quarantined;
+    let history = &mut ledger.history;
+    if !history.lapsed.contains(&id) && history.judged.get(&id).is_none_or(|head| at >= *head) {
+        history.forked.insert(id);
+    }
+    if stopped && !history.forked.contains(&id) && context.quarantines() {
+        return Err(format!("{id} is stopped by a copy that was judged"));
+    }
+    if let Some((client, true)) = context.from {
+        history.outdone.insert((client, id), at);
+    }
+    Ok(())
+}
+
+fn recovered(context: Context<'_>, ledger: &mut Ledger, device: u32) -> Checked {
+    let recovered = &mut ledger.history.recovered;
+    recovered.push((device, context.clock));
+    let times = recovered.iter().filter(|(of, at)| *of == device && context.is_counted(*at)).count();
+    if times > context.plan.recoveries.0 as usize {
+        return Err(format!("device {device} was activated again {times} times"));
+    }
+    Ok(())
 }

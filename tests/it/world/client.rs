@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use usher::domain::refusal::Code;
 
 use super::{
+    broken::{Broken, Rules},
     message::{Answer, Ask, Id, Request, Said},
     random::Random,
 };
@@ -43,8 +44,11 @@ pub struct Client {
     pub device: u32,
     pub disk: Disk,
     pub character: Character,
-    /// A second thread that waits for the lock.
+    /// Its other thread waits for the lock of rule 5.
     waits: bool,
+    /// Which of rule 5 it breaks, and the disk as it was before the last answer was written.
+    rules: Rules,
+    former: Option<Disk>,
     /// Calls that were answered with success.
     pub calls: usize,
     pub is_off: bool,
@@ -60,15 +64,24 @@ fn forged(nonce: &str) -> String {
 }
 
 impl Client {
-    pub fn new(device: u32, disk: Disk, character: Character) -> Self {
-        Self { device, disk, character, waits: false, calls: 0, is_off: false, knows: Vec::new() }
+    pub fn new(device: u32, disk: Disk, character: Character, rules: Rules) -> Self {
+        let (waits, calls, is_off, knows, former) = (false, 0, false, Vec::new(), None);
+        Self { device, disk, character, waits, rules, former, calls, is_off, knows }
     }
 
-    /// The next request. Whoever holds the lock repeats what is pending; another thread waits.
+    /// Whether its other thread waits for the lock.
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// The next request. One thread holds the lock, and repeats what is pending; the other one waits, and is next.
     pub fn act(&mut self, random: &mut Random) -> Request {
-        if let Some(pending) = &self.disk.pending {
-            self.waits |= random.in_thousand(200);
-            return pending.clone();
+        if let Some(pending) = self.disk.pending.clone() {
+            let other = random.in_thousand(200);
+            if !(other && self.rules.breaks(Broken::NoLock)) {
+                self.waits |= other;
+                return self.again(pending, random);
+            }
         }
         let Some(Activation { id, token, nonce, .. }) = self.known(random) else {
             return self.activate(None, random.next());
@@ -79,7 +92,20 @@ impl Client {
             _ => Ask::Refresh { id, nonce },
         };
         self.waits = false;
-        self.send(ask, token, random.next())
+        let request = self.send(ask, token, random.next());
+        if self.rules.breaks(Broken::UsedUnwritten) && random.in_thousand(100) {
+            // The answer of which it knows was not on the disk when it died.
+            self.disk = self.former.take().unwrap_or_else(|| self.disk.clone());
+        }
+        request
+    }
+
+    fn again(&mut self, pending: Request, random: &mut Random) -> Request {
+        if !self.rules.breaks(Broken::KeyForEachAttempt) {
+            return pending;
+        }
+        let Request { caller, ask, .. } = pending;
+        self.send(ask, caller, random.next())
     }
 
     fn activate(&mut self, lost: Option<(Id, String, Timestamp)>, key: u64) -> Request {
@@ -113,9 +139,11 @@ impl Client {
 
     /// Takes an answer; whether it was waited for.
     pub fn take(&mut self, answer: &Answer) -> bool {
+        let before = self.disk.clone();
         let Some(pending) = self.disk.pending.take_if(|pending| *pending == answer.to) else {
             return false;
         };
+        self.former = self.rules.breaks(Broken::UsedUnwritten).then_some(before);
         match &answer.said {
             Said::Given { id, token, nonce, document } => {
                 let had = self.disk.activation.as_ref().map(|had| had.document);
@@ -144,12 +172,13 @@ impl Client {
     }
 
     fn is_refused(&mut self, code: Code, pending: Request) {
+        let gives_up = self.rules.breaks(Broken::GivesUp);
         match code {
             Code::SeatsExhausted
             | Code::DevicesExhausted
             | Code::TransfersExhausted
             | Code::RecoveriesExhausted
-            | Code::ActivationQuarantined => self.disk.pending = Some(pending),
+            | Code::ActivationQuarantined => self.disk.pending = Some(pending).filter(|_| !gives_up),
             Code::ActivationEnded => self.disk.activation = None,
             Code::NonceUnknown | Code::NonceUsed | Code::IdempotencyKeyUsed | Code::ActivationSuperseded => {
                 match self.character {

@@ -59,7 +59,7 @@ fn lost_states_recover(world: &mut World<'_>) -> Result<(), String> {
         if world.ledger.rows.values().find(holds).is_none_or(|row| row.chain.expires_at < world.now) {
             continue;
         }
-        let mut client = Client::new(device, Disk::default(), Character::Recovers);
+        let mut client = Client::new(device, Disk::default(), Character::Recovers, world.rules);
         let request = client.act(&mut world.random);
         let said = world.serve(None, &request)?;
         if !matches!(said, Said::Given { .. } | Said::Refused(Code::RecoveriesExhausted)) {
@@ -88,7 +88,7 @@ fn silence_frees(world: &mut World<'_>) -> Result<(), String> {
     let mut placed = vec![0; world.plan.limits.seats as usize];
     for device in 0..world.plan.devices + world.plan.all_places() * world.plan.limits.seats {
         let seat = world.plan.seat(device) as usize;
-        let mut client = Client::new(device, Disk::default(), Character::Recovers);
+        let mut client = Client::new(device, Disk::default(), Character::Recovers, world.rules);
         let request = client.act(&mut world.random);
         let said = world.serve(None, &request)?;
         let fits = placed[seat] < world.plan.places();

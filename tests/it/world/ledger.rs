@@ -29,7 +29,7 @@ impl Row {
     }
 }
 
-/// What happened in this life of the ledger.
+/// What happened in this life of the ledger, for the checks: it is put back with the ledger, so that each of them is exact after a restore, too.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// By which call each position was used.
@@ -38,6 +38,22 @@ pub struct History {
     pub incarnation: u32,
     /// The last position that was issued for each activation.
     pub issued: BTreeMap<Id, Position>,
+    /// All of them.
+    pub all_issued: BTreeSet<(Id, Position)>,
+    /// The last instant at which a document of each activation is good.
+    pub documents: BTreeMap<Id, Timestamp>,
+    /// Activations that were ended while they held a place.
+    pub released: BTreeSet<Id>,
+    /// Activations whose last document has ended by the server's clock, whatever it shows since.
+    pub lapsed: BTreeSet<Id>,
+    /// Activations of which a copy was seen that nobody has judged.
+    pub forked: BTreeSet<Id>,
+    /// Below which positions copies were judged.
+    pub judged: BTreeMap<Id, Position>,
+    /// When devices were activated again, by the server's clock.
+    pub recovered: Vec<(u32, Timestamp)>,
+    /// Clients that were refused as copies with the best nonce that they had, and at which position.
+    pub outdone: BTreeMap<(usize, Id), Position>,
 }
 
 /// The ledger.

@@ -4,17 +4,18 @@ use jiff::{SignedDuration, Timestamp};
 use usher::{
     domain::{
         chain::{
-            Call, Chain, Ground, Position, Recovery, Verdict, Why, activate, end, expire,
+            Call, Chain, Ground, Position, Presented, Recovery, Verdict, Why, activate,
             limits::{self, Taken},
-            present, rebuild, recover, repeated,
+            repeated,
         },
         document::Times,
-        refusal::Refusal,
+        refusal::{Code, Refusal},
     },
     keys::nonce::{NonceKey, NonceKeys},
 };
 
 use super::{
+    broken::{Broken, Rules},
     ledger::{Ledger, Row},
     message::{Ask, Id, Request, Said},
     plan::{LIFETIME, Plan},
@@ -40,6 +41,8 @@ pub enum Event {
     Forked { id: Id },
     /// The caller was refused as a copy.
     IsCopy { id: Id, at: Position },
+    /// A nonce was refused as used.
+    RefusedAsUsed { id: Id, at: Position, call: Call },
     /// A copy was given an activation of its own.
     Replaced,
     /// A place was freed before the document had to end.
@@ -53,6 +56,7 @@ pub enum Event {
 /// The server.
 pub struct Server<'a> {
     pub plan: &'a Plan,
+    pub rules: Rules,
     pub keys: &'a NonceKeys,
     pub ledger: &'a mut Ledger,
     pub now: Timestamp,
@@ -112,12 +116,12 @@ impl Server<'_> {
         self.lapse();
         let transfers = self.ledger.transfers(seat);
         let taken = Taken { places: self.ledger.held(seat), transfers: &transfers, ended: 0 };
-        limits::place(&self.plan.limits, taken, self.now)
+        self.rules.place(&self.plan.limits, taken, self.now)
     }
 
     pub fn lapse(&mut self) {
         for (id, row) in &mut self.ledger.rows {
-            if let Some(lapsed) = expire(&row.chain, self.now) {
+            if let Some(lapsed) = self.rules.expire(&row.chain, self.now) {
                 row.chain = lapsed;
                 self.events.push(Event::Lapsed { id: *id });
             }
@@ -136,7 +140,8 @@ impl Server<'_> {
         let place = self.place(seat);
         let ground = self.ground(place);
         let rebuilt = |(id, nonce, until): (Id, &str, Timestamp)| {
-            let rebuilt = rebuild(self.keys.read(&name(id), nonce), until, &call, &ground).transpose()?;
+            let rebuilt =
+                self.rules.rebuild(self.keys.read(&name(id), nonce), until, &call, &ground).transpose()?;
             Some((id, rebuilt))
         };
         let (id, made) = match former {
@@ -160,7 +165,8 @@ impl Server<'_> {
     /// The answer to a call that has made an activation.
     fn made_before(&mut self, call: &Call) -> Option<Said> {
         let by = |row: &Row| (row.chain.made_by.caller, row.chain.made_by.key) == (call.caller, call.key);
-        let row = self.ledger.rows.values().find(|row| by(row))?;
+        let row =
+            self.ledger.rows.values().find(|row| by(row) && !self.rules.breaks(Broken::RepeatedIsNew))?;
         Some(match repeated(&row.chain, call) {
             Verdict::Again => row.answer.clone(),
             Verdict::Refused(refusal) => Said::Refused(refusal.code),
@@ -172,7 +178,8 @@ impl Server<'_> {
         let recovered = self.ledger.recoveries(device);
         let allowed = limits::recovery(self.plan.recoveries, &recovered, self.now);
         let former = self.ledger.rows.get_mut(&id).unwrap();
-        let Recovery { superseded, chain, counts } = recover(&former.chain, call, allowed, ground)?;
+        let Recovery { superseded, chain, counts } =
+            self.rules.recover(&former.chain, call, allowed, ground)?;
         former.chain = superseded;
         if counts {
             self.ledger.recoveries.push((device, self.now));
@@ -195,7 +202,9 @@ impl Server<'_> {
     /// The answer, of which the ledger's incarnation may have to rise.
     fn given(&mut self, id: Id, token: u64, chain: &Chain, with_document: bool) -> Said {
         let mark = &mut self.ledger.mark;
-        mark.incarnation = mark.incarnation.max(chain.head.incarnation.into());
+        if !self.rules.breaks(Broken::MarkStays) {
+            mark.incarnation = mark.incarnation.max(chain.head.incarnation.into());
+        }
         let nonce = self.keys.nonce(&name(id), chain.head);
         Said::Given { id, token, nonce, document: with_document.then_some(chain.expires_at) }
     }
@@ -207,7 +216,18 @@ impl Server<'_> {
         let place = if holds { Ok(()) } else { self.place(seat) };
         let (ground, call) = (self.ground(place), request.call());
         let row = &self.ledger.rows[&id];
-        match present(&row.chain, self.keys.read(&name(id), nonce), &call, &ground) {
+        let presented = self.rules.read(self.keys, &name(id), nonce);
+        let verdict = self.rules.present(&row.chain, presented, &call, &ground);
+        let said = self.carry_out((id, device), renews, call, verdict);
+        if let (Said::Refused(Code::NonceUsed), Presented::Genuine(at)) = (&said, presented) {
+            self.events.push(Event::RefusedAsUsed { id, at, call });
+        }
+        said
+    }
+
+    fn carry_out(&mut self, (id, device): (Id, u32), renews: bool, call: Call, verdict: Verdict) -> Said {
+        let row = &self.ledger.rows[&id];
+        match verdict {
             Verdict::Go { after, restored } => {
                 let at = after.last.used.unwrap();
                 self.events.push(Event::Used { id, at, call, restored });
@@ -242,6 +262,7 @@ impl Server<'_> {
             return said;
         }
         let place = self.place(self.plan.seat(device));
+        let place = self.rules.place_of_copy(place);
         match activate(call, &self.ground(place)) {
             Ok(chain) => {
                 self.events.push(Event::Replaced);
@@ -255,7 +276,7 @@ impl Server<'_> {
     fn deactivate(&mut self, id: Id, token: u64) -> Said {
         let row = self.ledger.rows.get_mut(&id).filter(|row| row.token == token);
         let Some(row) = row else { return Said::Unauthorized };
-        if let Some(ended) = end(&row.chain, Why::Deactivated) {
+        if let Some(ended) = self.rules.end(&row.chain, Why::Deactivated) {
             if row.chain.holds_place() {
                 self.events.push(Event::Released { id });
             }
@@ -268,7 +289,7 @@ impl Server<'_> {
     /// An administrator takes an activation away.
     pub fn withdraw(&mut self, id: Id) {
         let row = self.ledger.rows.get_mut(&id).unwrap();
-        if let Some(ended) = end(&row.chain, Why::Withdrawn) {
+        if let Some(ended) = self.rules.end(&row.chain, Why::Withdrawn) {
             if row.chain.holds_place() {
                 self.events.push(Event::Released { id });
             }

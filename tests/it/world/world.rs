@@ -13,6 +13,7 @@ use usher::{
 };
 
 use super::{
+    broken::{Broken, Rules},
     checks::{Checks, Context, Counted},
     client::{Character, Client, Disk},
     ledger::Ledger,
@@ -36,6 +37,7 @@ enum Message {
 /// A world.
 pub struct World<'a> {
     pub plan: Plan,
+    pub rules: Rules,
     pub random: Random,
     pub checks: Checks,
     keys: &'a NonceKeys,
@@ -57,16 +59,17 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub fn new(seed: u64, keys: &'a NonceKeys, is_told: bool) -> Self {
+    pub fn new(seed: u64, keys: &'a NonceKeys, rules: Rules, is_told: bool) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::new(&mut random);
         let character = |random: &mut Random| random.one(&[Character::Recovers, Character::Silent]);
         let clients = (0..plan.devices)
-            .map(|device| Client::new(device, Disk::default(), character(&mut random)))
+            .map(|device| Client::new(device, Disk::default(), character(&mut random), rules))
             .collect();
         let ledger = Ledger::new();
         Self {
             plan,
+            rules,
             random,
             checks: Checks::default(),
             keys,
@@ -126,7 +129,11 @@ impl<'a> World<'a> {
             }
             return;
         }
+        let waited = acting.waits();
         let request = acting.act(&mut self.random);
+        if waited && !acting.waits() {
+            self.checks.counts.one(Counted::ThreadsThatWaited);
+        }
         self.send(client, request);
     }
 
@@ -211,16 +218,18 @@ impl<'a> World<'a> {
         act: impl FnOnce(&mut Server<'_>) -> T,
     ) -> Result<T, String> {
         self.events.clear();
+        let clock = later(self.now, self.skew);
         let mut server = Server {
             plan: &self.plan,
+            rules: self.rules,
             keys: self.keys,
             ledger: &mut self.ledger,
-            now: later(self.now, self.skew),
+            now: clock,
             fresh: &mut self.fresh,
             events: &mut self.events,
         };
         let done = act(&mut server);
-        let context = Context { plan: &self.plan, now: self.now, from, copied: &self.copied };
+        let context = Context { plan: &self.plan, now: self.now, clock, from, copied: &self.copied };
         self.checks.committed(context, &mut self.ledger, &self.events)?;
         Ok(done)
     }
@@ -258,7 +267,8 @@ impl<'a> World<'a> {
             _ => {
                 for (id, row) in &mut self.ledger.rows {
                     if let Some(resolved) = resolve(&row.chain) {
-                        self.checks.resolved(*id, resolved.head);
+                        self.ledger.history.forked.remove(id);
+                        self.ledger.history.judged.insert(*id, resolved.head);
                         row.chain = resolved;
                     }
                 }
@@ -316,7 +326,7 @@ impl<'a> World<'a> {
     fn copy(&mut self, device: u32, disk: Disk) {
         let character = self.random.one(&[Character::Recovers, Character::Silent, Character::Stubborn]);
         self.tell(|| format!("{} boots device {device} from {disk:?}", self.clients.len()));
-        self.clients.push(Client::new(device, disk, character));
+        self.clients.push(Client::new(device, disk, character, self.rules));
         self.copied.insert(device);
         self.checks.counts.one(Counted::CopiesBooted);
     }
@@ -339,7 +349,7 @@ impl<'a> World<'a> {
         self.network.retain(|(_, message)| {
             !matches!(message, Message::Request(Request { ask: Ask::Activate { .. }, .. }, _))
         });
-        self.checks.restored();
+        self.checks.restored(&self.ledger);
         self.tell(|| format!("restored to {:?}", self.ledger.mark));
         self.start();
     }
@@ -365,6 +375,9 @@ impl<'a> World<'a> {
             lost: None,
             rebuilding: false,
         };
+        if self.rules.breaks(Broken::IncarnationStays) {
+            return;
+        }
         if judge(&head, None, Some(&self.witness), &Uid("here".into())).loss.is_some() {
             self.ledger.mark.incarnation = next_incarnation(head.mark.incarnation, Some(&self.witness));
             self.tell(|| format!("it is older than its witness, and is now {:?}", self.ledger.mark));
