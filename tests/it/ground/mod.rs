@@ -3,6 +3,7 @@
 //! | what | for whom |
 //! |---|---|
 //! | [`shared`] | one control plane and one operator for all scenarios, a namespace each; `dev/borrow` lends it one |
+//! | [`Served`] | the same with where it serves programs, on SQLite or on PostgreSQL |
 //! | [`Ground::own`] | a control plane that a test may hurt |
 //! | [`idp`] | Keycloak and a browser, shared by all that need them |
 //! | [`axe`] | what keeps people from using a page |
@@ -14,6 +15,7 @@
 pub mod axe;
 pub mod cable;
 mod chart;
+pub mod copied;
 pub mod crashable;
 mod files;
 pub mod idp;
@@ -22,6 +24,7 @@ pub mod operator;
 pub mod outside;
 pub mod postgres;
 pub mod process;
+mod served;
 mod supervised;
 
 use std::{
@@ -42,10 +45,10 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
-use usher::http::{Bounds, Pace};
 
 pub use chart::helm;
 pub use operator::{Listening, Machine, Operator, saml_key};
+pub use served::{FEW, Served, served, shared};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(240);
@@ -272,61 +275,6 @@ fn lent() -> Option<PathBuf> {
         "CLUSTER=existing: run this as `dev/borrow cargo test …`, or `make test`"
     );
     lent
-}
-
-/// The control plane and operator that scenarios share.
-pub fn shared() -> &'static Ground {
-    &shared_with_programs().0
-}
-
-/// Where the shared operator serves programs.
-pub fn served() -> &'static Listening {
-    &shared_with_programs().1[0]
-}
-
-/// The same operator, where few are under way at once, nobody waits long for a body, and everybody may ask as often as they like.
-pub fn hurried() -> &'static Listening {
-    &shared_with_programs().1[1]
-}
-
-/// How many are under way at once there.
-pub const FEW: usize = 8;
-
-fn shared_with_programs() -> &'static (Ground, [Listening; 2]) {
-    // Never dropped: the supervisor sees its input end when this process does.
-    static SHARED: LazyLock<(Ground, [Listening; 2])> = LazyLock::new(|| {
-        let ground = lent().map_or_else(Ground::own, Ground::borrowed);
-        let (told, started) = std::sync::mpsc::channel();
-        let kubeconfig = ground.kubeconfig_of_usher();
-        let forbidden = match &ground.witness {
-            Witness::Borrowed { forbidden } => Some(forbidden.clone()),
-            Witness::Own { .. } => None,
-        };
-        // A thread with a runtime of its own: it outlives the test that happens to come first.
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                let kubeconfig = Kubeconfig::from_yaml(&kubeconfig).unwrap();
-                let config =
-                    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-                let client = match forbidden {
-                    Some(forbidden) => forbidden.client(config),
-                    None => Client::try_from(config).unwrap(),
-                };
-                let directory = tempfile::tempdir().unwrap();
-                let ledger = directory.path().join("ledger.db");
-                let operator = Operator::start(client, &ledger, std::sync::Arc::new(Machine)).await;
-                let often = Pace { at_once: 1_000_000, a_second: 1_000_000 };
-                let hurried =
-                    Bounds { under_way: FEW, body: Duration::from_secs(3), caller: often, stranger: often };
-                told.send([operator.listen().await, operator.serve_within(hurried).await]).unwrap();
-                operator.run_on().await;
-            });
-        });
-        let listening = started.recv().expect("the shared operator starts");
-        (ground, listening)
-    });
-    &SHARED
 }
 
 /// Applies an object of ours as a user would; `apiVersion` is filled in.

@@ -28,7 +28,7 @@ use usher::{
         nonce::NonceKeys,
         tls::{make_ca, make_certificate},
     },
-    ledger::sqlite::Sqlite,
+    ledger::{Ledger, postgres::Postgres, sqlite::Sqlite},
     service::{
         activations::{Grounds, Runtime},
         edge::Edge,
@@ -128,8 +128,25 @@ pub struct Listening {
     pub ca: String,
 }
 
+/// An engine of the ledger, of which there can be several handles.
+pub trait Engine: Ledger {
+    fn handle(&self) -> Self;
+}
+
+impl Engine for Sqlite {
+    fn handle(&self) -> Self {
+        self.another()
+    }
+}
+
+impl Engine for Postgres {
+    fn handle(&self) -> Self {
+        self.another()
+    }
+}
+
 /// A running operator.
-pub struct Operator {
+pub struct Operator<L = Sqlite> {
     /// What it measures.
     pub metrics: Arc<Metrics>,
     /// What it serves.
@@ -137,11 +154,11 @@ pub struct Operator {
     /// Where people may sign in.
     pub providers: Arc<Registry>,
     /// What it answers programs with.
-    runtime: Arc<Runtime<Sqlite>>,
+    runtime: Arc<Runtime<L>>,
     /// What marks tokens and seals what providers give, once it is known.
     nonces: Arc<OnceLock<NonceKeys>>,
     /// The facts of people, as whoever answers them has them.
-    pub people: Sqlite,
+    pub people: L,
     edge: Arc<dyn Edge>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
@@ -184,16 +201,23 @@ impl Operator {
     pub async fn follow(client: Client, ledger: Sqlite, edge: Arc<dyn Edge>, settings: Settings) -> Self {
         Self::run(client, Rights::new(true), ledger, edge, settings).await
     }
+}
 
-    async fn run(
-        client: Client,
-        rights: Rights,
-        ledger: Sqlite,
-        edge: Arc<dyn Edge>,
-        settings: Settings,
-    ) -> Self {
+impl Operator<Postgres> {
+    /// The same, on the database at `url`.
+    pub async fn start_at(client: Client, url: &str, edge: Arc<dyn Edge>) -> Self {
+        let ledger = Postgres::open(url).await.unwrap();
+        let settings = Settings { shared: true, ..Settings::default() };
+        let operator = Self::run(client, Rights::new(true), ledger, edge, settings).await;
+        operator.leads().await;
+        operator
+    }
+}
+
+impl<L: Engine> Operator<L> {
+    async fn run(client: Client, rights: Rights, ledger: L, edge: Arc<dyn Edge>, settings: Settings) -> Self {
         let (metrics, published) = (Arc::new(Metrics::default()), Arc::new(Published::default()));
-        let (facts, people, reviewer) = (ledger.another(), ledger.another(), client.clone());
+        let (facts, people, reviewer) = (ledger.handle(), ledger.handle(), client.clone());
         let mut context = Context::new(
             client,
             rights,
@@ -255,7 +279,7 @@ impl Operator {
         let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let home = format!("https://{host}:{}", any.port()).parse().unwrap();
         let sign_in = SignIn::new(
-            self.people.another(),
+            self.people.handle(),
             self.edge.clone(),
             self.providers.clone(),
             self.nonces.clone(),

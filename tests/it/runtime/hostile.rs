@@ -16,7 +16,10 @@ use super::{
     program::{Call, drawn},
     raw::{Content, Raw, Way},
 };
-use crate::ground::{FEW, hurried, shared, until};
+use crate::{
+    ground::{FEW, Served, until},
+    scenarios::Place,
+};
 
 /// How many attacks are under way at once: fewer than may be.
 const AT_ONCE: usize = 4;
@@ -52,15 +55,18 @@ struct Attacker {
 }
 
 impl Attacker {
-    async fn new() -> Self {
-        let scene = Scene::new(&for_devices(2)).await;
+    async fn of(served: &Served) -> Self {
+        let made = async |seats| {
+            Scene::of(Place::new(served.ground).await, served.listening, &for_devices(seats)).await
+        };
+        let scene = made(2).await;
         let (own, other) = (scene.active("a").await, scene.active("b").await);
         let (key, body) = (drawn(), Some(json!({"activation": own.id})));
         let call = Call { token: Some(&own.token), key: Some(&key), body, ..Call::default() };
         let session = scene.program.send(Method::POST, "/v1/sessions", &call).await.text("id");
-        account(shared(), &scene.place.namespace, "boss", Some("usher-licensor"));
-        let boss = token(shared(), &scene.place.namespace, "boss", &[ISSUER]);
-        let foreign = Scene::new(&for_devices(1)).await.key;
+        account(served.ground, &scene.place.namespace, "boss", Some("usher-licensor"));
+        let boss = token(served.ground, &scene.place.namespace, "boss", &[ISSUER]);
+        let foreign = made(1).await.key;
         Self { scene, own, other, session, foreign, boss }
     }
 
@@ -301,8 +307,17 @@ async fn made(way: &Way, attack: &Attack) -> Option<String> {
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_request_is_refused_by_its_code_and_nothing_comes_of_it() {
-    let attacker = Attacker::new().await;
-    let (way, attacks) = (Way::to(hurried()), attacker.attacks());
+    is_refused(&Served::shared()).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_whatever_is_wrong_with_a_request_is_refused_by_its_code_too() {
+    is_refused(&Served::on_postgres()).await;
+}
+
+async fn is_refused(served: &Served) {
+    let attacker = Attacker::of(served).await;
+    let (way, attacks) = (Way::to(served.hurried), attacker.attacks());
     assert!(attacks.len() > 400, "only {} were thought of", attacks.len());
     let wrong: Vec<String> = stream::iter(&attacks)
         .map(|attack| made(&way, attack))

@@ -6,7 +6,7 @@ use kube::{Api, Client, api::DeleteParams};
 use serde_json::json;
 use usher::{
     cluster::api::Type,
-    ledger::{Ledger as _, Trail as _, sqlite::Sqlite},
+    ledger::{Ledger, postgres::Postgres, sqlite::Sqlite},
 };
 
 use super::{
@@ -19,30 +19,61 @@ use crate::{
         place::Disk,
         wire::{self, Act},
     },
-    ground::{Ground, Machine, Operator, until},
+    ground::{Ground, Machine, Operator, copied::copied, operator::Engine, postgres::database, until},
     scenarios::{Place, with},
 };
 
+/// A ledger that can be taken from its operator.
+trait Store {
+    type Engine: Engine;
+
+    async fn start(&self, client: Client) -> Operator<Self::Engine>;
+}
+
+impl Store for Disk {
+    type Engine = Sqlite;
+
+    async fn start(&self, client: Client) -> Operator {
+        Operator::start(client, &self.ledger(), std::sync::Arc::new(Machine)).await
+    }
+}
+
+/// The URL of a database.
+struct Database(String);
+
+impl Store for Database {
+    type Engine = Postgres;
+
+    async fn start(&self, client: Client) -> Operator<Postgres> {
+        Operator::start_at(client, &self.0, std::sync::Arc::new(Machine)).await
+    }
+}
+
 /// An operator with a ledger that can be taken from it.
-struct Scene {
+struct Scene<S: Store = Disk> {
     ground: Ground,
-    disk: Disk,
+    disk: S,
     place: Place,
-    operator: Operator,
+    operator: Operator<S::Engine>,
     program: Program,
     key: String,
 }
 
-async fn start(ground: &Ground, disk: &Disk) -> (Operator, Program) {
-    let client = Client::try_from(ground.usher_config().await).unwrap();
-    let operator = Operator::start(client, &disk.ledger(), std::sync::Arc::new(Machine)).await;
+async fn start<S: Store>(ground: &Ground, store: &S) -> (Operator<S::Engine>, Program) {
+    let operator = store.start(Client::try_from(ground.usher_config().await).unwrap()).await;
     let program = Program::at(&operator.listen().await);
     (operator, program)
 }
 
 impl Scene {
     async fn new(seats: u32) -> Self {
-        let (ground, disk) = (Ground::own(), Disk::new());
+        Self::on(Disk::new(), seats).await
+    }
+}
+
+impl<S: Store> Scene<S> {
+    async fn on(disk: S, seats: u32) -> Self {
+        let ground = Ground::own();
         let (operator, program) = start(&ground, &disk).await;
         let place = Place::new(&ground).await;
         place.apply(&for_devices(seats)).await;
@@ -52,10 +83,10 @@ impl Scene {
     }
 
     /// Stops, has something done to the ledger, and starts again.
-    async fn again(self, meanwhile: impl AsyncFnOnce(&Disk, &Place)) -> Self {
-        let Self { ground, disk, place, operator, key, .. } = self;
+    async fn again(self, meanwhile: impl AsyncFnOnce(&mut S, &Place)) -> Self {
+        let Self { ground, mut disk, place, operator, key, .. } = self;
         operator.stop().await;
-        meanwhile(&disk, &place).await;
+        meanwhile(&mut disk, &place).await;
         let (operator, program) = start(&ground, &disk).await;
         Self { ground, disk, place, operator, program, key }
     }
@@ -116,14 +147,28 @@ async fn after_a_backup_is_restored_what_it_has_goes_on_and_what_it_lost_is_rebu
     let scene = Scene::new(2).await;
     let a = Own::of(&scene.activate("a").await);
     let backup = usher_ledger(&["backup", "-"], &scene.disk.ledger(), b"").unwrap();
+    goes_on(scene, a, async |disk, _| {
+        usher_ledger(&["restore", "-"], &disk.ledger(), &backup).unwrap();
+    })
+    .await;
+}
+
+/// Each restore begins a life of the ledger, and a backup of the first one may come back when others have passed.
+#[tokio::test]
+async fn on_postgresql_too_what_a_restored_backup_has_goes_on_and_what_it_lost_is_rebuilt() {
+    let scene = Scene::on(Database(database().await), 2).await;
+    let a = Own::of(&scene.activate("a").await);
+    let mut backup = String::new();
+    let scene = scene.again(async |now, _| backup = copied(&now.0).await).await;
+    goes_on(scene, a, async |now, _| now.0 = backup).await;
+}
+
+/// `a` was active when the backup was made.
+async fn goes_on<S: Store>(scene: Scene<S>, a: Own, restore: impl AsyncFnOnce(&mut S, &Place)) {
     let a = next(&a, &scene.refresh(&a).await);
     let begun = scene.activate("b").await;
     let (b, document) = (Own::of(&begun), begun.text("document"));
-    let scene = scene
-        .again(async |disk, _| {
-            usher_ledger(&["restore", "-"], &disk.ledger(), &backup).unwrap();
-        })
-        .await;
+    let scene = scene.again(restore).await;
 
     let told = scene.refresh(&a).await;
     assert_eq!(told.status, 200, "{told:?}");
@@ -220,26 +265,52 @@ async fn a_restore_that_nobody_noticed_is_proved_by_a_nonce() {
     let a = Own::of(&scene.activate("a").await);
     let scene = scene.again(async |_, _| {}).await;
     let saved = std::fs::read(scene.disk.ledger()).unwrap();
+    let store = is_proved(scene, a, async |disk, place| {
+        disk.lose();
+        std::fs::write(disk.ledger(), &saved).unwrap();
+        forget_the_witness(place).await;
+    })
+    .await;
+    let ledger = Sqlite::open(&store.ledger()).await.unwrap();
+    says_proven(&ledger).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_too_a_restore_that_nobody_noticed_is_proved_by_a_nonce() {
+    let scene = Scene::on(Database(database().await), 2).await;
+    let a = Own::of(&scene.activate("a").await);
+    let mut saved = String::new();
+    let scene = scene.again(async |now, _| saved = copied(&now.0).await).await;
+    let store = is_proved(scene, a, async |now, place| {
+        now.0 = saved;
+        forget_the_witness(place).await;
+    })
+    .await;
+    says_proven(&Postgres::open(&store.0).await.unwrap()).await;
+}
+
+async fn forget_the_witness(place: &Place) {
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), "usher-system");
+    maps.delete("usher-witness", &DeleteParams::default()).await.unwrap();
+}
+
+/// The ledger comes back as it was, and nobody remembers more.
+async fn is_proved<S: Store>(scene: Scene<S>, a: Own, restore: impl AsyncFnOnce(&mut S, &Place)) -> S {
     let a = next(&a, &scene.refresh(&a).await);
     let a = next(&a, &scene.refresh(&a).await);
-    // The ledger as it was, and nobody who remembers more.
-    let scene = scene
-        .again(async |disk, place| {
-            disk.lose();
-            std::fs::write(disk.ledger(), &saved).unwrap();
-            let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), "usher-system");
-            maps.delete("usher-witness", &DeleteParams::default()).await.unwrap();
-        })
-        .await;
+    let scene = scene.again(restore).await;
     let told = scene.refresh(&a).await;
     assert_eq!(told.status, 200, "{told:?}");
     scene.says_rebuilt().await;
     let a = next(&a, &told);
     assert_eq!(scene.refresh(&a).await.status, 200);
     scene.operator.stop().await;
-    let ledger = Sqlite::open(&scene.disk.ledger()).await.unwrap();
+    assert!(scene.ground.forbidden().is_empty(), "{:?}", scene.ground.forbidden());
+    scene.disk
+}
+
+async fn says_proven(ledger: &impl Ledger) {
     assert_eq!(ledger.head().await.unwrap().mark.incarnation, 2);
     let links = ledger.audit(0, 500).await.unwrap();
     assert!(links.iter().any(|link| link.entries.contains("\"loss\":\"proven\"")));
-    assert!(scene.ground.forbidden().is_empty(), "{:?}", scene.ground.forbidden());
 }
