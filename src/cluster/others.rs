@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::{
     cluster::Context,
-    domain::license::Key,
+    domain::{license::Key, refusal::Code},
     ledger::{
         Ledger, Unavailable,
         audit::{Entry, Link},
@@ -67,6 +67,9 @@ fn told_by(link: &Link) -> Vec<(Key, Happened)> {
         Entry::Deactivate { license, .. } => Some((license, Happened::Freed)),
         Entry::Resolve { license, .. } => Some((license, Happened::Resolved)),
         Entry::Fork { license, .. } => Some((license, Happened::Forked)),
+        Entry::Refuse { code, license: Some(license), .. } if code == Code::DeviceNotListed.as_str() => {
+            Some((license, Happened::Asked))
+        }
         _ => None,
     });
     told.filter_map(|(license, happened)| {

@@ -179,12 +179,13 @@ impl<L: Send + Sync + 'static> News for Context<L> {
             | Happened::Resolved
             | Happened::Restored
             | Happened::KeyTurned
+            | Happened::Asked
             | Happened::SessionClosed => {}
         }
         match happened {
             // Somebody may wait for the place; somebody is to be warned, or warned no more.
             Happened::Freed | Happened::Forked | Happened::Resolved => self.push([task]),
-            Happened::Taken | Happened::SessionOpened { .. } | Happened::SessionClosed => {
+            Happened::Taken | Happened::Asked | Happened::SessionOpened { .. } | Happened::SessionClosed => {
                 let now = self.edge.now();
                 self.push_by(task, self.summaries.next(key, now, now));
             }

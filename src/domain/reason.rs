@@ -59,6 +59,8 @@ reasons! {
     NoFreeSeat,
     /// A nonce was used twice: two copies of an activation are out there.
     CloneSeen,
+    /// The License admits only devices that a Seat names, and others have asked.
+    DeviceAsked,
     /// The License's `seats` was lowered, and the Seat lost its seat.
     LimitLowered,
     /// Another Seat stands for the same holder.

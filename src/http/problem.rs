@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::{
     domain::{
         refusal::{Code, Refusal},
+        refused::About,
         sessions::{Exhausted, Whose},
     },
     service::activations::Failure,
@@ -28,6 +29,9 @@ pub(super) struct Problem {
     /// For whoever counts refusals.
     #[serde(skip)]
     of: Code,
+    /// What the body of the request was about, for the audit.
+    #[serde(skip)]
+    about: Option<Box<About>>,
     /// Of a closed list, and stable.
     code: &'static str,
     /// What the code means.
@@ -86,6 +90,13 @@ impl From<Exhausted> for Sessions {
             open: reached.open,
             sessions: sessions.collect(),
         }
+    }
+}
+
+impl Problem {
+    /// The same, with what the request was about.
+    pub(super) fn about(self, about: About) -> Self {
+        Self { about: Some(Box::new(about)), ..self }
     }
 }
 
@@ -158,6 +169,7 @@ impl From<Refusal> for Problem {
     fn from(Refusal { code, detail, exhausted }: Refusal) -> Self {
         Self {
             of: code,
+            about: None,
             code: code.as_str(),
             title: code.means(),
             status: status(code).as_u16(),
@@ -194,9 +206,12 @@ impl From<Failure> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let code = self.of;
+        let (code, about) = (self.of, self.about.clone());
         let mut response = (status, Json(self)).into_response();
         response.extensions_mut().insert(code);
+        if let Some(about) = about {
+            response.extensions_mut().insert(*about);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

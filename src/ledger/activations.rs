@@ -5,6 +5,7 @@
 //! were decided upon the same one wins: the other is told `Conflict`, and decides again.
 
 mod advancing;
+pub mod asking;
 mod step;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ use crate::domain::{
 };
 
 pub(super) use advancing::Advancing;
+use asking::Asking;
 pub use step::{Advance, Given, Keep, Recorded, Step};
 
 /// One installation.
@@ -289,6 +291,16 @@ pub trait Activations: People {
         refused: &[Told],
         at: Timestamp,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Remembers devices that asked to be activated, and are not named: of each License the last [`asking::ASKING`].
+    fn note_asking(&self, asking: &[Asking]) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Those of a License that asked since then, the last ones first.
+    fn asking(
+        &self,
+        license: &Uid,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Asking>, Unavailable>> + Send;
 
     /// Records a step and what it tells the audit; it is on disk when this returns.
     fn record(&self, step: Step) -> impl Future<Output = Result<Recorded, CommitError>> + Send;

@@ -132,23 +132,29 @@ pub enum Entry {
         /// The position in its chain that was used twice.
         position: String,
     },
-    /// An administrator has looked into the copies of an activation: whoever has the last nonce goes on.
+    /// Somebody has looked into the copies of an activation: whoever has the last nonce goes on.
     Resolve {
         /// The License's namespace and name.
         license: String,
         /// The activation.
         activation: String,
-        /// The reference of the administrator.
+        /// The reference of the administrator, or of whoever holds the seat.
         by: String,
     },
-    /// A call was refused: the first of this caller with this code in a minute.
+    /// A call was refused, or somebody was not signed in: the first of this caller with this code in a minute.
     Refuse {
-        /// The name of the call.
+        /// The name of the call; `signIn` of whoever was not signed in.
         call: String,
         /// The code.
         code: String,
         /// The reference of the caller. Nobody knows whom it means; the same reference is the same caller.
         by: String,
+        /// The namespace and name of the License that it was about, if the call says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        license: Option<String>,
+        /// The activation that it was about, if it was about one that is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activation: Option<String>,
     },
     /// More calls were refused in that minute.
     RefuseMore {

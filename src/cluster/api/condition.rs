@@ -23,6 +23,8 @@ pub enum Type {
     OverLimit,
     /// Two copies of an activation are out there.
     CloneSeen,
+    /// Devices that no Seat names have asked to be activated.
+    DeviceAsked,
     /// The root of the Authority, which is kept outside, has signed the key set that is wanted.
     KeySetSigned,
     /// Documents are being made anew, because their key was revoked.

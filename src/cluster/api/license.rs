@@ -8,7 +8,7 @@ use crate::{
     cluster::api::{Condition, Count, ReassignText, Reference, SharedSpec},
     domain::{
         terms::{Admission, Afterwards, Enforcement, Offline, SignIn},
-        text::{Customer, FeatureName, Label, Product, ProviderGroup, ServiceAccount},
+        text::{Customer, DeviceId, DeviceName, FeatureName, Label, Product, ProviderGroup, ServiceAccount},
     },
 };
 
@@ -288,10 +288,29 @@ pub struct LicenseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), length(max = 32))]
     pub renews_at: Option<String>,
+    /// Under `admission: Listed`: devices that asked within the last week and that no Seat names, the last ones first, as of a minute ago at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub asking: Vec<AskingDevice>,
     /// How the License stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A device that asked to be activated.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct AskingDevice {
+    /// Its id: that of the `device` that the Seat is to name.
+    pub id: DeviceId,
+    /// What its client calls it; anybody who has an activation key can call a device anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DeviceName>,
+    /// When it last asked, to a quarter of an hour.
+    #[schemars(extend("format" = "date-time"), length(max = 32))]
+    pub asked_at: String,
 }
 
 /// How the seats of a License are taken.

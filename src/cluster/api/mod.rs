@@ -30,8 +30,8 @@ pub use identity_provider::{
     LeavingBy, LeavingStatus, OidcSpec, SamlSpec,
 };
 pub use license::{
-    ActivationKeySpec, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec, SeatCounts,
-    SecretName, SecretSpec, SessionCounts, ValiditySpec,
+    ActivationKeySpec, AskingDevice, GroupSpec, License, LicenseSpec, LicenseStatus, MatchSpec, OverageSpec,
+    SeatCounts, SecretName, SecretSpec, SessionCounts, ValiditySpec,
 };
 pub(crate) use rotation::schedule;
 pub use rotation::{EveryText, OverlapText, RotationSpec};

@@ -15,14 +15,14 @@ use super::{
     request::{are_bounded, bearer},
 };
 use crate::{
-    domain::{hex, refusal::Code},
+    domain::{hex, refusal::Code, refused::About},
     http::{
         openapi::Called,
         pace::network,
         possession::{self, PROOF},
         problem::Problem,
     },
-    service::activations::Activations,
+    service::activations::{Activations, is_id},
 };
 
 /// The longest that a call takes: the ledger answers in milliseconds, or it is away.
@@ -40,6 +40,7 @@ pub(super) async fn frame<L: Activations>(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let (now, begun) = (api.edge.now(), api.edge.elapsed());
     let shown = request.headers().get(AUTHORIZATION).cloned();
+    let in_path = in_path(request.uri().path());
     let token = bearer(request.headers());
     let proves = request.headers().contains_key(PROOF);
     // Whose pace counts: of whoever shows a token that Usher made, their own alone, for strangers behind the same address are none of their
@@ -79,13 +80,21 @@ pub(super) async fn frame<L: Activations>(
     api.runtime.tell_answered(call, refused, api.edge.elapsed().saturating_sub(begun));
     if let Some(code) = refused {
         let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
-        api.runtime.note_refused(call, code, shown.as_ref().map(HeaderValue::as_bytes), &peer);
+        let about = response.extensions_mut().remove::<About>().or(in_path).unwrap_or_default();
+        api.runtime.note_refused(call, code, about, shown.as_ref().map(HeaderValue::as_bytes), &peer);
     }
     response.headers_mut().insert(REQUEST_ID, id);
     if proves {
         response.headers_mut().extend(possession::next(api.runtime.proofs()));
     }
     response
+}
+
+/// The activation that a path is about, be it by one of its sessions.
+fn in_path(path: &str) -> Option<About> {
+    let mut parts = path.split('/').skip_while(|part| !["activations", "sessions"].contains(part));
+    let id = parts.nth(1)?.split('-').next()?;
+    is_id(id).then(|| About::activation(id))
 }
 
 /// Out of a ledger that is being rebuilt nobody is told that they are unknown or have nothing, but to come again.
@@ -115,6 +124,22 @@ fn request_id(headers: &HeaderMap, entropy: &[u8; 32]) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_about_the_activation_that_it_names() {
+        let id = "0".repeat(32);
+        let about = Some(About::activation(&id));
+        for path in [
+            format!("/activations/{id}"),
+            format!("/v1/activations/{id}/refresh"),
+            format!("/sessions/{id}-1/heartbeat"),
+        ] {
+            assert_eq!(in_path(&path), about, "{path}");
+        }
+        for path in ["/activations", "/activations/x/refresh", "/me", "/activations/ann@acme.example"] {
+            assert_eq!(in_path(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn a_request_is_known_by_what_its_client_says_if_that_is_plain() {

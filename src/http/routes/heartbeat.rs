@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    domain::refusal::Code,
+    domain::{refusal::Code, refused::About},
     http::{
         openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
@@ -69,7 +69,8 @@ pub(in crate::http::routes) async fn heartbeat<L: Activations>(
 ) -> Result<Response, Problem> {
     let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { activation, users_after } = taken.json()?;
-    let answer = api.runtime.heartbeat(&activation, users_after, &taken.asked().proof()).await?;
+    let answer = api.runtime.heartbeat(&activation, users_after, &taken.asked().proof()).await;
+    let answer = answer.map_err(|failure| Problem::from(failure).about(About::activation(&activation)))?;
     let body = serde_json::to_string(&answer).map_err(|_| Code::Unavailable)?;
     Ok(reply::json(StatusCode::OK, body))
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     Desk, Refusal,
     cookie::{self, Kind, Tag},
-    own_form, pages, status,
+    mended, own_form, pages,
 };
 use crate::{
     domain::authorization::{Refused, Unverified},
@@ -72,7 +72,7 @@ pub(super) async fn depart<L: People>(
         // What was typed may be mended on the same page.
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
             let page = pages::ask(&asked, &form, &login, Some(&why));
-            Ok((status(&why), page).into_response())
+            Ok(mended(&why, page))
         }
         Err(failure) => Err(failure.into()),
     }

@@ -15,7 +15,7 @@ use super::{
     Desk, Peer, Refusal,
     authorize::{begins, leave},
     cookie::{self, Kind, Tag},
-    own_form, pages, status,
+    mended, own_form, pages,
     token::{denied_as, refused},
 };
 use crate::{
@@ -93,7 +93,7 @@ pub(super) async fn depart<L: People>(
         | Why::NoDevices => pages::device(&form, &code, &login, Some(&why)),
         _ => return Err(why.into()),
     };
-    Ok((status(&why), page).into_response())
+    Ok(mended(&why, page))
 }
 
 async fn departed<L: People>(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     Desk, Refusal,
     authorize::{begins, leave as go},
-    cookie, own_form, own_form_of, pages, status,
+    cookie, mended, own_form, own_form_of, pages,
 };
 use crate::service::{
     activations::{Activations, Failure as Unanswered},
@@ -74,7 +74,7 @@ pub(super) async fn depart<L: Activations>(
     match desk.sign_in.depart(Errand::Browser, &browser, &login).await {
         Ok(away) => Ok(go(&headers, &away)),
         Err(Failure::Refused(why @ (Why::NoAddress | Why::NoProvider(_)))) => {
-            Ok((status(&why), pages::enter(&form, &login, Some(&why))).into_response())
+            Ok(mended(&why, pages::enter(&form, &login, Some(&why))))
         }
         Err(failure) => Err(failure.into()),
     }

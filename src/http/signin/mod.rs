@@ -53,7 +53,10 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    domain::refusal::Code,
+    domain::{
+        refusal::Code,
+        refused::{About, NotSignedIn},
+    },
     service::{
         activations::{Activations, Runtime},
         edge::Edge,
@@ -186,7 +189,7 @@ impl fmt::Display for Peer {
 }
 
 /// What is around each: a pace, an end, and what the browser is told.
-async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
+async fn around<L: Activations>(State(desk): State<Desk<L>>, mut request: Request, next: Next) -> Response {
     let peer =
         Peer(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical()));
     request.extensions_mut().insert(peer);
@@ -197,6 +200,12 @@ async fn around<L: People>(State(desk): State<Desk<L>>, mut request: Request, ne
     let answered =
         if may { desk.limits.bounded.answer(network, request, next).await } else { Err(Code::RateLimited) };
     let mut response = answered.unwrap_or_else(|code| Problem::from(code).into_response());
+    let (why, code) = (response.extensions().get().copied(), response.extensions().get().copied());
+    if let Some(why) = why {
+        desk.runtime.note_not_signed_in(why, &peer.to_string());
+    } else if let Some(code) = code {
+        desk.runtime.note_refused("signIn", code, About::default(), None, &peer.to_string());
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -254,12 +263,23 @@ impl<E: Into<Failure>> From<E> for Refusal {
     }
 }
 
+/// The same response, which the audit is told of.
+fn noted(told: Option<NotSignedIn>, mut response: Response) -> Response {
+    if let Some(told) = told {
+        response.extensions_mut().insert(told);
+    }
+    response
+}
+
+/// A page on which what was typed may be mended.
+fn mended(why: &Why, page: impl IntoResponse) -> Response {
+    noted(why.told(), (status(why), page).into_response())
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self.0 {
-            Failure::Refused(why) => {
-                (status(&why), pages::refused(&why.to_string(), why.next())).into_response()
-            }
+            Failure::Refused(why) => mended(&why, pages::refused(&why.to_string(), why.next())),
             Failure::Unavailable(source) => {
                 warn!(
                     error = &*source as &dyn std::error::Error,

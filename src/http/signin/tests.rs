@@ -1,6 +1,7 @@
 //! Pages and endpoints, asked as browsers and programs ask.
 
 mod again;
+mod audited;
 mod bounds;
 mod device;
 mod mine;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::warn;
 
-use super::Desk;
+use super::{Desk, noted};
 use crate::{
     domain::{login::HELD_UP, refusal::Code},
     http::{
@@ -145,6 +145,11 @@ pub(super) async fn revoke<L: People>(
 }
 
 pub(super) fn denied_as(denied: Denied) -> Response {
+    let told = denied.told();
+    noted(told, shown(denied))
+}
+
+fn shown(denied: Denied) -> Response {
     match denied {
         Denied::Client => refused(StatusCode::UNAUTHORIZED, "invalid_client", &denied.to_string()),
         Denied::Grant(why) => refused(StatusCode::BAD_REQUEST, "invalid_grant", why),

@@ -4,7 +4,7 @@ use super::{Entry, Said};
 use crate::{
     domain::{
         hex,
-        refused::{Caller, Told},
+        refused::{About, Caller, Told},
         rotation::Key,
     },
     ledger::{AuthorityFacts, Change, Recovery},
@@ -63,12 +63,16 @@ pub(in crate::ledger) fn entries(change: &Change, holders: Vec<String>, ended: V
 /// Calls that were refused.
 pub(in crate::ledger) fn of_refusals(refused: &[Told]) -> Vec<Entry> {
     let reference = |Caller(caller): Caller| hex(caller.get(..16).unwrap_or_default());
-    let entry = |told: &Told| match *told {
-        Told::First(call, code, by) => {
-            Entry::Refuse { call: call.to_owned(), code: code.as_str().to_owned(), by: reference(by) }
-        }
-        Told::More(code, by, more) => {
-            Entry::RefuseMore { code: code.as_str().to_owned(), by: by.map(reference), more }
+    let entry = |told: &Told| match told {
+        Told::First(call, what, by, About { license, activation }) => Entry::Refuse {
+            call: (*call).to_owned(),
+            code: what.as_str().to_owned(),
+            by: reference(*by),
+            license: license.as_ref().map(ToString::to_string),
+            activation: activation.clone(),
+        },
+        Told::More(what, by, more) => {
+            Entry::RefuseMore { code: what.as_str().to_owned(), by: by.map(reference), more: *more }
         }
     };
     refused.iter().map(entry).collect()

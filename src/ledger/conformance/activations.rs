@@ -1,6 +1,8 @@
 //! Activations, as every engine must keep them.
 
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
 pub(crate) mod full;
 #[cfg(test)]
 mod heard;
@@ -33,6 +35,7 @@ pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard))
     run(open, heard::what_was_heard_is_kept_and_is_nothing_else).await;
     run(open, heard::people_with_seats_are_listed_by_pages_and_machines_are_not).await;
     run(open, a_nonce_that_proves_a_restore_begins_an_incarnation_once).await;
+    run(open, asking::of_those_who_asked_the_last_are_remembered).await;
 }
 
 fn call(key: u8) -> Call {

@@ -220,8 +220,11 @@ async fn a_database_that_was_made_read_only_takes_no_writes() {
     let url = database().await;
     let ledger = Postgres::open(&url).await.unwrap();
     ledger.takes_writes().await.unwrap();
+    assert!(ledger.nonces_are_by("key").await.unwrap());
     server::read_only(&url, true).await;
-    let refused = Postgres::beside(&url).await.unwrap().takes_writes().await.unwrap_err();
+    let beside = Postgres::beside(&url).await.unwrap();
+    let refused = beside.takes_writes().await.unwrap_err();
+    assert!(beside.nonces_are_by("key").await.unwrap(), "what is known is read");
     assert!(refused.source.to_string().contains("read-only"), "{refused}");
     server::read_only(&url, false).await;
     Postgres::beside(&url).await.unwrap().takes_writes().await.unwrap();

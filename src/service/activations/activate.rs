@@ -167,7 +167,11 @@ impl<L: Activations> Runtime<L> {
         let lost = self.lost(contract, wish, device).await?;
         let id = lost.as_ref().map_or(&new, |lost| &lost.id);
         let footing = self.footing(contract, (id, &taken.carries), shown.incarnation, now);
-        let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref())?;
+        let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref());
+        if begun.as_ref().is_err_and(|refusal| refusal.code == Code::DeviceNotListed) {
+            self.note_asking(&shown.license, &shown.key, device);
+        }
+        let begun = begun?;
         self.begin(Beginning {
             begun,
             key: &shown.key,

@@ -11,6 +11,7 @@
 mod activate;
 mod administrator;
 mod answer;
+mod asks;
 mod deactivate;
 mod failure;
 mod ground;
@@ -64,6 +65,7 @@ pub use crate::ledger::activations::Activations;
 pub use activate::Wish;
 pub use administrator::SeenAnswer;
 pub use answer::{Answer, Begun, Device, LeaseAnswer, Reply};
+use asks::Asks;
 pub use failure::Failure;
 pub use heartbeat::HeartbeatAnswer;
 pub use introspect::{ActiveToken, Confirmation, Introspection};
@@ -85,6 +87,8 @@ pub enum Happened {
     Forked,
     /// Somebody has looked into that.
     Resolved,
+    /// A device asked that no Seat names, and whoever approves it may want to know.
+    Asked,
     /// A nonce has proved that the ledger was restored.
     Restored,
     /// The key that signs for it has turned, and the next one is not known here yet.
@@ -137,6 +141,7 @@ pub struct Runtime<L> {
     /// Workloads have lanes of their own: they ask the API server meanwhile, which may be away, and devices are not to wait for that.
     workload_lanes: Lanes,
     refusals: Refusals,
+    asks: Asks,
 }
 
 /// Those who take places of one License come one by one: of many at once, all but one would decide in vain.
@@ -208,9 +213,22 @@ impl<L: Activations> Runtime<L> {
         people: Grounds,
     ) -> Self {
         let (lanes, workload_lanes) = (Lanes::new(), Lanes::new());
-        let refusals = Refusals::new(edge.entropy());
+        let (refusals, asks) = (Refusals::new(edge.entropy()), Asks::default());
         let proofs = Arc::new(Proofs::new(edge.clone(), signers.clone(), nonces.clone(), Vec::new()));
-        Self { ledger, edge, signers, nonces, news, callers, people, proofs, lanes, workload_lanes, refusals }
+        Self {
+            ledger,
+            edge,
+            signers,
+            nonces,
+            news,
+            callers,
+            people,
+            proofs,
+            lanes,
+            workload_lanes,
+            refusals,
+            asks,
+        }
     }
 
     /// Tells whoever counts that a call of this name was answered.
@@ -329,7 +347,8 @@ impl<L: Activations> Runtime<L> {
 
 /// Whether `id` looks like one that Usher gave. Nothing else reaches the ledger: PostgreSQL takes no NUL in a text, and would let down whoever
 /// shares the transaction.
-fn is_id(id: &str) -> bool {
+#[must_use]
+pub fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -12,11 +12,11 @@ use std::{
 use futures::future::{Either, select};
 use tracing::warn;
 
-use super::{Activations, Runtime};
+use super::{Activations, Failure, Runtime};
 use crate::domain::{
     self,
     refusal::Code,
-    refused::{Caller, Tally, Told, has_credential},
+    refused::{About, Caller, NotSignedIn, Tally, Told, What, has_credential},
 };
 
 /// How long to wait between two writes: whatever comes meanwhile is one link of the audit.
@@ -49,10 +49,24 @@ impl Refusals {
 }
 
 impl<L: Activations> Runtime<L> {
-    /// Notes that `call` was refused to whoever has `shown` this, at the address `peer`.
-    pub fn note_refused(&self, call: &'static str, code: Code, shown: Option<&[u8]>, peer: &str) {
+    /// Notes that `call`, which was about this, was refused to whoever has `shown` this, at the address `peer`.
+    pub fn note_refused(
+        &self,
+        call: &'static str,
+        code: Code,
+        about: About,
+        shown: Option<&[u8]>,
+        peer: &str,
+    ) {
         let (caller, now) = (self.refusals.caller(code, shown, peer), self.edge.now());
-        self.refusals.tally(|tally| tally.note(call, code, caller, now));
+        self.refusals.tally(|tally| tally.note(call, What::Call(code), caller, about, now));
+    }
+
+    /// Notes that somebody at the address `peer` was not signed in.
+    pub fn note_not_signed_in(&self, why: NotSignedIn, peer: &str) {
+        let (caller, now) = (self.refusals.caller(Code::Unauthorized, None, peer), self.edge.now());
+        let about = About::default();
+        self.refusals.tally(|tally| tally.note("signIn", What::SignIn(why), caller, about, now));
     }
 
     /// Tells the audit of refusals while `work` goes on, and then of those that are left.
@@ -61,8 +75,9 @@ impl<L: Activations> Runtime<L> {
             Either::Left((done, _)) => done,
             Either::Right((never, _)) => match never {},
         };
-        let left = self.refusals.tally(Tally::take_all);
-        self.tell(&left).await;
+        let mut left = self.refusals.tally(Tally::take_all);
+        self.tell(&mut left).await;
+        self.tell_of_asking().await;
         done
     }
 
@@ -70,25 +85,43 @@ impl<L: Activations> Runtime<L> {
         let mut told = Vec::new();
         loop {
             self.edge.wait(if told.is_empty() { PAUSE } else { AGAIN }).await;
+            self.tell_of_asking().await;
             // What could not be written is tried again, and meanwhile others are counted.
             if told.is_empty() {
                 told = self.refusals.tally(|tally| tally.take(self.edge.now()));
             }
-            if self.tell(&told).await {
+            if self.tell(&mut told).await {
                 told.clear();
             }
         }
     }
 
-    async fn tell(&self, told: &[Told]) -> bool {
+    async fn tell(&self, told: &mut [Told]) -> bool {
         if told.is_empty() {
             return true;
         }
-        let done = self.ledger.tell_of_refusals(told, self.edge.now()).await;
+        let done = self.try_to_tell(told).await;
         if let Err(error) = &done {
             warn!(error = error as &dyn std::error::Error, "the audit is told of refusals later");
         }
         done.is_ok()
+    }
+
+    async fn try_to_tell(&self, told: &mut [Told]) -> Result<(), Failure> {
+        for told in &mut *told {
+            let Told::First(.., about) = told else { continue };
+            if let (Some(id), None) = (&about.activation, &about.license) {
+                // One that is not there is nothing that anybody is told of.
+                *about = match self.activation(id).await? {
+                    Some(living) => About { license: Some(living.key), activation: about.activation.take() },
+                    None => About::default(),
+                };
+            }
+        }
+        self.ledger
+            .tell_of_refusals(told, self.edge.now())
+            .await
+            .map_err(|error| Failure::Unavailable(error.into()))
     }
 }
 

@@ -21,14 +21,18 @@ use crate::{
     domain::{
         allocation::Standing,
         contract::SUMMARY,
-        license::{Key, License, Phase, Seat, Uid},
+        license::{Holder, Key, License, Phase, Seat, Uid},
         reason::Because,
-        text::Label,
+        terms::Admission,
+        text::{DeviceId, Label},
     },
     keys::Signer,
     ledger::{
         Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable,
-        activations::{Activated, Holding},
+        activations::{
+            Activated, Holding,
+            asking::{Asking, REMEMBERED},
+        },
         sessions::OpenSessions,
     },
 };
@@ -84,6 +88,8 @@ pub struct Outcome {
     pub forked: Vec<String>,
     /// Holders whose address is somebody else's now, who waits for an administrator.
     pub contested: BTreeSet<String>,
+    /// Devices that asked lately, and that no Seat names although one must; the last ones first.
+    pub asking: Vec<Asking>,
     /// Seats that were bound just now.
     pub bound: BTreeSet<Uid>,
     /// Seats that lost their place just now.
@@ -202,8 +208,31 @@ pub async fn reconcile_license(
         outcome.copies = facts_of_current.map(|facts| facts.copies.clone()).unwrap_or_default();
         outcome.version = commit(ledger, &change, secrets, &mut outcome).await?;
         outcome.sessions = ledger.open_sessions(&wanted.license.uid, now).await?;
+        outcome.asking = asking(ledger, wanted, now).await?;
     }
     Ok(outcome)
+}
+
+/// Which devices ask to be named.
+async fn asking(
+    ledger: &impl Ledger,
+    Wanted { license, seats, .. }: Wanted<'_>,
+    now: Timestamp,
+) -> Result<Vec<Asking>, Unavailable> {
+    if license.admission != Admission::Listed {
+        return Ok(Vec::new());
+    }
+    let since = now.checked_sub(SignedDuration::from_secs(REMEMBERED)).unwrap_or(Timestamp::MIN);
+    let mut asking = ledger.asking(&license.uid, since).await?;
+    let named: HashSet<&DeviceId> = seats
+        .iter()
+        .filter_map(|seat| match &seat.holder {
+            Holder::Device { id, .. } => Some(id),
+            _ => None,
+        })
+        .collect();
+    asking.retain(|one| !named.contains(&one.device));
+    Ok(asking)
 }
 
 /// What activations hold by themselves, and the last of them, if there are too many.

@@ -1,7 +1,7 @@
 //! Why somebody is not signed in, for the page that says so.
 
 use crate::{
-    domain::text::Domain,
+    domain::{refused::NotSignedIn, text::Domain},
     identity::{oidc::Refused, saml},
     ledger::{CommitError, Unavailable},
 };
@@ -85,6 +85,30 @@ impl Why {
             }
             Self::Crowded => "Try again in a minute.",
         }
+    }
+}
+
+impl Why {
+    /// What the audit is told of it; nothing if nobody was denied anything.
+    #[must_use]
+    pub fn told(&self) -> Option<NotSignedIn> {
+        Some(match self {
+            Self::NoAddress
+            | Self::NoCode
+            | Self::Crowded
+            | Self::Provider(Refused::Away(_))
+            | Self::BySaml(saml::Refused::Away(_) | saml::Refused::Unread(_)) => return None,
+            Self::NoProvider(_) => NotSignedIn::NoProvider,
+            Self::Elsewhere => NotSignedIn::Elsewhere,
+            Self::UnknownCode => NotSignedIn::UnknownCode,
+            Self::TooOften => NotSignedIn::TooOften,
+            Self::NoDevices => NotSignedIn::NoDevices,
+            Self::Forged => NotSignedIn::Forged,
+            Self::ProviderGone => NotSignedIn::ProviderGone,
+            Self::Provider(Refused::Denied(_))
+            | Self::BySaml(saml::Refused::Answer(saml::Refusal::Denied)) => NotSignedIn::Denied,
+            Self::Provider(_) | Self::BySaml(_) => NotSignedIn::Disbelieved,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         device::NotYet,
         login::{self, ACCESS, HELD_UP, Shown, after, ends_at},
         refusal::{Code, Refusal},
+        refused::NotSignedIn,
     },
     keys::token::{self, Purpose},
     ledger::{
@@ -84,6 +85,23 @@ pub enum Denied {
     /// Usher cannot answer now.
     #[error(transparent)]
     Failure(#[from] Failure),
+}
+
+impl Denied {
+    /// What the audit is told of it; nothing if nobody was denied anything.
+    #[must_use]
+    pub fn told(&self) -> Option<NotSignedIn> {
+        match self {
+            Self::Client => Some(NotSignedIn::Client),
+            Self::Grant(_) => Some(NotSignedIn::Grant),
+            Self::NoDevices => Some(NotSignedIn::NoDevices),
+            // One that is not of now is made again.
+            Self::Proof(refusal) if refusal.code == Code::ProofStale => None,
+            Self::Proof(_) => Some(NotSignedIn::Proof),
+            Self::Failure(Failure::Refused(why)) => why.told(),
+            Self::DeviceName | Self::NotYet(_) | Self::Failure(Failure::Unavailable(_)) => None,
+        }
+    }
 }
 
 impl From<CommitError> for Denied {

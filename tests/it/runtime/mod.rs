@@ -7,6 +7,7 @@ mod agent_disks;
 mod agent_stops;
 mod agent_trusts;
 mod agent_ways;
+mod asking;
 mod astray;
 mod broken;
 mod client;

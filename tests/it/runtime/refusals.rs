@@ -1,7 +1,8 @@
 //! Refusals are in the audit: the first of each caller and code in a minute, and then how many more.
 
+use ::http::Method;
 use jiff::SignedDuration;
-use serde_json::Value;
+use serde_json::{Value, json};
 use usher::{
     ledger::{Trail as _, sqlite::Sqlite},
     service::verify_audit::verify_audit,
@@ -9,20 +10,25 @@ use usher::{
 
 use super::{
     Own, for_devices,
-    program::{Program, key_named},
+    program::{Call, Program, drawn, key_named},
 };
 use crate::{
     ground::until,
-    scenarios::{Place, turned::World},
+    scenarios::{Place, turned::World, with},
 };
 
-async fn told(ledger: &Sqlite) -> Vec<(String, String, u64)> {
+async fn refused(ledger: &Sqlite) -> Vec<Value> {
     let links = ledger.audit(0, 500).await.unwrap();
     let entries = links.iter().flat_map(|link| serde_json::from_str::<Vec<Value>>(&link.entries).unwrap());
-    let refused = entries.filter(|entry| entry["kind"].as_str().unwrap().starts_with("refuse"));
+    entries.filter(|entry| entry["kind"].as_str().unwrap().starts_with("refuse")).collect()
+}
+
+async fn told(ledger: &Sqlite) -> Vec<(String, String, u64)> {
     let text = |entry: &Value, member: &str| entry[member].as_str().unwrap_or_default().to_owned();
-    refused
-        .map(|entry| (text(&entry, "call"), text(&entry, "code"), entry["more"].as_u64().unwrap_or(0)))
+    refused(ledger)
+        .await
+        .iter()
+        .map(|entry| (text(entry, "call"), text(entry, "code"), entry["more"].as_u64().unwrap_or(0)))
         .collect()
 }
 
@@ -46,6 +52,15 @@ async fn who_was_refused_what_is_in_the_audit_once_a_minute_and_it_verifies() {
     let firsts = [first("activate", "seats-exhausted"), first("refresh", "unauthorized")];
     until("both are told at once", async || (told(ledger).await == firsts).then_some(())).await;
 
+    // Which License it was about, and which activation; of an id that is nobody's nothing is told.
+    let cad = format!("{}/cad", place.namespace);
+    let about: Vec<_> = refused(ledger)
+        .await
+        .iter()
+        .map(|entry| (entry["license"].clone(), entry["activation"].clone()))
+        .collect();
+    assert_eq!(about, [(json!(cad), Value::Null), (json!(cad), json!(own.id))]);
+
     world.clock.forward(SignedDuration::from_secs(61));
     until("two more are counted", async || {
         let more = (String::new(), "seats-exhausted".to_owned(), 2);
@@ -55,5 +70,29 @@ async fn who_was_refused_what_is_in_the_audit_once_a_minute_and_it_verifies() {
     assert_eq!(told(ledger).await.len(), 3);
     assert_eq!(program.refresh(&stranger).await.code(), "unauthorized");
     until("another minute begins", async || (told(ledger).await.len() == 4).then_some(())).await;
+
+    // Of what a body names, too; and of an id that is nobody's, or a License that a stranger names, nothing.
+    let (key, body) = (drawn(), json!({"activation": own.id}));
+    let call = Call { token: Some(&own.token), key: Some(&key), body: Some(body), ..Call::default() };
+    place.apply(&with(for_devices(1), &json!({"spec": {"suspended": true}}))).await;
+    place.license_says("cad", "Suspended").await;
+    assert_eq!(program.send(Method::POST, "/v1/sessions", &call).await.code(), "license-suspended");
+    let nobody = Own { id: "0".repeat(32), token: "usher_act_y".into(), ..own.clone() };
+    let stranger = format!("usher_key_{}", "A".repeat(43));
+    world.clock.forward(SignedDuration::from_secs(61));
+    assert_eq!(program.refresh(&nobody).await.code(), "unauthorized");
+    assert_eq!(program.activate(&place.namespace, &stranger, "a", None).await.code(), "unauthorized");
+    until("all are told", async || {
+        let refused = refused(ledger).await;
+        let about = |call: &str, code: &str| {
+            let of = |entry: &&Value| entry["call"] == call && entry["code"] == code;
+            refused.iter().rev().find(of).map(|entry| (entry["license"].clone(), entry["activation"].clone()))
+        };
+        let session = about("openSession", "license-suspended")?;
+        assert_eq!(session, (json!(cad), json!(own.id)));
+        let last = refused.iter().rev().find(|entry| entry["kind"] == "refuse")?;
+        (last["license"].is_null() && last["activation"].is_null()).then_some(())
+    })
+    .await;
     assert!(verify_audit(ledger, &[], None).await.unwrap().is_whole());
 }

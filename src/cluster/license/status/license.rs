@@ -6,7 +6,7 @@ use super::{Before, no_secret};
 use crate::{
     cluster::{
         api::{
-            Conditions, LicenseStatus, SeatCounts, SecretName, SessionCounts, Type, seconds,
+            AskingDevice, Conditions, LicenseStatus, SeatCounts, SecretName, SessionCounts, Type, seconds,
         },
         license::{troubles::Troubles, validate},
     },
@@ -16,7 +16,7 @@ use crate::{
         reason::{Because, Reason},
         terms::{ClonePolicy, Enforcement, Provisioning},
     },
-    ledger::sessions::OpenSessions,
+    ledger::{activations::asking::Asking, sessions::OpenSessions},
     service::reconcile_license::{Beyond, Outcome},
 };
 
@@ -56,8 +56,13 @@ pub(in crate::cluster::license) fn of_license(
         Some(because) => conditions.with(Type::CloneSeen, true, &because),
         None => conditions,
     };
+    let conditions = match device_asked(license, outcome) {
+        Some(because) => conditions.with(Type::DeviceAsked, true, &because),
+        None => conditions,
+    };
     LicenseStatus {
         observed_generation: before.generation,
+        asking: outcome.asking.iter().map(asking).collect(),
         seats: counts,
         sessions: sessions(outcome),
         effective: validated.effective.clone(),
@@ -88,6 +93,27 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
 fn sessions(outcome: &Outcome) -> Option<SessionCounts> {
     let OpenSessions { open, over, .. } = outcome.sessions;
     (open > 0).then(|| SessionCounts { open: open.into(), over: over.into() })
+}
+
+fn asking(asking: &Asking) -> AskingDevice {
+    AskingDevice { id: asking.device.clone(), name: asking.name.clone(), asked_at: seconds(asking.at) }
+}
+
+/// Whoever approves devices wants to know which, and what to write. What their clients call them is in the status alone.
+fn device_asked(license: &License, outcome: &Outcome) -> Option<Because> {
+    let last = outcome.asking.first()?;
+    let more = match outcome.asking.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "device {}{more} asked to be activated, and no Seat names it (status.asking says what it is called): apply a Seat with spec {{licenseRef: {{name: {}}}, \
+         holder: {{device: {{id: {:?}}}}}}}",
+        last.device,
+        license.key.name,
+        last.device.as_str()
+    );
+    Some(Because::new(Reason::DeviceAsked, message))
 }
 
 /// Whoever runs the copies wants to know which; devices and people have no name here.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::begun;
 use crate::{
-    domain::refusal::Code,
+    domain::{refusal::Code, refused::About},
     http::{
         openapi::{Call, Credential, Gives, Method, Nonce, Shape},
         problem::Problem,
@@ -117,6 +117,7 @@ pub(in crate::http::routes) async fn activate<L: Activations>(
     let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { license, device, lost } = taken.json()?;
     let lost = lost.map(|Left { nonce, document }| Remains { nonce, document });
-    let reply = api.runtime.activate(&taken.asked(), &Wish { license, device, lost }).await?;
-    begun(&reply)
+    let about = About::license(&license);
+    let reply = api.runtime.activate(&taken.asked(), &Wish { license, device, lost }).await;
+    begun(&reply.map_err(|failure| Problem::from(failure).about(about))?)
 }

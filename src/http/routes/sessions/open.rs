@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    domain::refusal::Code,
+    domain::{refusal::Code, refused::About},
     http::{
         openapi::{Call, Credential, Gives, Method, Shape},
         problem::Problem,
@@ -60,6 +60,7 @@ pub(in crate::http::routes) async fn open<L: Activations>(
 ) -> Result<Response, Problem> {
     let taken = Taken::with_json(&head, body, api.bounds.body).await?;
     let Request { activation } = taken.json()?;
-    let answer = api.runtime.open_session(&activation, &taken.asked()).await?;
+    let answer = api.runtime.open_session(&activation, &taken.asked()).await;
+    let answer = answer.map_err(|failure| Problem::from(failure).about(About::activation(&activation)))?;
     Ok(reply::json(StatusCode::CREATED, answer))
 }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    BEGIN, Connection, Pool, authorities, begin_steps, chain, failed,
+    BEGIN, Connection, Pool, asking::note, authorities, begin_steps, chain, failed,
     record::{go_on, goes_on, record},
     while_doing,
 };
@@ -24,7 +24,7 @@ use crate::{
     domain::license::Uid,
     ledger::{
         CommitError, Unavailable,
-        activations::{Recorded, Step},
+        activations::{Recorded, Step, asking::Asking},
         audit::Entry,
     },
 };
@@ -103,6 +103,13 @@ impl Group {
     pub(super) async fn tell(&self, entries: &[Entry], at: Timestamp) -> Result<(), CommitError> {
         let mut transaction = begin_steps(&self.pool, self.cluster.get()).await?;
         chain(&mut transaction, at, entries).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Remembers who asked.
+    pub(super) async fn note_asking(&self, asking: &[Asking]) -> Result<(), CommitError> {
+        let mut transaction = begin_steps(&self.pool, self.cluster.get()).await?;
+        note(&mut transaction, asking).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
 }

@@ -180,6 +180,7 @@ pub async fn forget(connection: &mut Connection, license: &Uid) -> Result<(), Co
         "DELETE FROM sessions WHERE license = $1",
         "DELETE FROM forks WHERE activation IN (SELECT id FROM activations WHERE license = $1)",
         "DELETE FROM activations WHERE license = $1",
+        "DELETE FROM asking WHERE license = $1",
     ] {
         sqlx::query(query).bind(&license.0).execute(&mut *connection).await.map_err(failed)?;
     }

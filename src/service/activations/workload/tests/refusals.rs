@@ -1,6 +1,13 @@
 //! Refusals, on their way to the audit.
 
-use crate::{domain::refusal::Code, ledger::Trail as _, service::verify_audit::verify_audit};
+use crate::{
+    domain::{
+        refusal::Code,
+        refused::{About, NotSignedIn},
+    },
+    ledger::Trail as _,
+    service::verify_audit::verify_audit,
+};
 
 use super::scene::Scene;
 
@@ -19,7 +26,8 @@ impl Scene {
 #[tokio::test]
 async fn the_first_refusal_of_a_caller_is_in_the_audit_and_then_a_count_and_nothing_by_which_to_know_them() {
     let scene = Scene::new(1).await;
-    let refused = |code, shown, peer| scene.runtime.note_refused("refresh", code, shown, peer);
+    let refused =
+        |code, shown, peer| scene.runtime.note_refused("refresh", code, About::default(), shown, peer);
     scene
         .runtime
         .telling_of_refusals(async {
@@ -63,7 +71,8 @@ async fn a_flood_of_refusals_is_one_write_and_few_entries() {
             for caller in 0..20_000 {
                 let shown = format!("Bearer {caller}");
                 let code = if caller % 2 == 0 { Code::Unauthorized } else { Code::SeatsExhausted };
-                scene.runtime.note_refused("activate", code, Some(shown.as_bytes()), &caller.to_string());
+                let peer = caller.to_string();
+                scene.runtime.note_refused("activate", code, About::default(), Some(shown.as_bytes()), &peer);
             }
         })
         .await;
@@ -72,4 +81,26 @@ async fn a_flood_of_refusals_is_one_write_and_few_entries() {
     assert!(entries.len() < 100, "{} entries", entries.len());
     let counted: u64 = entries.iter().map(|entry| entry["more"].as_u64().unwrap_or(1)).sum();
     assert_eq!(counted, 20_000, "nobody is left out");
+}
+
+#[tokio::test]
+async fn who_was_not_signed_in_and_why_is_in_the_audit_beside_them() {
+    let scene = Scene::new(1).await;
+    scene
+        .runtime
+        .telling_of_refusals(async {
+            for _ in 0..3 {
+                scene.runtime.note_not_signed_in(NotSignedIn::UnknownCode, "192.0.2.1");
+            }
+        })
+        .await;
+    let entries = scene.entries().await;
+    let by = entries[0]["by"].clone();
+    assert_eq!(
+        entries,
+        [
+            serde_json::json!({"kind": "refuse", "call": "signIn", "code": "unknown-code", "by": by}),
+            serde_json::json!({"kind": "refuseMore", "code": "unknown-code", "by": by, "more": 2}),
+        ]
+    );
 }

@@ -1,0 +1,1 @@
+../../sqlite/migrations/0032_asking.sql
