@@ -60,15 +60,10 @@ impl Agent {
 async fn under_refuse_one_goes_on_and_the_other_is_told_what_to_do_and_recovers() {
     let scene = Scene::new(&for_devices(2)).await;
     let machine = Machine::new(&scene);
-    let original = machine.start("one", "lab-3", &[]);
-    original.stands("good").await;
+    let [mut original, copy] = two_of_one(&machine).await;
     let second = machine.run("one", "lab-3", &[]);
     assert_eq!(second.status.code(), Some(2));
     assert!(said(&second).contains("is in use by another process"), "{}", said(&second));
-    original.signal("-KILL");
-    drop(original);
-
-    let [mut original, copy] = two_of_one(&machine).await;
     copy.is_renewed(&machine, "two", &document(&machine.state("two"))).await;
     assert!(warning(&scene).await.ends_with("deactivate it, or activate its device again"));
 
