@@ -167,7 +167,9 @@ async fn under_replace_both_go_on_each_with_a_place_of_its_own_and_a_third_finds
     let again = machine.run("two", "lab-3", &["--keep", "--strict", "--", "true"]);
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     assert!(!said(&again).contains("copy"), "{}", said(&again));
+    std::fs::remove_file(machine.state("two").join("status.json")).unwrap();
     let copy = machine.start("two", "lab-3", PROGRAM);
+    copy.stands("good").await;
     for (agent, state) in [(&original, "one"), (&copy, "two"), (&original, "one")] {
         agent.is_renewed(&machine, state, &document(&machine.state(state))).await;
     }
