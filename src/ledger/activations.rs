@@ -140,7 +140,7 @@ pub struct Taken {
     pub devices: u32,
     /// When activations were deactivated, the last ones; of a person, their own.
     pub transfers: Vec<Timestamp>,
-    /// When the holder's activations were superseded and it counted, the last ones.
+    /// When the holder's activations were superseded and it counted, the last ones; of a person, those on the device.
     pub recovered: Vec<Timestamp>,
     /// How many activations of the License have ended and are not forgotten; at most as many as were asked for.
     pub ended: u32,

@@ -165,11 +165,11 @@ pub fn adopt(
 }
 
 /// The activation that the document in `jws` is about, and its last instant, if this Authority has signed it, under this very
-/// License, for this device. Whether it is still good does not matter.
+/// License, for this device of this holder. Whether it is still good does not matter.
 #[must_use]
 pub fn activation_of(
     license: &License,
-    device: &DeviceId,
+    (of, device): (&Holder, &DeviceId),
     signer: &Signer,
     jws: &str,
 ) -> Option<(Uid, Timestamp)> {
@@ -185,8 +185,15 @@ pub fn activation_of(
             license.uid.0.as_str(),
         );
     let of_device = claims.device.as_ref().is_some_and(|said| said.id == device.as_str());
+    let of_holder = match (&claims.holder, of) {
+        // What people call it does not count.
+        (Some(wire::Holder::Device(said)), Holder::Device { id, .. } | Holder::Workload { id, .. }) => {
+            said.id == id.as_str()
+        }
+        (said, person) => *said == Some(holder(person)),
+    };
     let until = Timestamp::from_second(i64::try_from(claims.exp).ok()?).ok()?;
-    (is_ours && of_device).then_some((id, until))
+    (is_ours && of_device && of_holder).then_some((id, until))
 }
 
 /// Whether this Authority has signed the document in `jws`, about a License of the name `key` or one of its Seats, of

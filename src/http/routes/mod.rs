@@ -114,6 +114,7 @@ calls! {
     sessions::close is CLOSE,
     me::me is ME,
     introspect::introspect is INTROSPECT,
+    me::licenses is MY_LICENSES,
     contract::contract is CONTRACT,
 }
 

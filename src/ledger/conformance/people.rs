@@ -21,14 +21,14 @@ use super::{
 };
 use crate::{
     domain::{
-        chain::{State, Why},
+        chain::{Chain, State, Why},
         login::{ACCESS, IDLE, ends_at},
         principal::{NoAddress, Principal},
         standing::{Candidate, Person},
     },
     ledger::{
         EraseError,
-        activations::{Activation, Question, Step},
+        activations::{Activation, Advance, Question, Step},
         audit::Entry,
         people::{Begun, Login, PASSES, Pass, Pin, REMEMBERED},
     },
@@ -322,6 +322,13 @@ async fn a_persons_devices_are_counted_by_themselves<L: Ledger>(ledger: Shared<L
     assert_eq!(of(&taken(Some("d2"), 200).await).as_deref(), Some("b"));
     assert_eq!(of(&taken(Some("d3"), 200).await), None);
     assert_eq!(taken(Some("d1"), 901).await.devices, 0, "their documents have ended");
+    // Whether one of them was activated again, too.
+    let seen = ledger.activation("a").await.unwrap().unwrap().seen;
+    let chain = Chain { state: State::Ended(Why::Superseded), ..seen.activation.chain };
+    let again = Advance { recovery: true, ..Advance::new("a".into(), seen.version, chain) };
+    ledger.record(Step { advance: Some(again), ..step() }).await.unwrap();
+    assert_eq!(taken(Some("d1"), 300).await.recovered, [at(200)]);
+    assert_eq!(taken(Some("d2"), 300).await.recovered, []);
 }
 
 async fn whoever_is_erased_is_signed_out_and_unknown<L: Ledger>(ledger: Shared<L>) {

@@ -164,7 +164,7 @@ impl<L: Activations> Runtime<L> {
         let holder = Holder::Device { id: device.id.clone(), name: device.name.clone() };
         let taken = self.taken(contract, &holder.identity(), None, now).await?;
         let (entropy, new) = self.new_id();
-        let lost = self.lost(contract, wish, device).await?;
+        let lost = self.lost(contract, wish, (&holder, device)).await?;
         let id = lost.as_ref().map_or(&new, |lost| &lost.id);
         let footing = self.footing(contract, (id, &taken.carries), shown.incarnation, now);
         let begun = begin(contract, &taken, &call, &footing.ground, (declared, shown.used), lost.as_ref());

@@ -1,10 +1,17 @@
-//! An activation is ended by whoever may: its token is enough, or an administrator's, and no nonce is needed, so that no place is ever stuck.
-//! (Its holder ends it in a browser: `mine`.)
+//! An activation is ended by whoever may: its token is enough, or that of its holder or of an administrator, and no nonce is needed, so that no place is ever
+//! stuck. (Its holder ends it in a browser, too: `mine`.)
 
 use super::{Activations, Failure, Happened, Proof, Runtime, TRIES, crowded, settled};
 use crate::{
-    domain::chain::{self, Why},
-    ledger::activations::{Advance, Living, Step},
+    domain::{
+        chain::{self, Why},
+        refusal::{Code, Refusal},
+    },
+    keys::token::{Credential, Purpose},
+    ledger::{
+        activations::{Advance, Living, Step},
+        people::SignedIn,
+    },
     service::callers::{self, Act},
 };
 
@@ -14,6 +21,13 @@ impl<L: Activations> Runtime<L> {
     /// # Errors
     /// When it is refused, or Usher cannot answer now.
     pub async fn deactivate(&self, id: &str, proof: &Proof<'_>) -> Result<(), Failure> {
+        if let Some(Credential::Own(Purpose::Access)) = Credential::of(proof.token) {
+            let SignedIn { principal, .. } = self.signed_in(proof).await?;
+            // Whoever it is none of is not told whether there is such an activation.
+            let none = "There is no such activation on a seat of yours.";
+            let is_theirs = self.end_mine(&principal, id).await?;
+            return if is_theirs { Ok(()) } else { Err(Refusal::new(Code::Unauthorized, none).into()) };
+        }
         for _ in 0..TRIES {
             let (living, administrator) = self.acted_on(id, proof, Act::End).await?;
             let by = administrator.map(|known| callers::identity(&known.name));

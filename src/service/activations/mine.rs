@@ -1,4 +1,4 @@
-//! Somebody who is signed in in their browser sees what is theirs, ends a device of theirs, and asks for a seat where everybody may.
+//! Somebody who is signed in, in their browser or on their machine, sees what is theirs, ends a device of theirs, and asks for a seat where everybody may.
 //!
 //! ```text
 //!   ledger: seats that may be theirs, devices, sessions ─┐
@@ -8,6 +8,8 @@
 //!
 //! What is shown decides nothing. What is ended is asked about anew: whose the seat is that the device is active on; and so is what is asked for: whether the
 //! License gives a seat to whoever asks, as it was last reconciled.
+
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +31,8 @@ use crate::{
     },
     service::intent::Declared,
 };
+
+pub use told::MineAnswer;
 
 /// So many Licenses, devices and sessions are shown.
 pub const SHOWN: u32 = 50;

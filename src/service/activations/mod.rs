@@ -69,7 +69,7 @@ use asks::Asks;
 pub use failure::Failure;
 pub use heartbeat::HeartbeatAnswer;
 pub use introspect::{ActiveToken, Confirmation, Introspection};
-pub use mine::{Mine, MyDevice, MyLicense, MySession, Place, SHOWN};
+pub use mine::{Mine, MineAnswer, MyDevice, MyLicense, MySession, Place, SHOWN};
 pub use parameters::Told;
 pub use person::MeAnswer;
 pub use rebuild::Remains;

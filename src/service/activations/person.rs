@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Activations, Asked, Failure, Proof, Reply, Runtime, TRIES, Wish,
     activate::{Beginning, Begun},
-    crowded, digest, ground, license_named, settled,
+    crowded, digest, ground, license_named,
+    rebuild::Lost,
+    settled,
 };
 use crate::{
     domain::{
@@ -82,6 +84,7 @@ impl<L: Activations> Runtime<L> {
         })
     }
 
+    /// Who shows the access token of `proof`, and the key to which it is bound.
     pub(super) async fn signed_in(&self, proof: &Proof<'_>) -> Result<SignedIn, Failure> {
         self.may_answer()?;
         let signed_in = self.ledger.signed_in(&token::hash(proof.token), self.edge.now()).await?;
@@ -224,12 +227,14 @@ impl<L: Activations> Runtime<L> {
         let device = wish.device()?;
         let now = self.edge.now();
         let taken = self.taken(contract, holder, Some(device.id.as_str()), now).await?;
-        let (entropy, id) = self.new_id();
-        let mut footing = self.footing(contract, (&id, &taken.carries), met.incarnation, now);
-        footing.ground.place = ground::device(contract, &taken, now);
-        let begun = begin(contract, &taken, &call, &footing.ground)?;
         // What the ledger has as a person's is one.
         let holder = Holder::person(holder).ok_or(Code::SeatMissing)?;
+        let (entropy, id) = self.new_id();
+        let lost = self.lost(contract, wish, (&holder, device)).await?;
+        let of = lost.as_ref().map_or(&id, |lost| &lost.id);
+        let mut footing = self.footing(contract, (of, &taken.carries), met.incarnation, now);
+        footing.ground.place = ground::device(contract, &taken, now);
+        let begun = begin(contract, &taken, &call, &footing.ground, lost.as_ref())?;
         self.begin(Beginning {
             begun,
             key,
@@ -260,9 +265,20 @@ fn missing(key: &Key, no_email: Option<&str>) -> Refusal {
     Refusal::new(Code::SeatMissing, format!("No seat of {key} is yours.{why}"))
 }
 
-/// Whether a person's device may begin, and how: anew, or in the place of what was active on it.
-fn begin(contract: &Contract, taken: &Taken, call: &Call, ground: &chain::Ground) -> Result<Begun, Refusal> {
+/// Whether a person's device may begin, and how: anew, as what the ledger has lost, or in the place of what was active on it.
+fn begin(
+    contract: &Contract,
+    taken: &Taken,
+    call: &Call,
+    ground: &chain::Ground,
+    lost: Option<&Lost>,
+) -> Result<Begun, Refusal> {
     let Some(former) = &taken.former else {
+        if let Some(lost) = lost
+            && let Some(chain) = chain::rebuild(lost.presented, lost.until, call, ground)?
+        {
+            return Ok(Begun { id: Some(lost.id.clone()), ..Begun::anew(chain) });
+        }
         return Ok(Begun::anew(chain::activate(call, ground)?));
     };
     let former_chain = chain::as_of(&former.activation.chain, ground.now);

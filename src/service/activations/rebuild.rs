@@ -6,7 +6,7 @@ use crate::{
     domain::{
         chain::{Chain, Presented},
         contract::Contract,
-        license::{Key, Uid},
+        license::{Holder, Key, Uid},
         refusal::Code,
     },
     ledger::activations::Recorded,
@@ -40,17 +40,18 @@ impl Lost {
 }
 
 impl<L: Activations> Runtime<L> {
-    /// What was lost, if `wish` has its remains and they are genuine. One that is known was not lost: its device is activated like
+    /// What was lost, if `wish` has its remains and they are genuine, and of this holder's device. One that is known was not lost: its device is activated like
     /// any other.
     pub(super) async fn lost(
         &self,
         contract: &Contract,
         wish: &Wish,
-        device: &Device,
+        (holder, device): (&Holder, &Device),
     ) -> Result<Option<Lost>, Failure> {
         let (Some(remains), Some(issuer)) = (&wish.lost, &contract.issuer) else { return Ok(None) };
         let Some(signer) = self.signers.of(issuer) else { return Err(Code::Unavailable.into()) };
-        let Some((id, until)) = activation_of(&contract.license, &device.id, &signer, &remains.document)
+        let Some((id, until)) =
+            activation_of(&contract.license, (holder, &device.id), &signer, &remains.document)
         else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 //! A copy is given an activation of its own, where `clones.policy` is `Replace`.
 //!
-//! It holds a place as a device that was never seen: no Seat is its, and neither is the activation that its state is a copy of.
+//! It holds a place as a device that was never seen: no Seat is its, and neither is the activation that its state is a copy of. On a person's seat
+//! it is one more of their devices.
 
 use super::{
     Activations, Failure, Happened, Reply, Runtime,
@@ -12,7 +13,7 @@ use crate::{
     domain::{
         chain::{self, Chain, Ground},
         features::Carries,
-        license::{Holder, Uid},
+        license::Holder,
         refusal::{Code, Refusal},
         terms::Admission,
     },
@@ -31,13 +32,6 @@ impl<L: Activations> Runtime<L> {
         refusal: Refusal,
     ) -> Result<Option<Reply>, Failure> {
         let former = &met.living.seen.activation;
-        if Holder::person(&former.holder).is_some() {
-            let detail = format!(
-                "{} Whose seat it is may sign in there, which activates it as a device of its own.",
-                refusal.detail
-            );
-            return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
-        }
         // A pod's place is its slot's, and its pod must be shown with each call: what is given to a copy would be bound to neither.
         if former.workload.is_some() {
             return self.fork(met, fork, refusal).await;
@@ -46,9 +40,15 @@ impl<L: Activations> Runtime<L> {
             return Ok(Some(reply));
         }
         let (entropy, id) = self.new_id();
-        let holder = copy_identity(&id);
-        let taken = self.taken(footing.contract, &holder, None, met.now).await?;
-        let chain = match begun(met, footing, &taken) {
+        let person = Holder::person(&former.holder);
+        // It has the fingerprint of the device that it was copied from, and is not that device.
+        let copy = format!("copy:{id}");
+        let (holder, device) = match &person {
+            Some(_) => (former.holder.clone(), Some(copy.as_str())),
+            None => (copy.clone(), None),
+        };
+        let taken = self.taken(footing.contract, &holder, device, met.now).await?;
+        let chain = match begun(met, footing, &taken, person.is_some()) {
             Ok(chain) => chain,
             Err(why) => {
                 let detail =
@@ -56,21 +56,19 @@ impl<L: Activations> Runtime<L> {
                 return self.fork(met, fork, Refusal::new(refusal.code, detail)).await;
             }
         };
-        let device = Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
-        // Whoever it was copied from may have a seat; it has none.
-        let footing = Footing {
-            carries: Carries::default(),
-            ground: footing.ground.clone(),
-            signer: footing.signer.clone(),
-            ..*footing
-        };
-        let document = footing.sign(&id, &device, &met.device, &entropy)?;
+        let fingerprint = device.unwrap_or_default().to_owned();
+        // Of whatever else it was copied from, that may have a seat; it has none.
+        let carries = if person.is_some() { taken.carries } else { Carries::default() };
+        let own = || Holder::Device { id: met.device.id.clone(), name: met.device.name.clone() };
+        let footing =
+            Footing { carries, ground: footing.ground.clone(), signer: footing.signer.clone(), ..*footing };
+        let document = footing.sign(&id, &person.unwrap_or_else(own), &met.device, &entropy)?;
         let activation = Activation {
             id: id.0.clone(),
             license: former.license.clone(),
             holder,
             device: former.device.clone(),
-            fingerprint: String::new(),
+            fingerprint,
             token: token::hash(&self.token(&id.0)?),
             chain,
             answer: serde_json::to_string(&footing.answer(&id, "active", Some(&document)))?,
@@ -94,17 +92,14 @@ impl<L: Activations> Runtime<L> {
     }
 }
 
-/// [`Holder::identity`] of the copy that is given the activation `id`: it has the fingerprint of the device that it was copied from,
-/// and is not that device.
-fn copy_identity(id: &Uid) -> String {
-    format!("copy:{id}")
-}
-
 /// Whether a copy may go on by itself.
-fn begun(met: &Met<'_>, footing: &Footing<'_>, taken: &Taken) -> Result<Chain, Refusal> {
-    if footing.contract.license.admission == Admission::Listed {
+fn begun(met: &Met<'_>, footing: &Footing<'_>, taken: &Taken, on_seat: bool) -> Result<Chain, Refusal> {
+    let place = if on_seat {
+        ground::device(footing.contract, taken, met.now)
+    } else if footing.contract.license.admission == Admission::Listed {
         return Err(Code::DeviceNotListed.into());
-    }
-    let place = ground::place(footing.contract, taken, met.now);
+    } else {
+        ground::place(footing.contract, taken, met.now)
+    };
     chain::activate(&met.call, &Ground { place, ..footing.ground.clone() })
 }

@@ -106,7 +106,7 @@ impl<L: Activations> Runtime<L> {
         let mates = mates(found, &slot);
         if !mates.iter().any(|(_, chain)| chain::as_of(chain, now).holds_place()) {
             let taken = self.taken(contract, &holder.identity(), None, now).await?;
-            let lost = self.lost(contract, wish, &device).await?;
+            let lost = self.lost(contract, wish, (&holder, &device)).await?;
             let had_one = lost.is_some_and(|lost| lost.had_a_place(now));
             let place = if had_one { ground::place_again } else { ground::place };
             footing.ground.place = place(contract, &taken, now);

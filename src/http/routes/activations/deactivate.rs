@@ -23,8 +23,8 @@ pub(in crate::http::routes) const DEACTIVATE: Call = Call {
     about: "Activations",
     summary: "Give the place back",
     description: "Needs no nonce, so that no place is ever stuck. An activation that has ended stays so. It counts as a transfer of the seat (the License's \
-`deviceTransfers`).",
-    by: &[Credential::ActivationToken, Credential::Administrator],
+`deviceTransfers`). Somebody who has signed in ends what is active on a seat of theirs.",
+    by: &[Credential::ActivationToken, Credential::AccessToken, Credential::Administrator],
     gives: Gives { status: 204, what: "The place is free.", body: None },
     ..Call::PLAIN
 };

@@ -21,11 +21,16 @@ const COUNT: &str = "SELECT (SELECT COUNT(*) FROM bindings WHERE license = $1)
 /// When places of the License were given back. A pod that ends does so without being a transfer: who it is, Kubernetes says.
 const TRANSFERS: &str =
     "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2
-     AND $4 <> '' AND owner IS NULL ORDER BY ended_at DESC LIMIT $3";
+     AND $4 <> '' AND $5 = '' AND owner IS NULL ORDER BY ended_at DESC LIMIT $3";
 /// When the holder gave places back.
 const OWN_TRANSFERS: &str =
     "SELECT ended_at FROM activations WHERE license = $1 AND state = 'deactivated' AND ended_at > $2
-     AND holder = $4 ORDER BY ended_at DESC LIMIT $3";
+     AND holder = $4 AND $5 <> '' ORDER BY ended_at DESC LIMIT $3";
+
+/// When the holder's activations were superseded and it counted; of a person, those on the device.
+const RECOVERIES: &str =
+    "SELECT ended_at FROM activations WHERE license = $1 AND holder = $4 AND recovery AND ended_at > $2
+     AND ($5 = '' OR fingerprint = $5) ORDER BY ended_at DESC LIMIT $3";
 
 /// On how many devices a person's seat is active.
 async fn devices(connection: &mut Connection, question: &Question<'_>) -> Result<u32, sqlx::Error> {
@@ -79,6 +84,7 @@ async fn instants(
         .bind(after.as_second())
         .bind(i64::from(question.at_most))
         .bind(question.holder)
+        .bind(question.device.unwrap_or_default())
         .try_map(|row: Row| instant(row.try_get(0)?))
         .fetch_all(connection)
         .await
@@ -122,14 +128,7 @@ pub(super) async fn taken(
             question.transfers_after,
         )
         .await?,
-        recovered: instants(
-            connection,
-            "SELECT ended_at FROM activations WHERE license = $1 AND holder = $4 AND recovery AND ended_at > $2
-             ORDER BY ended_at DESC LIMIT $3",
-            question,
-            question.recoveries_after,
-        )
-        .await?,
+        recovered: instants(connection, RECOVERIES, question, question.recoveries_after).await?,
         ended: count(ended(connection, question).await?)?,
         former,
     })
