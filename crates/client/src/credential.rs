@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::Error;
+use crate::{error::Error, login::Login};
 
 /// The most that is read of a token, in bytes.
 const MAX_TOKEN: u64 = 16 << 10;
@@ -19,6 +19,8 @@ pub enum Credential {
     /// Of a pod: the file of a projected volume with its service account's token, whose audience is the issuer of the License's Authority. It is read anew for
     /// each call, for the kubelet replaces it, and goes along with all of them.
     TokenFile(PathBuf),
+    /// Whoever is signed in on this machine. It is asked before each new document whether they still are.
+    Login(Login),
 }
 
 /// Without what would let a reader of a log act as this installation.
@@ -27,30 +29,23 @@ impl std::fmt::Debug for Credential {
         match self {
             Self::Key(_) => f.debug_tuple("Key").finish_non_exhaustive(),
             Self::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
+            Self::Login(login) => f.debug_tuple("Login").field(login).finish(),
         }
     }
 }
 
 impl Credential {
-    /// What activates.
-    pub(crate) fn bearer(&self) -> Result<String, Error> {
-        match self {
-            Self::Key(key) => Ok(key.clone()),
-            Self::TokenFile(path) => token(path),
-        }
-    }
-
-    /// What goes along with all other calls.
+    /// What goes along with all calls but the one that activates.
     pub(crate) fn beside(&self) -> Result<Option<String>, Error> {
         match self {
-            Self::Key(_) => Ok(None),
+            Self::Key(_) | Self::Login(_) => Ok(None),
             Self::TokenFile(path) => token(path).map(Some),
         }
     }
 }
 
 /// A token that is there in a moment, for its file is being replaced or its volume is not mounted yet, is asked for again: so it is as if the server was away.
-fn token(path: &Path) -> Result<String, Error> {
+pub(crate) fn token(path: &Path) -> Result<String, Error> {
     let unreachable = |why: &dyn std::fmt::Display| Error::Unreachable {
         why: format!("the service account's token in {} cannot be read: {why}", path.display()),
         retry_after: None,
@@ -72,17 +67,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let pod = Credential::TokenFile(path.clone());
-        assert!(matches!(pod.bearer(), Err(Error::Unreachable { .. })));
+        assert!(matches!(pod.beside(), Err(Error::Unreachable { .. })));
         for token in ["a.b.c", "d.e.f"] {
             std::fs::write(&path, format!("{token}\n")).unwrap();
-            assert_eq!((pod.bearer().unwrap(), pod.beside().unwrap()), (token.into(), Some(token.into())));
+            assert_eq!(pod.beside().unwrap(), Some(token.into()));
         }
         for none in ["", " \n", "a\nb"] {
             std::fs::write(&path, none).unwrap();
             assert!(matches!(pod.beside(), Err(Error::Unreachable { .. })), "{none:?}");
         }
         let key = Credential::Key("usher_key_secret".into());
-        assert_eq!((key.bearer().unwrap(), key.beside().unwrap()), ("usher_key_secret".into(), None));
+        assert_eq!(key.beside().unwrap(), None);
         assert!(!format!("{key:?}").contains("secret"));
     }
 }

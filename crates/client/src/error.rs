@@ -86,6 +86,17 @@ const ELSEWHERE: [&str; 3] = ["nonce-used", "activation-superseded", "pod-active
 const FINAL: [&str; 3] = ["nonce-used", "activation-superseded", "activation-ended"];
 
 impl Problem {
+    /// The code with which this crate itself refuses: nobody is signed in on this machine, or not any more.
+    pub const SIGNED_OUT: &'static str = "signed-out";
+    /// The same: somebody else is signed in than whoever has activated.
+    pub const ANOTHER: &'static str = "another-signed-in";
+
+    /// Whether it is over with whoever was signed in on this machine. Asking again is of use once they are signed in again.
+    #[must_use]
+    pub fn is_of_login(&self) -> bool {
+        [Self::SIGNED_OUT, Self::ANOTHER].contains(&self.code.as_str())
+    }
+
     /// Whether something else goes on with the activation: this state is a copy, or was rolled back. The place is not this one's to give back.
     #[must_use]
     pub fn is_of_a_copy(&self) -> bool {

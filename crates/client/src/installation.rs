@@ -94,11 +94,14 @@ impl Installation {
     /// When somebody else uses it, or it cannot be read or written.
     pub fn open(folder: &Path, server: Server, credential: Credential) -> Result<Self, StateError> {
         let store = Store::open(folder)?;
-        let key = Key::kept(&store.key_path())?;
+        let key = match &credential {
+            Credential::Login(login) => login.key()?,
+            Credential::Key(_) | Credential::TokenFile(_) => Key::kept(&store.key_path())?,
+        };
         Ok(Self { server, credential, store, opening: None, key, bearer: false })
     }
 
-    /// The same, whose activations are bound to no key from now on: their tokens alone are enough.
+    /// The same, whose activations are bound to no key from now on: their tokens alone are enough. (Of a login, that is decided when somebody signs in.)
     #[must_use]
     pub fn bearer(self) -> Self {
         Self { bearer: true, ..self }
@@ -143,7 +146,8 @@ impl Installation {
         let sent = self.store.kept().pending.as_ref();
         let repeats =
             sent.is_some_and(|sent| sent.operation == Operation::Activate && same(&sent.body, &body));
-        if self.key.is_none() && !self.bearer && !repeats {
+        let draws = !matches!(self.credential, Credential::Login(_)) && !self.bearer && !repeats;
+        if draws && self.key.is_none() {
             // It is on the disk before anything is bound to it. What was asked for without one is asked for unchanged.
             let key = Key::draw()?;
             key.keep(&self.store.key_path())?;
@@ -154,26 +158,35 @@ impl Installation {
     }
 
     async fn begin(&mut self, request: &Request, pending: &Pending) -> Result<&Activation, Error> {
-        let credential = self.credential.bearer()?;
-        let call = Call {
-            bearer: &credential,
-            key: Some(&pending.key),
-            possession: self.key.as_ref().filter(|_| !self.bearer),
-            body: &pending.body,
-            ..Call::default()
-        };
-        let answer = self.server.call(Method::POST, "/v1/activations", call).await;
+        let (mut shown, mut person) = self.shown(None).await?;
+        let mut answer = self.ask_to_begin(&shown, pending).await;
+        // By the clock of this machine the access token was good.
+        if person.is_some() && matches!(&answer, Err(Error::Refused(problem)) if problem.code == UNKNOWN) {
+            (shown, person) = self.shown(Some(&shown)).await?;
+            answer = self.ask_to_begin(&shown, pending).await;
+        }
         let answer = self.told(answer)?;
         let Activated { id, activation_token: token, document, keys } = parsed(&answer)?;
         let device = match &self.credential {
-            Credential::Key(_) => None,
+            Credential::Key(_) | Credential::Login(_) => None,
             // Which installation a pod is, the server knows, and says in the document.
             Credential::TokenFile(_) => device_of(&document),
         };
         let (license, device) =
             (request.license.clone(), device.unwrap_or_else(|| request.device.id.clone()));
         let nonce = nonce(&answer)?;
-        self.settle(Activation { id, license, device, token, nonce, document, keys })
+        self.settle(Activation { id, license, device, token, nonce, document, keys, person })
+    }
+
+    async fn ask_to_begin(&self, shown: &str, pending: &Pending) -> Result<Answer, Error> {
+        let call = Call {
+            bearer: shown,
+            key: Some(&pending.key),
+            possession: self.key.as_ref().filter(|_| !self.bearer),
+            body: &pending.body,
+            ..Call::default()
+        };
+        self.server.call(Method::POST, "/v1/activations", call).await
     }
 
     /// Gets a new document. A copy may be given an activation of its own instead (`clones.policy: Replace`): then
@@ -188,6 +201,8 @@ impl Installation {
 
     /// Uses the nonce for `operation`. A nonce is for one request, so what is in doubt is settled before.
     pub(crate) async fn present(&mut self, operation: Operation) -> Result<Answer, Error> {
+        self.activated()?;
+        self.revalidate().await?;
         let in_doubt = self.store.kept().pending.as_ref().map(|pending| pending.operation);
         match in_doubt {
             Some(former @ (Operation::Refresh | Operation::State)) if former != operation => {
@@ -247,6 +262,7 @@ impl Installation {
 
     /// The nonce goes with the key that it was sent with: so a late copy of the refresh is known as such.
     async fn rebuild(&mut self, request: &Request) -> Result<&Activation, Error> {
+        self.revalidate().await?;
         let in_doubt = self.store.kept().pending.clone();
         if let Some(pending) = in_doubt.filter(|pending| pending.operation == Operation::Rebuild) {
             return self.begin(request, &pending).await;

@@ -23,12 +23,30 @@
 //! # How long it may run
 //! [`standing()`] is a pure function of a verified document and the time: good, good with a warning since the server has not been
 //! reached for a lease, or over. [`next_attempt`] and [`backoff`] say when to ask the server again. This crate reads no clock but to date its
-//! proofs, and nothing is decided by that here.
+//! proofs and to replace access tokens in time, and no right is decided by that here.
 //!
 //! # Whose it is
 //! Before its first activation an installation draws a key, which stays in its folder (`key.jwk`), and each call carries a proof that it has it
 //! (RFC 9449). The server binds the activation to that key, so that a token which is read on its way, or a state that is copied without its key, is good for
 //! nothing. Whoever copies the whole folder has the key as well: that copy is caught by the chain. [`Installation::bearer`] turns it off.
+//!
+//! # People
+//! [`Credential::Login`] is whoever is signed in on this machine by `usher login`. They activate on the seat that is theirs; the activation is bound to the key of
+//! the login, so a state that is copied without that is worth nothing. Before each new document it is asked whether they are still signed in, and that asks
+//! their provider: [`Error::Refused`] with `signed-out` means that they are to sign in again. What was granted goes on until its end, as with any refusal.
+//! Call [`Installation::revalidate`] when the access token ends ([`login::Login::until`]), and when the network is back, so that a leaver is out within minutes:
+//! ```no_run
+//! # async fn work() -> Result<(), usher_client::Error> {
+//! use usher_client::{Credential, Installation, Options, Server, login::Login};
+//!
+//! let server = Server::new("https://usher.acme.example", Options::default())?;
+//! let login = Login::at("/home/ann/.local/state/usher");
+//! let mut own = Installation::open("/home/ann/.local/state/cad".as_ref(), server, Credential::Login(login))?;
+//! // … activate as below, then every ten minutes:
+//! own.revalidate().await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Sessions
 //! ```no_run
@@ -58,6 +76,7 @@
 //! # }
 //! ```
 
+mod clock;
 mod credential;
 mod document;
 mod error;
@@ -69,6 +88,7 @@ mod possession;
 mod request;
 mod server;
 mod session;
+mod shown;
 mod stands;
 mod state;
 mod store;

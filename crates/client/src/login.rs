@@ -6,11 +6,14 @@
 //! ```
 //! Without a browser on this machine (RFC 8628): [`Server::begin_on_device`], then [`Server::fetch`] again and again.
 //!
-//! [`Tokens`] are kept in one file that only its owner may read, and beside it the key to which they are bound ([`Kept::key`]; RFC 9449). Without a key each
-//! refresh gives the next device token, and whoever shows a former one signs everybody out; so one lock is held from reading the file to writing it.
+//! [`Tokens`] and the key to which they are bound ([`Kept::key`]; RFC 9449) are kept in the credential store of the operating system, or in files that only their owner
+//! may read ([`Vault`]). Without a key each refresh gives the next device token, and whoever shows a former one signs everybody out; so one lock is held from reading to writing.
 
 mod device;
 mod kept;
+mod mine;
+mod os;
+mod signed_in;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Url};
@@ -24,7 +27,10 @@ use crate::{
 
 pub use crate::possession::Key;
 pub use device::{Codes, Fetched};
-pub use kept::Kept;
+pub use kept::{Kept, Vault};
+pub use mine::{Mine, MyDevice, MyLicense, MySession};
+pub(crate) use signed_in::another;
+pub use signed_in::{Access, Login, nobody};
 
 /// How Usher knows programs on people's own machines.
 const CLIENT: &str = "usher";
@@ -64,6 +70,9 @@ pub struct Tokens {
     pub device_token: String,
     /// Until when that is good if it is not used, in Unix seconds.
     pub device_until: u64,
+    /// Whose they are, as a hash, once that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// Who is signed in, as the server says it.
@@ -77,6 +86,10 @@ pub struct Me {
     pub why_no_email: Option<String>,
     /// Their identity provider.
     pub provider: String,
+    /// How that is known.
+    pub issuer: String,
+    /// How it knows them.
+    pub subject: String,
     /// Until when they are signed in on this machine.
     pub until: String,
 }
@@ -206,7 +219,8 @@ impl Server {
         now: u64,
     ) -> Result<Tokens, Error> {
         let asked = [("grant_type", "refresh_token"), ("refresh_token", tokens.device_token.as_str())];
-        self.given(endpoints, &asked, key, now).await
+        let next = self.given(endpoints, &asked, key, now).await?;
+        Ok(Tokens { person: tokens.person.clone(), ..next })
     }
 
     /// Signs out on this machine.
@@ -245,6 +259,7 @@ impl Server {
             access_until: now.saturating_add(given.expires_in),
             device_token: given.refresh_token,
             device_until: now.saturating_add(given.refresh_token_expires_in),
+            person: None,
         })
     }
 }
@@ -253,8 +268,12 @@ impl Tokens {
     /// Whether the access token is good for a call that begins now.
     #[must_use]
     pub const fn is_fresh(&self, now: u64) -> bool {
-        now.saturating_add(MARGIN) < self.access_until
+        is_fresh(self.access_until, now)
     }
+}
+
+const fn is_fresh(until: u64, now: u64) -> bool {
+    now.saturating_add(MARGIN) < until
 }
 
 #[cfg(test)]
@@ -311,6 +330,7 @@ mod tests {
             access_until: 1_000,
             device_token: "d".into(),
             device_until: 2_000,
+            person: None,
         };
         kept.keep(&tokens).unwrap();
         assert!(kept.tokens().unwrap().as_ref() == Some(&tokens));

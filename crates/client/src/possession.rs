@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    clock::now,
     error::Error,
     store::{StateError, read, write_atomically},
 };
 
 /// The private key of an installation, or of a login.
+#[derive(Clone)]
 pub struct Key(SigningKey);
 
 /// Without the key.
@@ -76,20 +78,27 @@ impl Key {
     /// The one in this file, if there is one.
     pub(crate) fn kept(path: &Path) -> Result<Option<Self>, StateError> {
         let Some(text) = read(path)? else { return Ok(None) };
-        let secret = serde_json::from_slice::<Jwk>(&text).ok().and_then(|jwk| {
-            let secret: [u8; 32] = URL_SAFE_NO_PAD.decode(jwk.d.as_ref()?).ok()?.try_into().ok()?;
-            let key = Self(SigningKey::from_bytes(&secret));
-            (jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.x == key.public().x).then_some(key)
-        });
         let damaged = || StateError::Damaged { path: path.to_owned(), why: "it holds no Ed25519 key".into() };
-        secret.ok_or_else(damaged).map(Some)
+        Self::parse(&text).ok_or_else(damaged).map(Some)
+    }
+
+    /// The one that this is the text of.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let jwk: Jwk = serde_json::from_slice(text).ok()?;
+        let secret: [u8; 32] = URL_SAFE_NO_PAD.decode(jwk.d.as_ref()?).ok()?.try_into().ok()?;
+        let key = Self(SigningKey::from_bytes(&secret));
+        (jwk.kty == "OKP" && jwk.crv == "Ed25519" && jwk.x == key.public().x).then_some(key)
+    }
+
+    /// All of it, as a JWK: that is a secret.
+    pub(crate) fn text(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&Jwk { d: Some(URL_SAFE_NO_PAD.encode(self.0.to_bytes())), ..self.public() })
     }
 
     /// Puts it there. When this returns, it is on the disk.
     pub(crate) fn keep(&self, path: &Path) -> Result<(), StateError> {
-        let jwk = Jwk { d: Some(URL_SAFE_NO_PAD.encode(self.0.to_bytes())), ..self.public() };
-        let written = serde_json::to_vec(&jwk).map_err(io::Error::other);
-        let written = written.and_then(|text| write_atomically(path, &text));
+        let written = self.text().map_err(io::Error::other);
+        let written = written.and_then(|text| write_atomically(path, text.as_bytes()));
         written.map_err(|source| StateError::Io { doing: "write", path: path.to_owned(), source })
     }
 
@@ -119,16 +128,6 @@ fn drawn() -> Result<[u8; 32], Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| Error::Usage(format!("no random bytes: {error}")))?;
     Ok(bytes)
-}
-
-/// Unix seconds. If the clock is wrong, the server says so, and gives a nonce by which its own counts.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a proof is of the moment at which it is sent; nothing is decided by it here"
-)]
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

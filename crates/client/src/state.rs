@@ -60,6 +60,9 @@ pub struct Activation {
     pub document: String,
     /// The key set that came with it.
     pub keys: String,
+    /// Of somebody who is signed in: who has activated it, as a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// Without what would let a reader of a log act as this installation.
@@ -115,6 +118,7 @@ mod tests {
             nonce: "n0".into(),
             document: "jws".into(),
             keys: "keys".into(),
+            person: None,
         };
         assert!(!format!("{activation:?}").contains("secret"));
         let pending = Pending { operation: Operation::Refresh, key: "k".into(), body: String::new() };

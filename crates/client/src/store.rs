@@ -32,6 +32,9 @@ pub enum StateError {
         /// What the system said.
         source: io::Error,
     },
+    /// The credential store of the operating system does not do what it is asked to.
+    #[error("the credential store of the operating system cannot be used: {0}")]
+    OsStore(String),
     /// The file is not what this crate wrote.
     #[error("{path} is not the state of an installation: {why}; restore it, or remove it and activate again")]
     Damaged {
@@ -140,11 +143,12 @@ fn lock(path: &Path) -> Result<File, StateError> {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    match std::fs::metadata(path) {
-        Ok(there) if there.len() > MAX_BYTES => {
-            Err(StateError::Damaged { path: path.to_owned(), why: "it is too large".into() })
-        }
-        Ok(_) => std::fs::read(path).map(Some).map_err(failed("read", path)),
+    let length = std::fs::metadata(path).map(|there| there.len());
+    if length.as_ref().is_ok_and(|length| *length > MAX_BYTES) {
+        return Err(StateError::Damaged { path: path.to_owned(), why: "it is too large".into() });
+    }
+    match length.and_then(|_| std::fs::read(path)) {
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed("read", path)(source)),
     }

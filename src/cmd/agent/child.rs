@@ -26,6 +26,7 @@ impl Child {
             .env("USHER_DOCUMENTS", documents)
             .env_remove("USHER_KEY_FILE")
             .env_remove("USHER_TOKEN_FILE")
+            .env_remove("USHER_LOGIN")
             .kill_on_drop(true);
         let process = command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
         Ok(Self { process, name: program.to_owned() })

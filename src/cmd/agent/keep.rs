@@ -1,6 +1,6 @@
 //! The agent's loop: how it stands, until when to wait, what to ask.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{signal::unix::Signal, sync::watch};
@@ -15,6 +15,8 @@ use crate::{
 use super::{
     documents::{Documents, Status},
     health::Health,
+    session::Use,
+    signed_in::Watch,
     trouble::{Trouble, Why, attempt},
 };
 
@@ -26,22 +28,28 @@ pub(super) enum End {
     Over(String),
     /// There is no document to give to a program; why.
     Nothing(String),
+    /// There is no session for the program; why.
+    Full(String),
 }
 
 pub(super) struct Keeper {
-    installation: Installation,
+    pub(super) installation: Installation,
     /// What it is activated for.
     request: Request,
     documents: Documents,
     trusted: Option<Trusted>,
     edge: Arc<dyn Edge>,
-    health: Health,
+    pub(super) health: Health,
     stopped: watch::Receiver<bool>,
     /// SIGHUP: ask the server now.
     asked: Signal,
     /// When the server was asked last.
     last: u64,
-    trouble: Option<Trouble>,
+    pub(super) trouble: Option<Trouble>,
+    /// If it goes by whoever is signed in: that they are.
+    pub(super) watch: Option<Watch>,
+    /// If the program is to have one: its session.
+    pub(super) session: Option<Use>,
     /// What the document says that the program has: the last one that was to be trusted, and could be written.
     claims: Option<Claims>,
     /// The newest document is not that one yet.
@@ -63,7 +71,6 @@ impl Keeper {
         health: Health,
         (stopped, asked): (watch::Receiver<bool>, Signal),
     ) -> Self {
-        let (last, trouble, claims, is_behind, untold) = (0, None, None, false, None);
         Self {
             installation,
             request,
@@ -73,12 +80,19 @@ impl Keeper {
             health,
             stopped,
             asked,
-            last,
-            trouble,
-            claims,
-            is_behind,
-            untold,
+            last: 0,
+            trouble: None,
+            watch: None,
+            session: None,
+            claims: None,
+            is_behind: false,
+            untold: None,
         }
+    }
+
+    /// The same, which goes by whoever is signed in, if anybody is named.
+    pub(super) fn watching(self, watch: Option<Watch>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Sees that there is an activation. One that was there is refreshed at once: if it is a copy, that shows now. Ends if there can be none.
@@ -135,7 +149,10 @@ impl Keeper {
     }
 
     fn tell(&mut self, claims: &Claims) -> Status {
-        let status = Status::of(claims, self.trouble.as_ref().map(|trouble| &trouble.why), self.now());
+        let trouble = self.trouble.as_ref().map(|trouble| &trouble.why);
+        let refused = trouble.filter(|why| matches!(why, Why::Refused(_)));
+        let why = refused.or_else(|| self.session.as_ref()?.refused()).or(trouble);
+        let status = Status::of(claims, why, self.now());
         self.health.stands(&status, claims.exp);
         match self.documents.tell(&status) {
             Ok(is_new) => {
@@ -167,6 +184,8 @@ impl Keeper {
     /// Keeps it, until it is told to stop or nothing may run any more; if `strict`, until the server refuses.
     pub(super) async fn keep(&mut self, strict: bool) -> Result<End, Failure> {
         loop {
+            self.look_at_login().await?;
+            self.keep_session().await;
             let claims = self.claims.clone().ok_or("there is no document")?;
             match self.tell(&claims) {
                 Status::Over { why } => return Ok(End::Over(why)),
@@ -176,7 +195,10 @@ impl Keeper {
             let attempt = attempt(self.trouble.as_ref(), &claims, self.last);
             let now = self.now();
             let again = self.untold.as_ref().map_or(u64::MAX, |_| now.saturating_add(TELL_AGAIN));
-            let turns = [claims.lease.until, claims.exp, again].into_iter().filter(|turn| *turn > now);
+            let looks = [self.watch.as_ref().map(Watch::turn), self.session.as_ref().map(Use::turn)];
+            let turns =
+                [claims.lease.until, claims.exp, again].into_iter().chain(looks.into_iter().flatten());
+            let turns = turns.filter(|turn| *turn > now);
             match self.wait_until(turns.fold(attempt, u64::min)).await {
                 Wake::Stopped => return Ok(End::Stopped),
                 Wake::Asked => self.refresh().await?,
@@ -221,7 +243,7 @@ impl Keeper {
     }
 
     /// Asks for a new document. That there is none is trouble, and no failure of the agent.
-    async fn refresh(&mut self) -> Result<(), Failure> {
+    pub(super) async fn refresh(&mut self) -> Result<(), Failure> {
         self.last = self.now();
         // A document that came too early, or could not be written, may be good by now.
         if self.is_behind && self.trouble.is_some() && self.take_up() {
@@ -254,7 +276,7 @@ impl Keeper {
     }
 
     /// Notes what went wrong. Gives how long to wait, in seconds.
-    fn failed(&mut self, error: Error) -> u64 {
+    pub(super) fn failed(&mut self, error: Error) -> u64 {
         let drawn = self.drawn();
         self.in_trouble(|former| Trouble::after(former, error, drawn))
     }
@@ -292,9 +314,14 @@ impl Keeper {
         })
     }
 
-    fn drawn(&self) -> u64 {
+    pub(super) fn drawn(&self) -> u64 {
         let [a, b, c, d, ..] = self.edge.entropy();
         u32::from_be_bytes([a, b, c, d]).into()
+    }
+
+    /// Where the program finds its documents.
+    pub(super) fn folder(&self) -> &Path {
+        self.documents.folder()
     }
 
     fn is_of(&self) -> Result<(), Failure> {
@@ -312,7 +339,7 @@ impl Keeper {
         self.installation.activation().ok_or_else(|| "nothing is activated".into())
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         unix(self.edge.now())
     }
 

@@ -7,35 +7,42 @@
 //!                                        ▼                ▼ the document has ended: COMMAND is stopped
 //!                            it ends, or SIGTERM: deactivate, unless a copy goes on
 //! ```
+//! With `--login` whoever is signed in on this machine activates, and is asked about again before each document and whenever their access token ends.
 
 mod child;
 mod documents;
 mod health;
 mod keep;
+mod session;
+mod signed_in;
 mod trouble;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
-use usher_client::{Credential, Device, Installation, Options, Request, Server, Trusted, fingerprint};
+use usher_client::{
+    Credential, Device, Installation, Options, Request, Server, Trusted, fingerprint,
+    login::{Login, nobody},
+};
 use usher_license::Thumbprint;
 
 use crate::{
-    cmd::{Exit, Failure, edge::Machine, source, stop},
+    cmd::{Exit, Failure, edge::Machine, login, source, stop},
     domain::text::{Issuer, Product},
 };
 use child::Child;
 use documents::Documents;
 use health::{At, Health};
 use keep::{End, Keeper};
+use signed_in::Watch;
 
 /// Keeps an activation alive, writes its document, and runs a command under it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Usher's address, such as https://usher.acme.example.
-    #[arg(long, env = "USHER_URL", value_name = "URL")]
-    server: String,
+    /// Usher's address, such as https://usher.acme.example; with --login that at which you are signed in, if not given.
+    #[arg(long, env = "USHER_URL", value_name = "URL", required_unless_present = "login")]
+    server: Option<String>,
     /// The certificate authority of that address, as a PEM file, if the system does not know it.
     #[arg(long, env = "USHER_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -46,14 +53,20 @@ pub(super) struct Args {
     #[arg(long, env = "USHER_LICENSE", value_name = "NAMESPACE/NAME")]
     license: String,
     /// A file that holds the activation key.
-    #[arg(long, env = "USHER_KEY_FILE", value_name = "FILE", required_unless_present = "token_file")]
+    #[arg(long, env = "USHER_KEY_FILE", value_name = "FILE", required_unless_present_any = ["token_file", "login"])]
     key_file: Option<PathBuf>,
     /// In a pod: the file of a projected volume with its service account's token, whose audience is the Authority's issuer. It is read anew for each call.
     #[arg(long, env = "USHER_TOKEN_FILE", value_name = "FILE", conflicts_with_all = ["key_file", "device"])]
     token_file: Option<PathBuf>,
-    /// A folder of this installation's own, on a disk that lasts as long as the installation.
-    #[arg(long, env = "USHER_STATE", value_name = "DIR")]
-    state: PathBuf,
+    /// Go by whoever is signed in on this machine (usher login), on the seat that is theirs.
+    #[arg(long, conflicts_with_all = ["key_file", "token_file", "bearer"])]
+    login: bool,
+    /// The folder in which it is kept who is signed in; usher in XDG_STATE_HOME if not given.
+    #[arg(long, env = "USHER_LOGIN", value_name = "DIR")]
+    login_dir: Option<PathBuf>,
+    /// A folder of this installation's own, on a disk that lasts as long as the installation; with --login activations/LICENSE beside the login, if not given.
+    #[arg(long, env = "USHER_STATE", value_name = "DIR", required_unless_present = "login")]
+    state: Option<PathBuf>,
     /// Where to write license.jws, keys.jws and status.json; the state's folder if not given.
     #[arg(long, env = "USHER_DOCUMENTS", value_name = "DIR")]
     documents: Option<PathBuf>,
@@ -84,6 +97,9 @@ pub(super) struct Args {
     /// Stop the command as soon as the server refuses, and not when the last document ends.
     #[arg(long)]
     strict: bool,
+    /// Have a session open while the command runs.
+    #[arg(long, requires = "command")]
+    session: bool,
     /// Tell over HTTP how it stands, at this port of this machine; at another address over HTTPS, by a certificate of its own.
     #[arg(long, env = "USHER_HEALTH", value_name = "[ADDRESS:]PORT")]
     health: Option<At>,
@@ -98,6 +114,9 @@ Examples:
       --key-file key --state /var/lib/cad/usher -- /opt/cad/bin/cad
   usher agent --server https://usher.acme.example --license design/cad \\
       --token-file /var/run/usher/token --state /var/lib/usher -- /opt/cad/bin/cad     # in a pod
+  usher agent --login --license design/cad -- /opt/cad/bin/cad     # after usher login
+With --login the sign-in is asked about every ten minutes, and as soon as the network is back. Once it has ended, status.json says refused with the code
+signed-out: sign in again (usher login), and the agent goes on.
 SIGHUP makes it ask the server at once. The command finds the folder of the documents in USHER_DOCUMENTS. status.json there says in a member `state`:
   good     until when
   grace    the server has not been reached for a whole lease; when it ends
@@ -141,25 +160,35 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
     let stopped = stop::told()?;
     let request = args.request()?;
     let credential = args.credential()?;
-    let server = Server::new(&args.server, args.options()?)?;
-    let installation = Installation::open(&args.state, server, credential)?;
+    let Some(server) = args.address(&credential)? else { return ended(&End::Over(nobody().to_string())) };
+    let (server, state) = (Server::new(&server, args.options()?)?, args.state(&credential)?);
+    let watch = match &credential {
+        Credential::Login(login) => Some(Watch::of(login.clone())),
+        Credential::Key(_) | Credential::TokenFile(_) => None,
+    };
+    let installation = Installation::open(&state, server, credential)?;
     let installation = if args.bearer { installation.bearer() } else { installation };
-    let documents = Documents::open(args.documents.as_ref().unwrap_or(&args.state))?;
-    let (folder, strict) = (documents.folder().to_owned(), args.strict);
+    let documents = Documents::open(args.documents.as_ref().unwrap_or(&state))?;
     let asked = signal(SignalKind::hangup())?;
     let edge = Arc::new(Machine);
-    let mut keeper =
+    let keeper =
         Keeper::new(installation, request, documents, args.trusted(), edge, health, (stopped, asked));
-    if let Some(end) = keeper.begin(args.recover).await? {
+    run_under(keeper.watching(watch), &args).await
+}
+
+async fn run_under(mut keeper: Keeper, args: &Args) -> Result<ExitCode, Failure> {
+    let strict = args.strict;
+    if let Some(end) = begun(&mut keeper, args).await? {
         let exit = ended(&end);
         give_back(&mut keeper, &end, args.keep).await?;
         return exit;
     }
     if let Some(end) = keeper.refused().filter(|_| strict) {
+        keeper.close_session().await;
         return ended(&end);
     }
     let child = match args.command.split_first() {
-        Some((program, arguments)) => Some(Child::start(program, arguments, &folder)?),
+        Some((program, arguments)) => Some(Child::start(program, arguments, keeper.folder())?),
         None => None,
     };
     let (exit, end) = match child {
@@ -169,6 +198,7 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
             end = keeper.keep(strict) => (Some(child.stop().await?), end?),
         },
     };
+    keeper.close_session().await;
     give_back(&mut keeper, &end, args.keep).await?;
     match (exit, &end) {
         (Some(code), End::Stopped) => Ok(code.into()),
@@ -176,10 +206,16 @@ async fn kept(args: Args, health: Health) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Sees that there is all that the command is to have. Ends if there cannot be.
+async fn begun(keeper: &mut Keeper, args: &Args) -> Result<Option<End>, Failure> {
+    let end = keeper.begin(args.recover).await?;
+    if end.is_none() && args.session { Ok(keeper.open_session().await) } else { Ok(end) }
+}
+
 /// Who was told to stop has no use of the place any more, nor has whoever has no document that a program could run under.
 async fn give_back(keeper: &mut Keeper, end: &End, keep: bool) -> Result<(), Failure> {
     match end {
-        End::Stopped | End::Nothing(_) if !keep => keeper.give_back().await,
+        End::Stopped | End::Nothing(_) | End::Full(_) if !keep => keeper.give_back().await,
         _ => Ok(()),
     }
 }
@@ -187,7 +223,7 @@ async fn give_back(keeper: &mut Keeper, end: &End, keep: bool) -> Result<(), Fai
 fn ended(end: &End) -> Result<ExitCode, Failure> {
     match end {
         End::Stopped => Ok(Exit::Done.into()),
-        End::Over(why) => {
+        End::Over(why) | End::Full(why) => {
             anstream::eprintln!("usher: {why}");
             Ok(Exit::Refused.into())
         }
@@ -213,9 +249,38 @@ impl Args {
 
     fn credential(&self) -> Result<Credential, Failure> {
         match (&self.token_file, &self.key_file) {
+            _ if self.login => Ok(Credential::Login(Login::at(login::folder(self.login_dir.as_deref())?))),
             (Some(file), _) => Ok(Credential::TokenFile(file.clone())),
             (None, Some(file)) => Ok(Credential::Key(source::secret_line(file)?)),
-            (None, None) => Err("either --key-file or --token-file is needed".into()),
+            (None, None) => Err("one of --key-file, --token-file and --login is needed".into()),
+        }
+    }
+
+    /// The server's address; nothing if whoever is signed in would say it, and nobody is.
+    fn address(&self, credential: &Credential) -> Result<Option<String>, Failure> {
+        match (&self.server, credential) {
+            (None, Credential::Login(login)) => Ok(login.server()?),
+            (server, _) => Ok(server.clone()),
+        }
+    }
+
+    /// The folder of this installation.
+    fn state(&self, credential: &Credential) -> Result<PathBuf, Failure> {
+        match (&self.state, credential) {
+            (Some(state), _) => Ok(state.clone()),
+            (None, Credential::Login(login)) => {
+                let is_name =
+                    |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+                let named = self.license.split_once('/').filter(|(namespace, name)| {
+                    is_name(namespace)
+                        && !namespace.is_empty()
+                        && name.split('.').all(|part| is_name(part) && !part.is_empty())
+                });
+                let (namespace, name) =
+                    named.ok_or("--license must be NAMESPACE/NAME, such as design/cad")?;
+                Ok(login.folder().join("activations").join(namespace).join(name))
+            }
+            (None, Credential::Key(_) | Credential::TokenFile(_)) => Err("--state is needed".into()),
         }
     }
 

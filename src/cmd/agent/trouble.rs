@@ -59,6 +59,11 @@ impl Trouble {
         Self { why, failures, wait }
     }
 
+    /// Whether nobody is signed in any more who could go on.
+    pub(super) fn is_of_login(&self) -> bool {
+        matches!(&self.why, Why::Refused(problem) if problem.is_of_login())
+    }
+
     fn is_final(&self) -> bool {
         matches!(&self.why, Why::Refused(problem) if problem.is_final())
     }
@@ -115,6 +120,7 @@ mod tests {
             ("license-suspended", 1_001),
             ("activation-quarantined", 1_001),
             ("pod-active", 1_001),
+            ("signed-out", 1_001),
         ] {
             assert_eq!(
                 attempt(Some(&Trouble::after(None, refused(code), 0)), &claims(), 1_000),

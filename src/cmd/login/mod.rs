@@ -1,9 +1,11 @@
 //! `usher login`, `whoami`, `logout`: somebody is signed in on this machine.
 //!
-//! The tokens lie in `$XDG_STATE_HOME/usher/login.json` (`~/.local/state/usher/login.json`), which only its owner may read.
+//! The tokens lie in the credential store of the operating system; where there is none, in `$XDG_STATE_HOME/usher/login.json` (`~/.local/state/usher/login.json`),
+//! which only its owner may read.
 
 mod device;
 mod loopback;
+mod theirs;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +14,7 @@ use std::{
 
 use usher_client::{
     Device, Error, Options, Server,
-    login::{Endpoints, Flow, Kept, Key, Tokens},
+    login::{Endpoints, Flow, Kept, Key, Login, Me, Mine, Tokens, Vault},
 };
 
 use crate::{
@@ -42,6 +44,9 @@ pub(super) struct LoginArgs {
     /// There is no browser on this machine: prints a code, and the address at which it is typed in a browser anywhere.
     #[arg(long, conflicts_with = "no_browser")]
     device: bool,
+    /// Where the tokens and their key are kept; in the credential store of the operating system if there is one, else in a file.
+    #[arg(long, value_enum)]
+    store: Option<Store>,
     /// Sign in without a key of this machine's own (DPoP, RFC 9449): then whoever has the tokens has all that calls need, such as curl.
     #[arg(long)]
     bearer: bool,
@@ -52,6 +57,24 @@ Example:
   usher login --server https://usher.acme.example
 The browser must run on this machine: it is sent back to a port of 127.0.0.1. If there is none:
   usher login --server https://usher.acme.example --device";
+
+/// Where secrets are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Store {
+    /// In a file that only you may read.
+    File,
+    /// In the credential store of the operating system.
+    Os,
+}
+
+impl From<Store> for Vault {
+    fn from(store: Store) -> Self {
+        match store {
+            Store::File => Self::File,
+            Store::Os => Self::Os,
+        }
+    }
+}
 
 /// Where tokens are kept, and what the server is trusted by.
 #[derive(Debug, clap::Args)]
@@ -64,7 +87,7 @@ pub(super) struct Place {
     login_dir: Option<PathBuf>,
 }
 
-/// Says who is signed in on this machine, and until when.
+/// Says who is signed in on this machine, until when, and what is theirs: seats, devices, places in the queue.
 #[derive(Debug, clap::Args)]
 pub(super) struct WhoamiArgs {
     #[command(flatten)]
@@ -83,18 +106,20 @@ pub(super) struct LogoutArgs {
 
 pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
     asynchronously(async {
-        let kept = Kept::open(&args.place.folder()?)?;
+        let folder = args.place.folder()?;
         let server = args.place.server(&args.server)?;
         let endpoints = server.endpoints().await?;
         let hostname = Device::of_this_machine().hostname.and_then(|name| name.parse().ok());
         let device = args.device_name.clone().or(hostname);
         let device = device.as_ref().map(DeviceName::as_str);
-        let key = (!args.bearer).then(|| kept.key_or_new()).transpose()?;
+        // Nobody waits for whoever sits in front of the browser.
+        let key = prepared(&folder, args)?;
         let tokens = if args.device {
             device::sign_in(&server, &endpoints, device, key.as_ref()).await?
         } else {
             in_browser(&server, &endpoints, device, key.as_ref(), !args.no_browser).await?
         };
+        let kept = Kept::open(&folder)?;
         // Whoever was signed in here before is not any more.
         if let Ok(Some(former)) = kept.tokens()
             && former.server == tokens.server
@@ -102,8 +127,21 @@ pub(super) fn login(args: &LoginArgs) -> Result<ExitCode, Failure> {
             drop(server.sign_out(&endpoints, &former).await);
         }
         kept.keep(&tokens)?;
-        said(&server.me(&tokens.access_token, key.as_ref()).await?, Output::Human)
+        drop(kept);
+        said(&Login::at(folder).me(&server).await?)
     })
+}
+
+/// Decides where the login will be kept. Gives the key to which it will be bound.
+fn prepared(folder: &Path, args: &LoginArgs) -> Result<Option<Key>, Failure> {
+    let mut kept = Kept::open(folder)?;
+    if let Some(why) = kept.choose(args.store.map(Vault::from))? {
+        eprint(&format!(
+            "The sign-in will be kept in {}, for you alone to read: {why}.\n",
+            kept.path().display()
+        ))?;
+    }
+    Ok((!args.bearer).then(|| kept.key_or_new()).transpose()?)
 }
 
 async fn in_browser(
@@ -126,8 +164,26 @@ async fn in_browser(
 
 pub(super) fn whoami(args: &WhoamiArgs) -> Result<ExitCode, Failure> {
     asynchronously(async {
-        let Some((server, tokens, key)) = signed_in(&args.place).await? else { return nobody() };
-        said(&server.me(&tokens.access_token, key.as_ref()).await?, args.output)
+        let login = Login::at(args.place.folder()?);
+        let Some(server) = login.server()? else { return nobody() };
+        match known(&login, &args.place.server(&server)?).await {
+            Err(Error::Refused(problem)) if problem.is_of_login() => {
+                Err(format!("{} {}", problem.detail, problem.next).into())
+            }
+            told => {
+                let (me, mine) = told?;
+                match args.output {
+                    Output::Json => print_json(&all(&me, &mine)?)?,
+                    Output::Human => {
+                        said(&me)?;
+                        theirs::told(&mine)
+                            .lines()
+                            .try_for_each(|line| print(&format!("{}\n", printable(line))))?;
+                    }
+                }
+                Ok(Exit::Done.into())
+            }
+        }
     })
 }
 
@@ -145,47 +201,31 @@ pub(super) fn logout(args: &LogoutArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The server, good tokens and their key, of whoever is signed in; nothing if nobody is.
-async fn signed_in(place: &Place) -> Result<Option<(Server, Tokens, Option<Key>)>, Failure> {
-    let kept = Kept::open(&place.folder()?)?;
-    let Some(tokens) = kept.tokens()? else { return Ok(None) };
-    let (server, key) = (place.server(&tokens.server)?, kept.key()?);
-    if tokens.is_fresh(now()) {
-        return Ok(Some((server, tokens, key)));
-    }
-    let endpoints: Endpoints = server.endpoints().await?;
-    match server.refresh_login(&endpoints, &tokens, key.as_ref(), now()).await {
-        Ok(tokens) => {
-            kept.keep(&tokens)?;
-            Ok(Some((server, tokens, key)))
-        }
-        Err(Error::Refused(problem)) => Err(format!("{}: usher login", problem.detail).into()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn nobody() -> Result<ExitCode, Failure> {
     eprint("Nobody is signed in on this machine: usher login\n")?;
     Ok(Exit::Refused.into())
 }
 
-fn said(me: &usher_client::login::Me, output: Output) -> Result<ExitCode, Failure> {
-    match output {
-        Output::Json => print_json(&serde_json::to_value(me)?)?,
-        Output::Human => {
-            let email = me.email.as_ref().map(|email| format!(" ({email})")).unwrap_or_default();
-            let who = format!("{}{email}, of {}", me.name, me.provider);
-            print(&format!(
-                "{}\n",
-                printable(&format!("{who}, is signed in on this machine until {}.", me.until))
-            ))?;
-            if let Some(why) = &me.why_no_email {
-                print(&format!(
-                    "{}\n",
-                    printable(&format!("No seat of an e-mail address can be theirs: {why}."))
-                ))?;
-            }
-        }
+async fn known(login: &Login, server: &Server) -> Result<(Me, Mine), Error> {
+    Ok((login.me(server).await?, login.mine(server).await?))
+}
+
+/// Who they are and what is theirs, as one object.
+fn all(me: &Me, mine: &Mine) -> Result<serde_json::Value, Failure> {
+    let mut all = serde_json::to_value(me)?;
+    if let (Some(all), serde_json::Value::Object(mine)) = (all.as_object_mut(), serde_json::to_value(mine)?) {
+        all.extend(mine);
+    }
+    Ok(all)
+}
+
+fn said(me: &Me) -> Result<ExitCode, Failure> {
+    let email = me.email.as_ref().map(|email| format!(" ({email})")).unwrap_or_default();
+    let who =
+        format!("{}{email}, of {}, is signed in on this machine until {}.", me.name, me.provider, me.until);
+    print(&format!("{}\n", printable(&who)))?;
+    if let Some(why) = &me.why_no_email {
+        print(&format!("{}\n", printable(&format!("No seat of an e-mail address can be theirs: {why}."))))?;
     }
     Ok(Exit::Done.into())
 }
@@ -208,19 +248,24 @@ fn open_browser(url: &str) {
 
 impl Place {
     fn folder(&self) -> Result<PathBuf, Failure> {
-        if let Some(folder) = &self.login_dir {
-            return Ok(folder.clone());
-        }
-        let absolute =
-            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
-        let state = absolute("XDG_STATE_HOME");
-        let state = state.or_else(|| absolute("HOME").map(|home| home.join(Path::new(".local/state"))));
-        let state = state.ok_or("neither XDG_STATE_HOME nor HOME is set: say --login-dir")?;
-        Ok(state.join("usher"))
+        folder(self.login_dir.as_deref())
     }
 
     fn server(&self, url: &str) -> Result<Server, Failure> {
         let ca = self.ca.as_deref().map(source::file).transpose()?;
         Ok(Server::new(url, Options { ca, ..Options::default() })?)
     }
+}
+
+/// The folder in which it is kept who is signed in, if none is `named`.
+pub(super) fn folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = named {
+        return Ok(folder.to_owned());
+    }
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let state = absolute("XDG_STATE_HOME");
+    let state = state.or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    let state = state.ok_or("neither XDG_STATE_HOME nor HOME is set: say --login-dir")?;
+    Ok(state.join("usher"))
 }

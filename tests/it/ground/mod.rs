@@ -24,6 +24,7 @@ pub mod operator;
 pub mod outside;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 mod served;
 mod supervised;
 

@@ -82,25 +82,25 @@ impl<'a> Machine<'a> {
     }
 }
 
-pub(super) struct Agent {
+pub struct Agent {
     child: Child,
     status: PathBuf,
 }
 
 impl Agent {
     /// Starts this command, whose state is in `state`.
-    pub(super) fn start(mut command: Command, state: &Path) -> Self {
+    pub fn start(mut command: Command, state: &Path) -> Self {
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child, status: state.join("status.json") }
     }
 
-    pub(super) fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits until it says that it stands like this; all that it says.
-    pub(super) async fn stands(&self, state: &str) -> Value {
+    pub async fn stands(&self, state: &str) -> Value {
         until(&format!("the agent is {state}"), async || {
             let status: Value = serde_json::from_slice(&std::fs::read(&self.status).ok()?).ok()?;
             (status["state"] == state).then_some(status)
@@ -108,11 +108,11 @@ impl Agent {
         .await
     }
 
-    pub(super) fn lives(&mut self) -> bool {
+    pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    pub(super) async fn ends(&mut self) -> Option<i32> {
+    pub async fn ends(&mut self) -> Option<i32> {
         until("the agent ends", async || self.child.try_wait().unwrap()).await.code()
     }
 }
@@ -124,11 +124,11 @@ impl Drop for Agent {
     }
 }
 
-pub(super) fn document(folder: &Path) -> String {
+pub fn document(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("license.jws")).unwrap()
 }
 
-pub(super) fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -1,9 +1,10 @@
 //! What programs ask of the runtime API, and what they are told: over TLS, by the real server, under a real API server.
 
 pub mod administrators;
-mod agent;
+pub mod agent;
 mod agent_clones;
 mod agent_disks;
+mod agent_sessions;
 mod agent_stops;
 mod agent_trusts;
 mod agent_ways;

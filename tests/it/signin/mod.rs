@@ -1,5 +1,6 @@
 //! Signing in, at a real identity provider and in a real browser.
 
+mod agent;
 mod device;
 mod faults;
 mod groups;
@@ -12,7 +13,9 @@ mod pictures;
 mod saml;
 mod seats;
 mod second;
+mod store;
 mod tabs;
+mod theirs;
 
 use std::sync::Arc;
 
@@ -58,7 +61,7 @@ struct Scene {
     listening: Listening,
     place: Place,
     program: Program,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     // Last: it goes when all else has.
     ground: Ground,
 }
@@ -85,7 +88,7 @@ impl Scene {
         place.apply(&for_people()).await;
         place.license_says("cad", "Issued").await;
         let program = Program::at(&listening);
-        Self { operator, listening, place, program, _directory: directory, ground }
+        Self { operator, listening, place, program, directory, ground }
     }
 
     fn providers(&self) -> Api<IdentityProvider> {

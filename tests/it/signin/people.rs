@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -51,27 +51,40 @@ impl Machine {
         Self { bearer: true, ..Self::new(scene) }
     }
 
-    fn command(&self, name: &str, more: &[&str]) -> Command {
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What is kept there of the login, under this name.
+    pub(super) fn state(&self, name: &str) -> PathBuf {
+        self.folder.path().join("state").join(name)
+    }
+
+    /// The beginning of a command line there.
+    pub(super) fn command(&self, name: &str, more: &[&str]) -> Command {
         // It ends when this thread does, and so when this process does.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", USHER, name]).args(more);
+        command.args(["--pdeathsig", "TERM", USHER, name]);
         command.arg("--ca").arg(self.folder.path().join("ca.crt"));
-        command.arg("--login-dir").arg(self.folder.path().join("state")).stdin(Stdio::null());
+        command.arg("--login-dir").arg(self.folder.path().join("state")).args(more).stdin(Stdio::null());
+        // Whoever runs the tests at a desktop has a credential store of their own.
+        command.env("XDG_RUNTIME_DIR", self.folder.path()).env_remove("DBUS_SESSION_BUS_ADDRESS");
         command
     }
 
     /// Begins to sign in: what the browser is to open.
     pub(super) fn login(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        self.login_by("--no-browser")
+        self.login_by(&["--no-browser"])
     }
 
     /// The same, without a browser: where to type what is said next.
     pub(super) fn login_on_device(&self) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        self.login_by("--device")
+        self.login_by(&["--device"])
     }
 
-    fn login_by(&self, way: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
-        let mut more = vec![way, "--device-name", "Lab 3", "--server", &self.usher.url];
+    /// Begins to sign in in this way.
+    pub(super) fn login_by(&self, way: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, String) {
+        let mut more = [way, &["--device-name", "Lab 3", "--server", &self.usher.url]].concat();
         more.extend(self.bearer.then_some("--bearer"));
         let mut child =
             self.command("login", &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -177,7 +190,9 @@ async fn somebody_signs_in_and_activates_on_the_seat_that_is_theirs() {
         last.starts_with("Ann Example (ann@acme.example), of acme, is signed in on this machine until 20"),
         "{last}"
     );
-    assert_eq!(machine.said("whoami"), (true, last));
+    let (signed_in, who) = machine.said("whoami");
+    assert!(signed_in && who.starts_with(&last), "{who}");
+    assert!(who.contains("/cad (cad): you have a seat, active on 0 of 1 devices\n"), "{who}");
     is_private(&machine.folder.path().join("state/login.json"));
     is_private(&machine.folder.path().join("state/login.jwk"));
 
