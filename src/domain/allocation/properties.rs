@@ -6,7 +6,10 @@ use super::{
     tests::{binding, email, group, seat},
     *,
 };
-use crate::domain::{license::tests::at, reason::Reason};
+use crate::domain::{
+    license::{Holder, tests::at},
+    reason::Reason,
+};
 
 /// Everything that goes into a decision.
 #[derive(Debug, Clone)]
@@ -18,18 +21,26 @@ struct World {
     bindings: Vec<Binding>,
     cooling: Vec<Cooling>,
     activated: Vec<String>,
+    max_per_user: Option<u32>,
     elsewhere: BTreeMap<String, u32>,
+    /// Of Seats that cannot be read.
+    kept: Vec<(Binding, String)>,
 }
 
 impl World {
     fn rules(&self) -> Rules<'_> {
-        Rules { limit: self.limit, grants: self.grants, groups: &self.groups, max_per_user: Some(1) }
+        Rules {
+            limit: self.limit,
+            grants: self.grants,
+            groups: &self.groups,
+            max_per_user: self.max_per_user,
+        }
     }
 
     fn allocate(&self) -> Allocation {
         let held = Held {
             bindings: &self.bindings,
-            kept: &[],
+            kept: &self.kept,
             elsewhere: Some(&self.elsewhere),
             cooling: &self.cooling,
             activated: self.activated.len(),
@@ -60,10 +71,53 @@ impl World {
         after
     }
 
+    /// What is left of the limit beside Seats that cannot be read.
+    fn places(&self) -> usize {
+        (self.limit as usize).saturating_sub(self.kept.len())
+    }
+
+    fn seat(&self, uid: &Uid) -> &Seat {
+        self.seats.iter().find(|seat| seat.uid == *uid).unwrap()
+    }
+
+    /// What is reserved for the group of a Seat, as far as it can ever be filled.
+    fn reserve(&self, seat: &Seat) -> u32 {
+        let group = self.groups.iter().find(|group| Some(&group.name) == seat.group.as_ref());
+        group.map_or(0, |group| group.seats.map_or(group.reserved, |seats| seats.min(group.reserved)))
+    }
+
+    /// Whether a place cools for them, or their own activation holds it.
+    fn reclaims(&self, seat: &Seat) -> bool {
+        let holder = seat.holder.identity();
+        self.activated.contains(&holder) || self.cooling.iter().any(|cooling| cooling.holder == holder)
+    }
+
     fn members(&self, group: &Group, bound: &BTreeSet<&Uid>) -> u32 {
         let of =
             self.seats.iter().filter(|s| s.group.as_ref() == Some(&group.name) && bound.contains(&s.uid));
         u32::try_from(of.count()).unwrap()
+    }
+}
+
+/// Who waits, first to last.
+fn queue(allocation: &Allocation) -> Vec<&Uid> {
+    let waiting = allocation.standings.iter().filter_map(|(uid, standing)| match standing {
+        Standing::Waiting { position, .. } => Some((*position, uid)),
+        _ => None,
+    });
+    waiting.collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// What the design says of the waiting, reserves aside: priority, age, name.
+fn order(seat: &Seat) -> (Reverse<i32>, Timestamp, &str) {
+    (Reverse(seat.priority), seat.created, &seat.name)
+}
+
+/// Of these people one is a machine: it may be licensed as often as one likes.
+fn holder(n: u8) -> Holder {
+    match n {
+        5 => Holder::Device { id: "9f86".parse().unwrap(), name: None },
+        n => email(&format!("h{n}")),
     }
 }
 
@@ -79,33 +133,37 @@ prop_compose! {
         sizes in prop::collection::vec((prop::option::of(0u32..4), 0u32..3), 2),
         cooling in prop::collection::vec((0u8..8, 0i64..9), 0..3),
         activated in prop::collection::btree_set(0u8..8, 0..3),
-        elsewhere in prop::collection::btree_map(0u8..6, 0u32..3, 0..3),
+        most in (prop::option::of(1u32..4), prop::collection::btree_map(0u8..6, 0u32..4, 0..5)),
+        unreadable in prop::collection::btree_set(0u8..8, 0..3),
     ) -> World {
-        let holder = |n: &u8| format!("h{n}");
         let groups = (0..).zip(&sizes).map(|(n, (seats, reserved))| group(&format!("g{n}"), *seats, *reserved)).collect();
         // A holder belongs to one group, and rests or not, by whichever Seat.
         let group_of = |n: u8| people.iter().find(|p| p.0 == n).and_then(|p| p.4);
         let rests = |n: u8| people.iter().find(|p| p.0 == n).is_some_and(|p| p.5 == 0);
         let seats: Vec<Seat> = people.iter().enumerate().map(|(n, (who, priority, created, ..))| Seat {
+            holder: holder(*who),
             group: group_of(*who).map(|g| format!("g{g}").parse().unwrap()),
             rests: rests(*who).then(|| Because::new(Reason::Suspended, "rests")),
-            ..seat(&format!("s{n}"), &holder(who), *priority, *created)
+            ..seat(&format!("s{n}"), "nobody", *priority, *created)
         }).collect();
+        let identity = |n: &u8| holder(*n).identity();
+        let bound_by = |seat: String, n: u8, ordinal: usize| Binding { seat: Uid(seat), holder: holder(n).identity(), ordinal: i64::try_from(ordinal).unwrap() };
+        let kept: Vec<(Binding, String)> = unreadable.iter().map(|n| (bound_by(format!("uid-odd{n}"), *n, 50 + usize::from(*n)), format!("odd{n}"))).collect();
         // The ledger binds a holder at most once; one of them has no Seat any more.
-        let mut once = BTreeSet::new();
+        let mut once = unreadable;
         let mut bindings: Vec<Binding> = people.iter().enumerate()
             .filter(|(_, person)| person.3 && once.insert(person.0))
-            .map(|(n, person)| Binding { seat: Uid(format!("uid-s{n}")), ..binding(&holder(&person.0), i64::try_from(n).unwrap()) })
+            .map(|(n, person)| bound_by(format!("uid-s{n}"), person.0, n))
             .collect();
         bindings.push(binding("gone", 99));
-        let identity = |n: &u8| email(&holder(n)).identity();
         // Whoever has a Seat that is bound holds no place beside it.
         let cools = |who: &String| cooling.iter().any(|(n, _)| identity(n) == *who);
-        let bound = |who: &String| bindings.iter().any(|b| b.holder == *who);
+        let bound = |who: &String| bindings.iter().chain(kept.iter().map(|(binding, _)| binding)).any(|b| b.holder == *who);
         let activated = activated.iter().map(identity).filter(|who| !bound(who) && !cools(who)).collect();
-        let cooling = cooling.iter().map(|(n, until)| Cooling { holder: email(&holder(n)).identity(), until: at(*until) }).collect();
-        let elsewhere = elsewhere.iter().map(|(n, count)| (email(&holder(n)).identity(), *count)).collect();
-        World { limit, grants, groups, seats, bindings, cooling, activated, elsewhere }
+        let cooling = cooling.iter().map(|(n, until)| Cooling { holder: identity(n), until: at(*until) }).collect();
+        let (max_per_user, elsewhere) = most;
+        let elsewhere = elsewhere.iter().map(|(n, count)| (identity(n), *count)).collect();
+        World { limit, grants, groups, seats, bindings, cooling, activated, max_per_user, elsewhere, kept }
     }
 }
 
@@ -116,14 +174,15 @@ proptest! {
     fn never_more_than_the_limit_nor_than_a_group_has(world in world()) {
         let allocation = world.allocate();
         let bound = bound(&allocation);
-        prop_assert!(bound.len() <= world.limit as usize);
-        prop_assert!(world.after(&allocation).bindings.len() <= world.limit as usize);
+        prop_assert!(bound.len() <= world.places());
+        prop_assert!(world.after(&allocation).bindings.len() <= world.places());
         for group in &world.groups {
             prop_assert!(group.seats.is_none_or(|seats| world.members(group, &bound) <= seats));
         }
         let holders: BTreeSet<String> = world.seats.iter()
             .filter(|s| bound.contains(&s.uid)).map(|s| s.holder.identity()).collect();
         prop_assert_eq!(holders.len(), bound.len(), "a holder is bound twice");
+        prop_assert!(world.kept.iter().all(|(kept, _)| !holders.contains(&kept.holder)), "and by a Seat that cannot be read");
         prop_assert_eq!(allocation.bound.iter().collect::<BTreeSet<_>>(), bound);
     }
 
@@ -133,16 +192,13 @@ proptest! {
         let after = world.after(&allocation);
         let bound = bound(&allocation);
         let outside: Vec<&Uid> = allocation.take.iter().filter(|uid| {
-            let seat = world.seats.iter().find(|s| s.uid == **uid).unwrap();
-            let reserved = |name: &Label| world.groups.iter().any(|g| g.name == *name && g.reserved > 0);
-            let holder = seat.holder.identity();
-            let reclaimed = world.activated.contains(&holder) || world.cooling.iter().any(|c| c.holder == holder);
-            !reclaimed && !seat.group.as_ref().is_some_and(reserved)
+            let seat = world.seat(uid);
+            !world.reclaims(seat) && world.reserve(seat) == 0
         }).collect();
         let unfilled: u32 = world.groups.iter()
             .map(|g| g.seats.map_or(g.reserved, |s| s.min(g.reserved)).saturating_sub(world.members(g, &bound))).sum();
         let kept = unfilled as usize + after.cooling.len() + after.activated.len();
-        prop_assert!(outside.is_empty() || bound.len() + kept <= world.limit as usize, "{outside:?} took what is kept");
+        prop_assert!(outside.is_empty() || bound.len() + kept <= world.places(), "{outside:?} took what is kept");
     }
 
     #[test]
@@ -193,11 +249,11 @@ proptest! {
         let allocation = world.allocate();
         let after = world.after(&allocation);
         let bound = bound(&allocation);
-        let full = bound.len() == world.limit as usize;
+        let full = bound.len() == world.places();
         for standing in allocation.standings.values() {
             if let Standing::Waiting { why, .. } = standing {
                 let reason = match why {
-                    Why::NoFreeSeat | Why::Cools(_) => full || bound.len() + after.cooling.len() + after.activated.len() >= world.limit as usize,
+                    Why::NoFreeSeat | Why::Cools(_) => full || bound.len() + after.cooling.len() + after.activated.len() >= world.places(),
                     Why::GroupFull(name) => world.groups.iter().any(|g| g.name == *name && g.seats == Some(world.members(g, &bound))),
                     Why::Reserved => world.groups.iter().any(|g| world.members(g, &bound) < g.reserved),
                 };
@@ -214,5 +270,97 @@ proptest! {
             .filter_map(|s| if let Standing::Waiting { position, .. } = s { Some(*position) } else { None }).collect();
         positions.sort_unstable();
         prop_assert_eq!(&positions, &(1..=positions.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_waiting_stand_by_unfilled_reserves_then_by_priority_age_and_name(world in world()) {
+        let allocation = world.allocate();
+        let bound = bound(&allocation);
+        let mut left: BTreeMap<&Label, u32> = world.groups.iter()
+            .map(|g| (&g.name, g.seats.map_or(g.reserved, |s| s.min(g.reserved)).saturating_sub(world.members(g, &bound)))).collect();
+        let mut waiting: Vec<&Seat> = queue(&allocation).into_iter().map(|uid| world.seat(uid)).collect();
+        waiting.sort_by_key(|seat| order(seat));
+        let (fill, rest): (Vec<&Seat>, Vec<&Seat>) = waiting.into_iter().partition(|seat| {
+            let left = seat.group.as_ref().and_then(|group| left.get_mut(group)).filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_some()
+        });
+        prop_assert_eq!(queue(&allocation), fill.into_iter().chain(rest).map(|seat| &seat.uid).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nobody_is_given_a_seat_before_somebody_who_stands_before_them(world in world()) {
+        let allocation = world.allocate();
+        let taken = allocation.take.iter().map(|uid| world.seat(uid));
+        for taken in taken.filter(|seat| !world.reclaims(seat)) {
+            for (uid, standing) in &allocation.standings {
+                let Standing::Waiting { why, .. } = standing else { continue };
+                let waits = world.seat(uid);
+                let one_group = taken.group == waits.group;
+                let aside = !one_group && (world.reserve(taken) > 0 || matches!(why, Why::GroupFull(_)));
+                prop_assert!(aside || order(taken) < order(waits), "{} went before {}", taken.name, waits.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lowered_limit_takes_from_those_outside_reserves_then_by_priority_then_who_was_bound_last(
+        world in world(), lower in 0u32..8,
+    ) {
+        let mut settled = world.after(&world.allocate());
+        let (bindings, before) = (settled.bindings.clone(), settled.bindings.len());
+        settled.limit = settled.limit.min(lower);
+        let allocation = settled.allocate();
+        let ordinal = |uid: &Uid| bindings.iter().find(|binding| binding.seat == *uid).unwrap().ordinal;
+        let firm = |uid: &Uid| (Reverse(settled.seat(uid).priority), ordinal(uid));
+        let held: Vec<&Uid> = bindings.iter().map(|binding| &binding.seat).collect();
+        let (lost, kept): (Vec<&Uid>, Vec<&Uid>) = held.into_iter().partition(|uid| allocation.free.contains(*uid));
+        prop_assert_eq!(kept.len(), before.min(settled.places()), "no more are taken than must be");
+        // The firmest of a group fill its reserve, as long as there is room for all reserves at once.
+        let within = |uid: &Uid| {
+            let seat = settled.seat(uid);
+            let firmer = |other: &&Binding| settled.seat(&other.seat).group == seat.group && firm(&other.seat) < firm(uid);
+            bindings.iter().filter(firmer).count() < settled.reserve(seat) as usize
+        };
+        for lost in &lost {
+            for kept in &kept {
+                let rank = |uid: &Uid| (!within(uid), firm(uid));
+                prop_assert!(rank(kept) < rank(lost), "{kept} was kept and {lost} lost");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_given_a_seat_who_has_as_many_of_the_product_elsewhere_as_one_may_have(world in world()) {
+        let allocation = world.allocate();
+        let barred = |seat: &Seat| {
+            let elsewhere = world.elsewhere.get(&seat.holder.identity()).copied().unwrap_or(0);
+            seat.holder.client() == Client::Users && world.max_per_user.is_some_and(|most| elsewhere >= most)
+        };
+        for uid in &allocation.take {
+            prop_assert!(!barred(world.seat(uid)), "{uid} has enough elsewhere");
+        }
+        for (uid, standing) in &allocation.standings {
+            match standing {
+                Standing::Waiting { .. } => prop_assert!(!barred(world.seat(uid)), "{uid} waits for what never comes"),
+                Standing::Barred { .. } => prop_assert!(barred(world.seat(uid)), "{uid} is barred for nothing"),
+                _ => {}
+            }
+        }
+        // Who holds keeps, wherever else they hold.
+        let held = world.after(&allocation);
+        let more = World { elsewhere: world.seats.iter().map(|seat| (seat.holder.identity(), 9)).collect(), ..held };
+        let more = more.allocate();
+        prop_assert_eq!(bound(&allocation), bound(&more));
+    }
+
+    #[test]
+    fn who_holds_by_a_seat_that_cannot_be_read_keeps_it_and_takes_no_other(world in world()) {
+        let allocation = world.allocate();
+        for (kept, name) in &world.kept {
+            prop_assert!(!allocation.free.contains(&kept.seat));
+            for seat in world.seats.iter().filter(|seat| seat.holder.identity() == kept.holder) {
+                prop_assert_eq!(&allocation.standings[&seat.uid], &Standing::Duplicate { of: name.clone() });
+            }
+        }
     }
 }
