@@ -183,9 +183,6 @@ async fn namespaces_that_go_while_usher_works_leave_nothing_behind_and_hold_up_n
     stays.is_silent(&operator).await;
     operator.stop().await;
     assert_eq!(known(&disk).await, [Key::new(&stays.namespace, "cad")]);
-    // Whoever is in the middle when a namespace goes is refused there; nothing else is.
-    let forbidden = ground.forbidden();
-    assert!(forbidden.iter().all(|said| said.contains("it is being terminated")), "{forbidden:?}");
 }
 
 #[tokio::test]

@@ -6,13 +6,18 @@ use std::{
     sync::LazyLock,
 };
 
+/// Where Helm is.
+pub fn helm_programs() -> &'static Path {
+    static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let printed = Command::new(super::root().join("dev/get-helm")).output().unwrap();
+        PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim())
+    });
+    &PROGRAMS
+}
+
 /// Runs Helm from the root of the repository; whether it went well, and everything it said.
 pub fn helm(arguments: &[&str], kubeconfig: Option<&Path>) -> (bool, String) {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let printed = Command::new(super::root().join("dev/get-helm")).output().unwrap();
-        PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim()).join("helm")
-    });
-    let mut command = Command::new(&*PROGRAM);
+    let mut command = Command::new(helm_programs().join("helm"));
     command.args(arguments).current_dir(super::root());
     if let Some(kubeconfig) = kubeconfig {
         command.env("KUBECONFIG", kubeconfig);

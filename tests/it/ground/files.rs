@@ -1,12 +1,48 @@
 //! The files of a control plane of our own: what Usher asked of it, and what lies in it.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::Path,
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
 use super::{Call, Ground, USHER, Witness};
 
+/// What was refused for want of a right, as far as the audit log was read: it is long, and asked often.
+#[derive(Default)]
+pub(super) struct Refused {
+    read: u64,
+    found: Vec<String>,
+}
+
+/// Answered with 403, too, and no matter of rights: nobody may write there, or not so much.
+const NO_MATTER_OF_RIGHTS: [&str; 2] = ["it is being terminated", "exceeded quota"];
+
 impl Ground {
+    /// Every request that Usher had no right to make, so far.
+    pub(super) fn refused(&self) -> Vec<String> {
+        let Witness::Own { refused, .. } = &self.witness else { return Vec::new() };
+        let mut refused = refused.lock().unwrap();
+        let Ok(mut log) = File::open(self.directory().join("audit.log")) else { return Vec::new() };
+        let mut text = String::new();
+        log.seek(SeekFrom::Start(refused.read)).unwrap();
+        log.read_to_string(&mut text).unwrap();
+        // The last line may not be whole yet.
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        refused.read += u64::try_from(text.len()).unwrap();
+        let calls = text.lines().filter(|line| line.contains("\"code\":403")).filter_map(call);
+        let wrong =
+            |call: &Call| call.code == 403 && NO_MATTER_OF_RIGHTS.iter().all(|why| !call.said.contains(why));
+        let told = calls
+            .filter(wrong)
+            .map(|call| format!("{} {} {}: {}", call.verb, call.what(), call.namespace, call.said));
+        refused.found.extend(told);
+        refused.found.clone()
+    }
+
     pub(super) fn directory(&self) -> &Path {
         let Witness::Own { directory, .. } = &self.witness else {
             panic!("a cluster that was borrowed has no files that are ours: use Ground::own");
@@ -64,23 +100,25 @@ impl Ground {
     /// The same, as the audit log has it.
     pub fn calls(&self) -> Vec<Call> {
         let log = std::fs::read_to_string(self.directory().join("audit.log")).unwrap_or_default();
-        log.lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|entry| entry["user"]["username"] == USHER && entry["stage"] == "ResponseComplete")
-            .map(|entry| {
-                let text =
-                    |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
-                Call {
-                    verb: text("/verb"),
-                    group: text("/objectRef/apiGroup"),
-                    resource: text("/objectRef/resource"),
-                    subresource: text("/objectRef/subresource"),
-                    namespace: text("/objectRef/namespace"),
-                    name: text("/objectRef/name"),
-                    code: entry["responseStatus"]["code"].as_u64().unwrap_or(0),
-                    said: text("/responseStatus/message"),
-                }
-            })
-            .collect()
+        log.lines().filter_map(call).collect()
     }
+}
+
+/// A line of the audit log, if it is of a request of Usher's that was answered.
+fn call(line: &str) -> Option<Call> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    if entry["user"]["username"] != USHER || entry["stage"] != "ResponseComplete" {
+        return None;
+    }
+    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+    Some(Call {
+        verb: text("/verb"),
+        group: text("/objectRef/apiGroup"),
+        resource: text("/objectRef/resource"),
+        subresource: text("/objectRef/subresource"),
+        namespace: text("/objectRef/namespace"),
+        name: text("/objectRef/name"),
+        code: entry["responseStatus"]["code"].as_u64().unwrap_or(0),
+        said: text("/responseStatus/message"),
+    })
 }

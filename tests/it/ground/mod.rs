@@ -10,6 +10,7 @@
 //! | [`issuer::Issuer`] | an issuer that a test may stop |
 //! | [`Operator`] | the operator in this process, with any clock and any client |
 //! | [`outside::Watcher`] | what somebody who only watches gets to see |
+//! | [`Ground::forbidden`] | what Usher had no right to ask for: asked at the end of every test |
 //! | [`Ground::writes`] | every write that Usher made, from the API server's own audit log |
 
 pub mod axe;
@@ -20,6 +21,7 @@ pub mod crashable;
 mod files;
 pub mod idp;
 pub mod issuer;
+mod objects;
 pub mod operator;
 pub mod outside;
 pub mod postgres;
@@ -33,21 +35,22 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        LazyLock,
-        atomic::{AtomicUsize, Ordering},
+        LazyLock, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, Config, Resource,
-    api::{Patch, PatchParams, PostParams},
+    Api, Client, Config,
+    api::PostParams,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-pub use chart::helm;
+pub use chart::{helm, helm_programs};
+pub use objects::{apply, license, seat, wait_for};
 pub use operator::{Listening, Machine, Operator, saml_key};
 pub use served::{FEW, Served, served, shared};
 
@@ -65,11 +68,13 @@ pub struct Ground {
     kubeconfig: PathBuf,
     /// Only the API server's own log, or who carried Usher's requests, knows what was forbidden.
     witness: Witness,
+    /// Somebody means that something is forbidden here.
+    forgiven: AtomicBool,
 }
 
 enum Witness {
     /// A control plane of its own, gone when this is dropped or this process ends, however it ends.
-    Own { directory: tempfile::TempDir, supervisor: Child },
+    Own { directory: tempfile::TempDir, supervisor: Child, refused: Mutex<files::Refused> },
     /// A cluster of the caller's: its audit log is not ours to read.
     Borrowed { forbidden: operator::Forbidden },
 }
@@ -90,8 +95,18 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     found.await.unwrap_or_else(|_| panic!("never came true: {what}"))
 }
 
-fn root() -> &'static Path {
+/// Where the repository is.
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where kubectl is.
+pub fn programs() -> &'static Path {
+    static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let printed = Command::new(root().join("dev/control-plane")).arg("bin").output().unwrap();
+        PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim())
+    });
+    &PROGRAMS
 }
 
 impl Ground {
@@ -108,9 +123,25 @@ impl Ground {
     fn with(wide: bool) -> Self {
         // At once, for the garbage collector's sake (dev/control-plane help).
         let ground = Self::start(&[root().join("crds")]);
-        let (ok, said) = ground.try_kubectl(&["apply", "-f", "-"], chart::manifests(wide));
-        assert!(ok, "{said}");
+        ground.installs(wide);
         ground
+    }
+
+    /// One that knows Usher's resources as they were, in `crds`, and nothing else of it.
+    pub fn of_old(crds: PathBuf) -> Self {
+        Self::start(&[crds])
+    }
+
+    /// Usher's resources are as they are today, from now on, and its rights: the wide ones.
+    pub fn upgrades(&self) {
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "crds/"]);
+        self.kubectl(&["wait", "--for=condition=Established", "-f", "crds/", "--timeout=60s"]);
+        self.installs(true);
+    }
+
+    fn installs(&self, wide: bool) {
+        let (ok, said) = self.try_kubectl(&["apply", "-f", "-"], chart::manifests(wide));
+        assert!(ok, "{said}");
     }
 
     /// A control plane that knows nothing of Usher.
@@ -132,12 +163,14 @@ impl Ground {
         BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("KUBECONFIG="), "the control plane did not start: {line}");
         let kubeconfig = directory.path().join("kubeconfig");
-        Self { kubeconfig, witness: Witness::Own { directory, supervisor } }
+        let witness = Witness::Own { directory, supervisor, refused: Mutex::default() };
+        Self { kubeconfig, witness, forgiven: AtomicBool::new(false) }
     }
 
     /// The cluster that `dev/borrow` lends, with Usher's resources and rights applied.
     fn borrowed(kubeconfig: PathBuf) -> Self {
-        Self { kubeconfig, witness: Witness::Borrowed { forbidden: operator::Forbidden::default() } }
+        let witness = Witness::Borrowed { forbidden: operator::Forbidden::default() };
+        Self { kubeconfig, witness, forgiven: AtomicBool::new(false) }
     }
 
     /// Runs kubectl as the administrator and returns what it printed.
@@ -149,11 +182,7 @@ impl Ground {
 
     /// Runs kubectl with `input`; whether it went well, and everything it said.
     pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> (bool, String) {
-        static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
-            let printed = Command::new(root().join("dev/control-plane")).arg("bin").output().unwrap();
-            PathBuf::from(String::from_utf8(printed.stdout).unwrap().trim())
-        });
-        let mut child = Command::new(PROGRAMS.join("kubectl"))
+        let mut child = Command::new(programs().join("kubectl"))
             .args(arguments)
             .env("KUBECONFIG", self.kubeconfig())
             .stdin(Stdio::piped())
@@ -209,14 +238,24 @@ impl Ground {
 
     /// Every request that Usher had no right to make, and what it was told.
     pub fn forbidden(&self) -> Vec<String> {
-        let calls = match &self.witness {
-            Witness::Own { .. } => self.calls(),
-            Witness::Borrowed { forbidden } => return forbidden.so_far(),
-        };
-        let refused = calls.into_iter().filter(|call| call.code == 403);
-        refused
-            .map(|call| format!("{} {} {}: {}", call.verb, call.what(), call.namespace, call.said))
-            .collect()
+        match &self.witness {
+            Witness::Own { .. } => self.refused(),
+            Witness::Borrowed { forbidden } => forbidden.so_far(),
+        }
+    }
+
+    /// For a test that has Usher refused on purpose. Of every other one it is asked at its end that nothing was forbidden.
+    pub fn forgives(&self) {
+        self.forgiven.store(true, Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    fn assert_nothing_was_forbidden(&self) {
+        let forbidden = self.forbidden();
+        assert!(
+            std::thread::panicking() || forbidden.is_empty() || self.forgiven.load(Ordering::Relaxed),
+            "Usher had no right to: {forbidden:#?}"
+        );
     }
 
     /// A namespace for one test, and an Authority `default` that signs for all.
@@ -257,8 +296,25 @@ impl Call {
     }
 }
 
+/// Whoever stands on the shared ground, which is never dropped: at their end it is asked whether anything was forbidden.
+pub struct Guest(());
+
+impl Guest {
+    /// Nobody, where the ground is a test's own: it is asked when that is dropped.
+    pub fn of(ground: &Ground) -> Option<Self> {
+        served::is_shared(ground).then_some(Self(()))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        shared().assert_nothing_was_forbidden();
+    }
+}
+
 impl Drop for Ground {
     fn drop(&mut self) {
+        self.assert_nothing_was_forbidden();
         // The supervisor tears everything down when its input ends.
         if let Witness::Own { supervisor, .. } = &mut self.witness {
             drop(supervisor.stdin.take());
@@ -276,62 +332,4 @@ fn lent() -> Option<PathBuf> {
         "CLUSTER=existing: run this as `dev/borrow cargo test …`, or `make test`"
     );
     lent
-}
-
-/// Applies an object of ours as a user would; `apiVersion` is filled in.
-pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<Value, kube::Error> {
-    let mut object = object.clone();
-    let kind = object["kind"].as_str().unwrap().to_owned();
-    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-    let (version, plural) = match kind.as_str() {
-        "Authority" => ("usher.dev/v1alpha1", "authorities"),
-        "IdentityProvider" => ("usher.dev/v1alpha1", "identityproviders"),
-        "License" => ("usher.dev/v1alpha1", "licenses"),
-        "Seat" => ("usher.dev/v1alpha1", "seats"),
-        "Edition" => ("usher.dev/v1alpha1", "editions"),
-        "UserAssignment" => ("usher.dev/v1alpha1", "userassignments"),
-        "Secret" => ("v1", "secrets"),
-        other => panic!("apply {other}?"),
-    };
-    object["apiVersion"] = json!(version);
-    if namespace.is_empty() {
-        object["metadata"]["labels"][MARK.0] = json!(MARK.1);
-    }
-    let gvk =
-        kube::core::GroupVersionKind::try_from(&kube::core::TypeMeta { api_version: version.into(), kind })
-            .unwrap();
-    let resource = kube::core::ApiResource::from_gvk_with_plural(&gvk, plural);
-    let api: Api<kube::core::DynamicObject> = if namespace.is_empty() {
-        Api::all_with(client.clone(), &resource)
-    } else {
-        Api::namespaced_with(client.clone(), namespace, &resource)
-    };
-    let params = PatchParams::apply("a-user").force();
-    let applied = api.patch(&name, &params, &Patch::Apply(&object)).await?;
-    Ok(serde_json::to_value(applied).unwrap())
-}
-
-/// The License `cad` with so many seats.
-pub fn license(seats: u32) -> Value {
-    json!({
-        "kind": "License", "metadata": {"name": "cad"},
-        "spec": {"product": "cad", "customer": "acme", "authorityRef": {"name": "default"}, "seats": seats,
-                 "features": [{"name": "render"}]},
-    })
-}
-
-/// A Seat under `cad` for the person of the same name.
-pub fn seat(name: &str) -> Value {
-    json!({
-        "kind": "Seat", "metadata": {"name": name},
-        "spec": {"licenseRef": {"name": "cad"}, "holder": {"user": {"email": format!("{name}@acme.example")}}},
-    })
-}
-
-/// Waits until the object `name` is as `wanted`.
-pub async fn wait_for<K>(api: &Api<K>, name: &str, what: &str, wanted: impl Fn(&K) -> bool) -> K
-where
-    K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    until(&format!("{name} {what}"), async || api.get_opt(name).await.unwrap().filter(&wanted)).await
 }

@@ -1,6 +1,9 @@
 //! Operators that many tests share, and where they serve programs.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{LazyLock, OnceLock},
+    time::Duration,
+};
 
 use kube::{
     Client, Config,
@@ -23,9 +26,16 @@ pub fn served() -> &'static Listening {
 /// How many are under way at once there.
 pub const FEW: usize = 8;
 
+// Never dropped: the supervisor sees its input end when this process does.
+static SHARED: OnceLock<(Ground, [Listening; 2])> = OnceLock::new();
+
+/// Whether it is this one.
+pub(super) fn is_shared(ground: &Ground) -> bool {
+    SHARED.get().is_some_and(|(shared, _)| std::ptr::eq(shared, ground))
+}
+
 fn shared_with_programs() -> &'static (Ground, [Listening; 2]) {
-    // Never dropped: the supervisor sees its input end when this process does.
-    static SHARED: LazyLock<(Ground, [Listening; 2])> = LazyLock::new(|| {
+    SHARED.get_or_init(|| {
         let ground = lent().map_or_else(Ground::own, Ground::borrowed);
         let (told, started) = std::sync::mpsc::channel();
         let kubeconfig = ground.kubeconfig_of_usher();
@@ -53,8 +63,7 @@ fn shared_with_programs() -> &'static (Ground, [Listening; 2]) {
         });
         let listening = started.recv().expect("the shared operator starts");
         (ground, listening)
-    });
-    &SHARED
+    })
 }
 
 /// Where it serves: as ever; and where few are under way at once, nobody waits long for a body, and everybody may ask as often as they like.

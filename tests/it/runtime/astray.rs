@@ -90,7 +90,6 @@ async fn the_key_of_nonces_that_was_found_is_used_and_no_other_before_or_after_a
     .await;
     assert_eq!(told.status, 200, "{told:?}");
     operator.stop().await;
-    assert!(ground.forbidden().is_empty(), "{:?}", ground.forbidden());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use usher_license::{Trust, verify};
 use super::{Own, Scene, for_devices};
 use crate::{
     ground::{Machine, until},
-    scenarios::{Place, assert_nothing_was_forbidden},
+    scenarios::Place,
 };
 use usher::service::edge::Edge as _;
 
@@ -48,7 +48,6 @@ async fn an_installation_is_activated_asks_on_with_the_chain_and_gives_its_place
     let ended = program.refresh(&own).await;
     assert_eq!((ended.status, ended.code().as_str()), (410, "activation-ended"));
     scene.active("0000aaaa").await;
-    assert_nothing_was_forbidden(crate::ground::shared());
 }
 
 /// As any program verifies it: by the keys that are published where the issuer says.

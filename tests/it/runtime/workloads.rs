@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ground::{license, served, shared, until, wait_for},
-    scenarios::{Place, assert_nothing_was_forbidden, with},
+    scenarios::{Place, with},
 };
 
 /// The License `cad` of so many seats for the service account `render`.
@@ -94,7 +94,6 @@ async fn pods_of_a_deployment_take_a_place_each_and_their_replacements_take_the_
     // It is evicted, and lies there for hours.
     pods::says(&farm.place, replacement, &json!({"phase": "Failed", "reason": "Evicted"})).await;
     assert_eq!(farm.active(&names[2]).await.slot, second.slot);
-    assert_nothing_was_forbidden(shared());
 }
 
 #[tokio::test]
@@ -195,7 +194,6 @@ async fn each_token_that_is_none_for_this_is_refused_with_what_to_do() {
     assert_eq!(active.status, 201, "{active:?}");
     farm.delete("one").await;
     assert_eq!(pods::activate(&farm.program, namespace, &gone).await.code(), "unauthorized");
-    assert_nothing_was_forbidden(ground);
 }
 
 #[tokio::test]

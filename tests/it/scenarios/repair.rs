@@ -5,10 +5,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use usher::cluster::api::SeatState;
 
-use super::{
-    Place, assert_nothing_was_forbidden, license_conditions, ready, seat_conditions, stalled, substance,
-    version, with,
-};
+use super::{Place, license_conditions, ready, seat_conditions, stalled, substance, version, with};
 use crate::ground::{license, seat, shared, wait_for};
 
 /// What people do to a Secret, as a merge patch.
@@ -54,7 +51,6 @@ async fn a_secret_that_is_edited_or_deleted_comes_back_to_the_byte() {
     }
     // Nothing was signed again, so nothing new is said.
     assert!(ready(license_conditions(&place.license_says("cad", "Issued").await)).is_some());
-    assert_nothing_was_forbidden(shared());
 }
 
 #[tokio::test]
@@ -160,7 +156,6 @@ async fn a_secret_that_is_not_ours_is_never_touched() {
             assert_eq!(&place.secret(name).await, before, "{what}, after everything went");
         }
     }
-    assert_nothing_was_forbidden(shared());
 }
 
 #[tokio::test]

@@ -9,10 +9,7 @@ use serde_json::json;
 use std::{path::Path, sync::Arc};
 use usher::cluster::api::SeatState;
 
-use super::{
-    Place, assert_nothing_was_forbidden, authority::authority_says, claims, license_conditions, ready,
-    seat_conditions, with,
-};
+use super::{Place, authority::authority_says, claims, license_conditions, ready, seat_conditions, with};
 use crate::ground::{Ground, Machine, Operator, apply, license, seat, until, wait_for};
 
 /// How many Licenses, each with a Seat, stand beside a restart.
@@ -104,7 +101,6 @@ async fn what_is_new_costs_one_write_of_each_kind_and_what_is_not_costs_none() {
 
     a_name_that_passes_while_usher_is_away(&ground, &ledger, &place, operator).await;
     a_restart_beside_many(&ground, &ledger, &place).await;
-    assert_nothing_was_forbidden(&ground);
 }
 
 /// Deleted and made again under its old name between two looks, an object gets what its predecessor had.
