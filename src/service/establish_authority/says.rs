@@ -16,7 +16,7 @@ pub(super) fn root_needed(authority: &Declared, serial: u64) -> Because {
     Because::new(
         Reason::RootNeeded,
         format!(
-            "its root key is kept outside and has to sign key set {serial}: take request.json of ConfigMap usher-authority-{name}, \
+            "its root key (spec.root) is kept outside and has to sign key set {serial}: take request.json of ConfigMap usher-authority-{name}, \
              run `usher sign-keys`, and put the result as keys.jws into ConfigMap usher-key-set-{name} beside it"
         ),
     )
@@ -51,7 +51,7 @@ pub(super) fn refused<E>(authority: &Declared, error: KeepError) -> EstablishErr
         KeepError::IssuerTaken => EstablishError::Stalled(Because::new(
             Reason::IssuerTaken,
             format!(
-                "another Authority has the issuer {issuer}: delete one of the two, and give this one an issuer of its own"
+                "another Authority has the spec.issuer {issuer}: delete one of the two, and give this one an issuer of its own"
             ),
         )),
         KeepError::KeyTaken(key) => EstablishError::Stalled(Because::new(

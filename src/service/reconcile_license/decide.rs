@@ -96,7 +96,7 @@ fn as_first_seen(license: &License, facts: Option<&Facts>) -> (License, Option<B
         Because::new(
             Reason::ProvisioningChanged,
             format!(
-                "the License is {} and cannot become {}: set its provisioning, or its Edition's, back, or make another License",
+                "the License is {} and cannot become {}: set its spec.provisioning, or its Edition's, back, or make another License",
                 first.as_str(),
                 now.as_str()
             ),

@@ -191,7 +191,7 @@ async fn a_reference_that_cannot_be_resolved_stalls_and_takes_nothing_away() {
     assert!(stalled(&found.status.unwrap().conditions));
     assert_eq!(
         message,
-        "there is no License cad in this namespace: create it, or delete this UserAssignment"
+        "spec.licenseRef names License cad, and there is none in this namespace: create it, or delete this UserAssignment"
     );
 
     let grouped = with(license(2), &json!({"spec": {"groups": [{"name": "interns", "seats": 1}]}}));

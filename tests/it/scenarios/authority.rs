@@ -120,7 +120,7 @@ async fn an_issuer_belongs_to_the_first_who_claims_it_until_he_goes() {
     place.apply(&under("second")).await;
     let said = place.license_says("cad", "AuthorityNotReady").await;
     assert!(
-        sentence(&said).starts_with("Authority second does not sign: another Authority has the issuer")
+        sentence(&said).starts_with("Authority second does not sign: another Authority has the spec.issuer")
     );
     assert_eq!(place.authorities.get("first").await.unwrap(), first, "the first is untouched");
     assert_eq!(place.published.get("usher-authority-first").await.unwrap(), published);

@@ -92,7 +92,7 @@ async fn a_license_that_was_named_cannot_become_floating_by_another_edition() {
     assert!(stalled(license_conditions(&said)));
     assert_eq!(
         ready(license_conditions(&said)).unwrap().message,
-        "the License is Named and cannot become Floating: set its provisioning, or its Edition's, back, or make another License"
+        "the License is Named and cannot become Floating: set its spec.provisioning, or its Edition's, back, or make another License"
     );
     place.secret("ann-seat").await;
     place.apply(&following(1)).await;
@@ -120,7 +120,7 @@ async fn a_floating_license_has_no_seats_and_a_document_of_its_own() {
     let says = |found: &usher::cluster::api::UserAssignment| {
         let conditions = found.status.clone().map(|status| status.conditions).unwrap_or_default();
         ready(&conditions)
-            .is_some_and(|ready| ready.reason == "LicenseFloating" && ready.message == "License cad is Floating, and its places are taken by devices and workloads: 1 users are given nothing; make another UserAssignment, for a License that is Named")
+            .is_some_and(|ready| ready.reason == "LicenseFloating" && ready.message == "License cad of spec.licenseRef is Floating, and its places are taken by devices and workloads: 1 users are given nothing; make another UserAssignment, for a License that is Named")
     };
     wait_for(&place.assignments, "all", "says that it gives nothing", says).await;
     assert_eq!(place.seats.list(&Default::default()).await.unwrap().items.len(), 1, "no Seat is made");

@@ -51,7 +51,7 @@ async fn a_seat_waits_for_its_license_to_come_and_to_come_again() {
     let said = place.seat_says("ann", "LicenseNotFound").await;
     assert_eq!(
         said,
-        "there is no License cad in this namespace: create it, or delete this Seat"
+        "spec.licenseRef names License cad, and there is none in this namespace: create it, or delete this Seat"
     );
     assert!(stalled(seat_conditions(&place.seats.get("ann").await.unwrap())));
 

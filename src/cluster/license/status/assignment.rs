@@ -113,7 +113,7 @@ fn stalled(validated: &validate::Valid, assignment: &Assignment, outcome: &Outco
     }
     if validated.license.terms.provisioning == Provisioning::Floating {
         let message = format!(
-            "License {name} is Floating, and its places are taken by devices and workloads: {} users are given nothing; make another UserAssignment, for a License that is Named",
+            "License {name} of spec.licenseRef is Floating, and its places are taken by devices and workloads: {} users are given nothing; make another UserAssignment, for a License that is Named",
             assignment.users.len()
         );
         return Some(Because::new(Reason::LicenseFloating, message));
@@ -139,7 +139,9 @@ pub(in crate::cluster::license) fn of_orphaned_assignment(
 ) -> UserAssignmentStatus {
     let because = Because::new(
         Reason::LicenseNotFound,
-        format!("there is no License {license} in this namespace: create it, or delete this UserAssignment"),
+        format!(
+            "spec.licenseRef names License {license}, and there is none in this namespace: create it, or delete this UserAssignment"
+        ),
     );
     UserAssignmentStatus {
         observed_generation: before.generation,

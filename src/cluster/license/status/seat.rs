@@ -238,7 +238,9 @@ pub(in crate::cluster::license) fn of_orphan(
 ) -> SeatStatus {
     let because = Because::new(
         Reason::LicenseNotFound,
-        format!("there is no License {license} in this namespace: create it, or delete this Seat"),
+        format!(
+            "spec.licenseRef names License {license}, and there is none in this namespace: create it, or delete this Seat"
+        ),
     );
     SeatStatus {
         observed_generation: before.generation,

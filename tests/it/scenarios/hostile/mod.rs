@@ -1,9 +1,15 @@
-//! Two thousand edits that nobody would make on purpose, generated from the schemas: whatever the API server accepts ends Ready,
-//! or Stalled with a sentence, and recovers when it is taken back.
+//! Two thousand edits that nobody would make on purpose, generated from the schemas: whatever the API server accepts ends Ready, or
+//! Stalled with a sentence that names the field and what to do next, and recovers when it is taken back. What becomes of an Edition its License
+//! says. Meanwhile a License that nobody touched goes on, and the three oracles are asked about it.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+mod edits;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use futures::{StreamExt as _, stream};
@@ -12,11 +18,16 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
 };
-use serde_json::{Map, Value, json};
-use usher::{cluster::api::definitions, service::edge::Edge as _};
+use regex_lite::Regex;
+use serde_json::{Value, json};
+use usher::service::edge::Edge as _;
 
-use super::{Place, with};
-use crate::ground::{Machine, license, seat, shared, until};
+use super::with;
+use crate::{
+    faults::place::{Disk, Place, authority_is_ready},
+    ground::{Ground, Machine, Operator, license, seat, until},
+};
+use edits::{Random, edit, schema};
 
 /// How many edits of each kind.
 const EDITS: [(&str, usize); 5] =
@@ -25,102 +36,22 @@ const EDITS: [(&str, usize); 5] =
 const AT_ONCE: usize = 24;
 /// The most that a sentence may have, in characters.
 const LONGEST: usize = 300;
+/// A seed that somebody wants to see again.
+const SEED: &str = "USHER_HOSTILE_SEED";
+/// How a sentence begins to say what to do next.
+const NEXT: &str =
+    r"\b(create|correct|set|make|delete|take|give|list|add|run|rename|let|must list|must let|must be)\b";
 
-/// SplitMix64: small, seeded, and good enough to be nasty.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(limit).unwrap()).unwrap()
-    }
-
-    fn one_of(&mut self, values: &[&str]) -> Value {
-        json!(values[self.below(values.len())])
-    }
-}
-
-/// Texts that mean something somewhere, and some that mean trouble.
-const TEXTS: [&str; 26] = [
-    "cad",
-    "default",
-    "standard",
-    "a",
-    "",
-    " ",
-    "-",
-    "..",
-    "ÄÖÜ",
-    "a\u{0}b",
-    "a\nb",
-    "24h",
-    "5m",
-    "0s",
-    "8760h",
-    "999999999h",
-    "Contract",
-    "Lease",
-    "ann@acme.example",
-    "ANN@ACME.EXAMPLE",
-    "https://idp.acme.example",
-    "https://a.example/../b",
-    "2000-01-01T00:00:00Z",
-    "9998-12-31T23:59:59Z",
-    "0001-01-01T00:00:00Z",
-    "{{ .Values.secret }}",
+/// What there is of the License that nobody touched, before and afterwards.
+const UNTOUCHED: &[&str] = &[
+    "License cad: 2 of 2 bound, 1 waits, in cad-license, True Issued",
+    "Seat ann: Bound, in ann-seat, True Bound",
+    "Seat bob: Bound, in bob-seat, True Bound",
+    "Seat cy: Waiting 1, True NoFreeSeat",
+    "Secret ann-seat of Seat ann: ann@acme.example",
+    "Secret bob-seat of Seat bob: bob@acme.example",
+    "Secret cad-license of License cad: license",
 ];
-
-/// A value that the schema allows, or nearly so.
-fn nasty(schema: &Value, random: &mut Random) -> Value {
-    if let Some(words) = schema["enum"].as_array() {
-        return words[random.below(words.len())].clone();
-    }
-    let number = |name: &str, otherwise: i64| schema[name].as_f64().map_or(otherwise, |number| number as i64);
-    match schema["type"].as_str().unwrap_or("string") {
-        "object" => {
-            let required: Vec<&str> =
-                schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let mut object = Map::new();
-            for (name, member) in schema["properties"].as_object().into_iter().flatten() {
-                let wanted = required.contains(&name.as_str());
-                if random.below(10) < if wanted { 9 } else { 4 } {
-                    object.insert(name.clone(), nasty(member, random));
-                }
-            }
-            Value::Object(object)
-        }
-        "array" => (0..random.below(4)).map(|_| nasty(&schema["items"], random)).collect(),
-        "boolean" => json!(random.below(2) == 0),
-        "integer" => {
-            let (least, most) = (number("minimum", -9), number("maximum", 9));
-            json!([least, most, least + 1, 2, 1, least - 1, most + 1][random.below(7)])
-        }
-        _ if random.below(20) == 0 => json!("x".repeat(random.below(300))),
-        _ => random.one_of(&TEXTS),
-    }
-}
-
-/// Some members of the spec, each something that the schema allows or nearly so.
-fn edit(schema: &Value, random: &mut Random) -> Value {
-    let properties: Vec<(&String, &Value)> = schema["properties"].as_object().unwrap().iter().collect();
-    let mut spec = Map::new();
-    for _ in 0..=random.below(4) {
-        let (name, member) = properties[random.below(properties.len())];
-        spec.insert(name.clone(), if random.below(9) == 0 { Value::Null } else { nasty(member, random) });
-    }
-    json!({"spec": spec})
-}
-
-/// The spec's schema of a kind.
-fn schema(kind: &str) -> (String, Value) {
-    let found = definitions().into_iter().find(|definition| definition.spec.names.kind == kind).unwrap();
-    let plural = found.spec.names.plural.clone();
-    let schema = serde_json::to_value(&found.spec.versions[0].schema).unwrap();
-    (plural, schema["openAPIV3Schema"]["properties"]["spec"].clone())
-}
 
 /// An object of the kind that is as it should be.
 fn good(kind: &str, name: &str) -> Value {
@@ -133,11 +64,33 @@ fn good(kind: &str, name: &str) -> Value {
             &json!({"spec": {"holder": {"user": {"email": format!("{name}@acme.example")}}}}),
         ),
         "UserAssignment" => json!({"kind": kind, "spec": of_cad}),
-        "Edition" => json!({"kind": kind, "spec": {"authorityRef": {"name": "default"}}}),
+        "Edition" => {
+            json!({"kind": kind, "spec": {"authorityRef": {"name": "default"}, "features": [{"name": GOOD}]}})
+        }
         _ => json!({"kind": kind, "spec": {
             "issuer": format!("https://hostile.acme.example/a/{name}"), "allowedNamespaces": {"from": "All"}}}),
     };
     with(object, &named)
+}
+
+/// By these features it is told which Edition a License was last seen with.
+const GOOD: &str = "as-it-should-be";
+const NASTY: &str = "as-it-was-edited";
+
+/// The Edition with one feature more.
+fn marked(mut edition: Value, mark: &str) -> Value {
+    let features = &mut edition["spec"]["features"];
+    if !features.is_array() {
+        *features = json!([]);
+    }
+    features.as_array_mut().unwrap().push(json!({"name": mark}));
+    edition
+}
+
+/// The License that follows an Edition of this name.
+fn follower(edition: &str) -> Value {
+    json!({"apiVersion": "usher.dev/v1alpha1", "kind": "License", "metadata": {"name": edition}, "spec": {
+        "product": "cad", "customer": "acme", "seats": 2, "editionRef": {"name": edition}}})
 }
 
 fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
@@ -149,78 +102,147 @@ fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<Dynami
     }
 }
 
-/// What an object says of its present generation: `true` for Ready, else why it is stalled. Nothing while it says nothing yet.
-fn verdict(object: &DynamicObject) -> Option<Result<(), String>> {
+/// What an object says of its present generation.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Ready,
+    Stalled(String),
+    /// Not ready and not stalled: something else is at fault, which says so itself.
+    NotReady(String),
+}
+
+/// Nothing while it says nothing yet, or what it said when its Edition was another one.
+fn verdict(object: &DynamicObject, mark: Option<&str>) -> Option<Verdict> {
     let conditions = object.data["status"]["conditions"].as_array()?;
     let of = |type_: &str| conditions.iter().find(|condition| condition["type"] == type_);
+    let said = |condition: &Value| condition["message"].as_str().unwrap_or("").to_owned();
     let ready = of("Ready")?;
     if ready["observedGeneration"].as_i64() != object.metadata.generation {
         return None;
     }
+    let seen = |mark: &str| {
+        let features = object.data["status"]["effective"]["features"].as_array();
+        features.is_some_and(|features| features.iter().any(|feature| feature["name"] == mark))
+    };
     match (ready["status"].as_str(), of("Stalled")) {
-        (Some("True"), None) => Some(Ok(())),
-        (_, Some(stalled)) => Some(Err(stalled["message"].as_str().unwrap_or("").to_owned())),
-        // Not ready and not stalled: something else is at fault, which says so itself.
-        _ => Some(Err(ready["message"].as_str().unwrap_or("").to_owned())),
+        (Some("True"), None) if mark.is_none_or(seen) => Some(Verdict::Ready),
+        (Some("True"), None) => None,
+        (_, Some(stalled)) => Some(Verdict::Stalled(said(stalled))),
+        _ => Some(Verdict::NotReady(said(ready))),
     }
 }
 
-#[tokio::test]
-async fn whatever_is_accepted_ends_ready_or_says_in_a_sentence_why_not_and_recovers() {
-    let seed = u64::from_le_bytes(Machine.entropy()[..8].try_into().unwrap());
-    println!("seed {seed}");
-    let place = Place::new(shared()).await;
-    place.apply(&license(2)).await;
-    let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let wrong: Mutex<Vec<String>> = Mutex::default();
-    for (kind, count) in EDITS {
-        let (plural, schema) = schema(kind);
-        let api = api(&place.client, &place.namespace, kind, &plural);
-        let (schema, api) = (&schema, &api);
-        let (accepted, refused, wrong) = (&accepted, &refused, &wrong);
-        stream::iter(0..count)
-            .for_each_concurrent(AT_ONCE, async |n| {
-                let mut random =
-                    Random(seed ^ u64::try_from(n).unwrap() ^ (u64::try_from(kind.len()).unwrap() << 32));
-                let name = format!("{}-{n}", kind.to_lowercase());
-                let good = good(kind, &name);
-                let nasty = with(good.clone(), &edit(schema, &mut random));
-                let params = PatchParams::apply("a-user").force();
-                api.patch(&name, &params, &Patch::Apply(&good)).await.unwrap();
-                // Seen as it should be: some things are fixed with the first look.
-                recovers(api, kind, &good, &good).await;
-                match api.patch(&name, &params, &Patch::Apply(&nasty)).await {
-                    Err(kube::Error::Api(status)) if is_refusal(&status) => {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Err(error) => wrong.lock().unwrap().push(format!("{nasty}: {error}")),
-                    Ok(_) => {
-                        accepted.fetch_add(1, Ordering::Relaxed);
-                        if let Some(said) = judged(api, kind, &nasty).await {
-                            wrong.lock().unwrap().push(format!("{nasty}: {said}"));
-                        }
-                    }
-                }
-                // What cannot be taken back is made anew.
-                if api.patch(&name, &params, &Patch::Apply(&good)).await.is_ok() {
-                    recovers(api, kind, &good, &nasty).await;
-                }
-                api.delete(&name, &Default::default()).await.unwrap();
-            })
-            .await;
+/// What is wrong with a sentence about an object with these fields.
+fn wrong_with(verdict: &Verdict, fields: &BTreeSet<String>) -> Option<String> {
+    let (Verdict::Stalled(sentence) | Verdict::NotReady(sentence)) = verdict else { return None };
+    let names_one = fields.iter().any(|field| sentence.contains(&format!("spec.{field}")));
+    let says_what_to_do = Regex::new(NEXT).unwrap().is_match(sentence);
+    let stalled = matches!(verdict, Verdict::Stalled(_));
+    let wrong = match sentence.chars().count() {
+        0 => "it says nothing",
+        length if length > LONGEST => "too long",
+        _ if stalled && !names_one => "it names no field",
+        _ if stalled && !says_what_to_do => "it does not say what to do",
+        _ => return None,
+    };
+    Some(format!("{wrong}: {sentence}"))
+}
+
+/// Those who edit one kind of object.
+struct Editors<'a> {
+    kind: &'static str,
+    schema: Value,
+    /// Of the kind, and of whoever speaks for it.
+    fields: BTreeSet<String>,
+    objects: Api<DynamicObject>,
+    /// Who says how it stands: the objects themselves, or the Licenses that follow Editions.
+    speakers: Api<DynamicObject>,
+    seed: u64,
+    tally: &'a Tally,
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: AtomicUsize,
+    refused: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+impl<'a> Editors<'a> {
+    fn new(place: &Place<'_>, kind: &'static str, seed: u64, tally: &'a Tally) -> Self {
+        let api = |kind| {
+            let (plural, schema) = schema(kind);
+            (api(&place.client, &place.namespace, kind, &plural), schema)
+        };
+        let (objects, schema) = api(kind);
+        let (speakers, of_speaker) = api(if kind == "Edition" { "License" } else { kind });
+        let fields = [&schema, &of_speaker]
+            .into_iter()
+            .flat_map(|schema| schema["properties"].as_object().unwrap().keys());
+        Self { kind, fields: fields.cloned().collect(), schema, objects, speakers, seed, tally }
     }
-    let (accepted, refused) = (accepted.into_inner(), refused.into_inner());
-    println!("{accepted} accepted, {refused} refused");
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{} of {accepted}:\n{}", wrong.len(), wrong[..wrong.len().min(9)].join("\n"));
-    assert!(
-        accepted > 300 && refused > 300,
-        "{accepted} accepted and {refused} refused: the edits are too dull"
-    );
-    // After all that, the one that nobody touched does what it should.
-    place.license_says("cad", "Issued").await;
-    place.apply(&seat("ann")).await;
-    place.seat("ann", usher::cluster::api::SeatState::Bound).await;
+
+    fn is_of_editions(&self) -> bool {
+        self.kind == "Edition"
+    }
+
+    /// The edit of this number: the object as it should be, and as it is edited.
+    fn edit(&self, n: usize) -> (String, Value, Value) {
+        let of_kind = u64::try_from(self.kind.len()).unwrap() << 32;
+        let mut random = Random(self.seed ^ u64::try_from(n).unwrap() ^ of_kind);
+        let name = format!("{}-{n}", self.kind.to_lowercase());
+        let good = good(self.kind, &name);
+        let nasty = with(good.clone(), &edit(&self.schema, &mut random));
+        let nasty = if self.is_of_editions() { marked(nasty, NASTY) } else { nasty };
+        (name, good, nasty)
+    }
+
+    /// Makes it, edits it, and takes that back.
+    async fn edits(&self, n: usize) {
+        let (name, good, nasty) = self.edit(n);
+        let params = PatchParams::apply("a-user").force();
+        self.objects.patch(&name, &params, &Patch::Apply(&good)).await.unwrap();
+        if self.is_of_editions() {
+            self.speakers.patch(&name, &params, &Patch::Apply(&follower(&name))).await.unwrap();
+        }
+        // Seen as it should be: some things are fixed with the first look.
+        self.recovers(&name, &good).await;
+        match self.objects.patch(&name, &params, &Patch::Apply(&nasty)).await {
+            Err(kube::Error::Api(status)) if is_refusal(&status) => {
+                self.tally.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => self.tally.wrong.lock().unwrap().push(format!("{nasty}: {error}")),
+            Ok(_) => {
+                self.tally.accepted.fetch_add(1, Ordering::Relaxed);
+                let verdict = self.judged(&name, NASTY, &format!("it says how it stands: {nasty}")).await;
+                if let Some(wrong) = wrong_with(&verdict, &self.fields) {
+                    self.tally.wrong.lock().unwrap().push(format!("{nasty}: {wrong}"));
+                }
+            }
+        }
+        // What cannot be taken back is made anew.
+        if self.objects.patch(&name, &params, &Patch::Apply(&good)).await.is_ok() {
+            self.recovers(&name, &nasty).await;
+        }
+        if self.is_of_editions() {
+            self.speakers.delete(&name, &Default::default()).await.unwrap();
+        }
+        self.objects.delete(&name, &Default::default()).await.unwrap();
+    }
+
+    async fn judged(&self, name: &str, mark: &str, what: &str) -> Verdict {
+        let mark = self.is_of_editions().then_some(mark);
+        until(what, async || verdict(&self.speakers.get_opt(name).await.unwrap()?, mark)).await
+    }
+
+    /// As it should be, it is Ready.
+    async fn recovers(&self, name: &str, from: &Value) {
+        let mark = self.is_of_editions().then_some(GOOD);
+        until(&format!("it recovers: {from}"), async || {
+            (verdict(&self.speakers.get_opt(name).await.unwrap()?, mark)? == Verdict::Ready).then_some(())
+        })
+        .await;
+    }
 }
 
 /// Whether the API server said no. It answers 500 to lists that name something twice or not at all.
@@ -228,29 +250,57 @@ fn is_refusal(status: &kube::core::Status) -> bool {
     [400, 422].contains(&status.code) || status.message.starts_with("failed to create typed patch object")
 }
 
-/// What is wrong with how the object ends, if anything. An Edition says nothing of itself: Licenses say it.
-async fn judged(api: &Api<DynamicObject>, kind: &str, object: &Value) -> Option<String> {
-    if kind == "Edition" {
-        return None;
-    }
-    let name = object["metadata"]["name"].as_str().unwrap();
-    let what = format!("it says how it stands: {object}");
-    match until(&what, async || verdict(&api.get_opt(name).await.unwrap()?)).await {
-        Ok(()) => None,
-        Err(sentence) if sentence.is_empty() => Some("it says nothing".into()),
-        Err(sentence) if sentence.chars().count() > LONGEST => Some(format!("too long: {sentence}")),
-        Err(_) => None,
+fn seed() -> u64 {
+    match std::env::var(SEED) {
+        Ok(seed) => seed.parse().expect("a seed is a number"),
+        Err(_) => u64::from_le_bytes(Machine.entropy()[..8].try_into().unwrap()),
     }
 }
 
-/// Taken back, it is as it was.
-async fn recovers(api: &Api<DynamicObject>, kind: &str, good: &Value, nasty: &Value) {
-    if kind == "Edition" {
-        return;
+#[tokio::test]
+async fn whatever_is_accepted_ends_ready_or_says_in_a_sentence_why_not_and_recovers() {
+    let (seed, tally) = (seed(), Tally::default());
+    // Shown when the test fails.
+    println!("{SEED}={seed}");
+    let (ground, disk) = (Ground::own(), Disk::new());
+    let client = Client::try_from(ground.usher_config().await).unwrap();
+    let operator = Operator::start(client, &disk.ledger(), Arc::new(Machine)).await;
+    let place = Place::new(&ground).await;
+    authority_is_ready(&place.client).await;
+    place.license(2).await;
+    place.seat(&["ann", "bob", "cy"]).await;
+    place.ends_as(UNTOUCHED).await;
+    for (kind, count) in EDITS {
+        let editors = Editors::new(&place, kind, seed, &tally);
+        stream::iter(0..count).for_each_concurrent(AT_ONCE, |n| editors.edits(n)).await;
     }
-    let name = good["metadata"]["name"].as_str().unwrap();
-    until(&format!("it recovers: {nasty}"), async || {
-        matches!(verdict(&api.get_opt(name).await.unwrap()?), Some(Ok(()))).then_some(())
-    })
-    .await;
+    let (accepted, refused) = (tally.accepted.into_inner(), tally.refused.into_inner());
+    println!("{accepted} accepted, {refused} refused");
+    let wrong = tally.wrong.into_inner().unwrap();
+    let first = wrong[..wrong.len().min(9)].join("\n");
+    assert!(wrong.is_empty(), "{SEED}={seed}: {} of {accepted}:\n{first}", wrong.len());
+    assert!(
+        accepted > 300 && refused > 300,
+        "{SEED}={seed}: {accepted} accepted and {refused} refused: the edits are too dull"
+    );
+    // The three oracles: all that is left is as it was, never were there more holders than seats, and then there is silence.
+    place.ends_as(UNTOUCHED).await;
+    place.never_over(2);
+    place.is_silent(&operator).await;
+    operator.stop().await;
+}
+
+#[test]
+fn a_sentence_without_a_field_or_a_next_step_is_found() {
+    let fields = BTreeSet::from(["seats".to_owned()]);
+    let wrong = |sentence: &str| wrong_with(&Verdict::Stalled(sentence.to_owned()), &fields);
+    assert_eq!(wrong("spec.seats is odd: set it to a number"), None);
+    assert_eq!(
+        wrong("it is odd: set it to a number").unwrap(),
+        "it names no field: it is odd: set it to a number"
+    );
+    assert_eq!(wrong("spec.seats is odd").unwrap(), "it does not say what to do: spec.seats is odd");
+    assert_eq!(wrong(&"x".repeat(LONGEST + 1)).unwrap(), format!("too long: {}", "x".repeat(LONGEST + 1)));
+    assert_eq!(wrong("").unwrap(), "it says nothing: ");
+    assert_eq!(wrong_with(&Verdict::NotReady("its Authority is on its way".into()), &fields), None);
 }
