@@ -1,4 +1,14 @@
 //! What README.md and docs/ tell people to apply, to run and to follow.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`followed`] | every page with commands is followed from its top to its end |
+//! | [`reader`] | whoever follows a page, at a desk of their own |
+//! | [`tables`] | what a test has no means for, what stands for it, and what is to be seen |
+
+mod followed;
+mod reader;
+mod tables;
 
 use std::{
     collections::BTreeSet,
