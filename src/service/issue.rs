@@ -120,6 +120,15 @@ pub fn grants_as(document: &Document) -> Option<String> {
     (unverified_claims.state == wire::State::Active).then(|| unverified_claims.iss.clone())
 }
 
+/// How many of the features that only some seats carry an adopted document says.
+#[must_use]
+pub fn scarce_features(license: &License, document: &Document) -> usize {
+    let parsed = wire::License::parse(document.jws.as_bytes());
+    let said = parsed.map(|parsed| parsed.unverified_claims().features.clone()).unwrap_or_default();
+    let says = |feature: &&Feature| said.iter().any(|said| said.name == feature.name.as_str());
+    license.terms.features.iter().filter(|feature| feature.seats.is_some()).filter(says).count()
+}
+
 /// The document in `jws` as the ledger would know it, if it is genuine: signed by this Authority, about this very License
 /// and `subject`, for the holder that the Seat names today. Whether it is still good does not matter.
 #[must_use]

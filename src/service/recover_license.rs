@@ -7,7 +7,8 @@
 //! 1. Only what this License's Authority signed counts, about this License and this Seat, for the holder that the Seat
 //!    names today, in the Secret of that name. Status is never read, nor what a Secret says beside the document.
 //! 2. No more are bound than the limit allows: if more documents claim a seat, the newest count.
-//! 3. Documents are taken over to the byte. One that says what it should is not due, so nothing is signed again.
+//! 3. Documents are taken over to the byte. One that says what it should is not due, so nothing is signed again. They tell in which order the
+//!    seats were bound as far as it matters: who carries a feature that only some seats carry goes on carrying it.
 //! 4. A Secret that bears the name for this License or for a Seat that there is, is claimed, genuine or not: what is not wanted
 //!    is then removed as ever. So is a genuine one of a Seat that is gone; anything else is somebody else's.
 //! 5. What an older ledger says of a binding without a genuine document does not count: that seat was freed since.
@@ -34,7 +35,7 @@ use crate::{
     keys::Signer,
     ledger::{Bind, Change, CommitError, Document, Facts, Freed, Ledger, Recovery, UNKNOWN},
     service::{
-        issue::{Subject, adopt, is_about},
+        issue::{Subject, adopt, is_about, scarce_features},
         reconcile_license::{cools_until, seat_secret, terms},
     },
 };
@@ -232,9 +233,12 @@ fn holders<'a>(
     let mut once = BTreeSet::new();
     claiming.retain(|(_, seat)| may(seat) && once.insert(seat.holder.identity()));
     claiming.truncate(limit);
-    // Whoever was bound later loses first when the limit is lowered; the first documents are as old as the bindings.
+    // Whoever was bound later loses first when the limit is lowered, and is not among the few who carry a feature: who carries it was bound
+    // before who does not. Else the first documents are as old as the bindings.
     claiming.sort_by_key(|(document, seat)| {
-        (ordinal(&seat.uid), document.issued_at, seat.created, seat.name.clone())
+        let known = ordinal(&seat.uid).unwrap_or(i64::MAX);
+        let carries = Reverse(scarce_features(license, document));
+        (known, carries, document.issued_at, Reverse(seat.priority), seat.created, seat.name.clone())
     });
     claiming.into_iter().map(|(_, seat)| seat).collect()
 }

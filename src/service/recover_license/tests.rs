@@ -4,8 +4,9 @@ use crate::{
         allocation::Binding,
         license::{
             Holder, Reassign,
-            tests::{at, license},
+            tests::{at, feature, license},
         },
+        terms::Feature,
     },
     keys::{KeyPair, key_set::Request},
     ledger::Terms,
@@ -88,6 +89,26 @@ fn recover(
     };
     let change = recovered(remains, at(2_000), [9; 32]);
     (change.bind.iter().map(|bind| bind.seat.to_string()).collect(), change)
+}
+
+#[test]
+fn who_carries_a_feature_that_few_carry_was_bound_before_who_does_not() {
+    let (mut license, ann, bob) = (license(2), seat("ann"), Seat { created: at(9), ..seat("bob") });
+    license.terms.features.push(Feature { seats: Some(1), ..feature("xr") });
+    let xr: Vec<&Feature> = license.terms.features.iter().collect();
+    let carrying = issue_if_due(&license, Subject::Seat(&bob, &xr), &signer(1), None, at(1_500), &[7; 32]);
+    let carrying = carrying.unwrap().unwrap().0;
+    let found = [found(&ann, &document(&license, &ann, &signer(1), 1_000)), found(&bob, &carrying)];
+    let seats = [ann, bob];
+    let (bound, change) = recover(&license, &seats, &found, None);
+    assert_eq!(bound, ["uid-bob", "uid-ann"]);
+    let carries: Vec<&str> = change.carries.iter().map(|(holder, _)| holder.as_str()).collect();
+    assert_eq!(carries, [seats[1].holder.identity()]);
+    // Whom the ledger knows already was brought back before.
+    let binding = Binding { seat: seats[1].uid.clone(), holder: seats[1].holder.identity(), ordinal: 1 };
+    let facts = Facts { bindings: vec![binding], ..known(&license) };
+    let (bound, change) = recover(&license, &seats, &found, Some(&facts));
+    assert_eq!((bound, change.carries), (vec!["uid-ann".to_owned()], Vec::new()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A small world without Kubernetes: the real decisions on a real ledger, shown to maps in memory, with a crash after
 //! any effect. Thousands of crashes, where [`super::crash`] tries some sixty; and the ledger lost at any moment.
 
+mod happens;
 mod model;
 
 use std::{
@@ -11,34 +12,8 @@ use std::{
 use proptest::prelude::*;
 use usher::domain::license::Uid;
 
+use happens::{Happens, happens};
 use model::World;
-
-/// What happens. A look may crash after so many effects.
-#[derive(Debug, Clone)]
-enum Happens {
-    Limit(u32),
-    Suspended(bool),
-    Add(u8),
-    Remove(u8),
-    LicenseAgain,
-    /// The garbage collector removes Secrets whose owner is gone.
-    Collect,
-    Look(Option<u8>),
-    /// The ledger is gone, and a new one begins.
-    Lose,
-}
-
-fn happens() -> impl Strategy<Value = Happens> {
-    prop_oneof![
-        1 => (0u32..4).prop_map(Happens::Limit),
-        1 => any::<bool>().prop_map(Happens::Suspended),
-        4 => (0u8..5).prop_map(Happens::Add),
-        2 => (0u8..5).prop_map(Happens::Remove),
-        1 => Just(Happens::LicenseAgain),
-        1 => Just(Happens::Collect),
-        6 => prop::option::weighted(0.7, 0u8..9).prop_map(Happens::Look),
-    ]
-}
 
 /// Lets all of it happen; with `crashes`, looks crash.
 async fn live(story: &[Happens], at_most: usize, crashes: bool) -> (BTreeSet<String>, BTreeMap<String, Uid>) {

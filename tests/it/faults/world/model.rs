@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use usher::{
     domain::{
         allocation::Standing,
-        license::{Holder, Key, License, Reassign, Seat, Uid, Validity},
+        license::{Key, License, Reassign, Seat, Uid, Validity},
         terms::{Admission, Enforcement, Offline, SignIn, Terms},
+        text::Label,
         witness::Loss,
     },
     keys::{KeyPair, Signer, key_set::Request},
@@ -21,7 +22,7 @@ use usher::{
     },
 };
 
-use super::Happens;
+use super::happens::{Happens, group};
 
 pub(super) struct Crash;
 
@@ -34,14 +35,20 @@ pub(super) struct World {
     recoverable: bool,
     signer: Signer,
     pub(super) license: License,
-    seats: BTreeMap<String, Seat>,
+    pub(super) seats: BTreeMap<String, Seat>,
+    /// Who is of the group, by their number.
+    pub(super) belong: BTreeMap<u8, Option<Label>>,
     /// Name to the subject and the bytes.
     pub(super) secrets: BTreeMap<String, (Uid, String)>,
     /// Seats that say that they are bound.
-    bound: BTreeSet<Uid>,
-    made: i64,
+    pub(super) bound: BTreeSet<Uid>,
+    pub(super) made: i64,
+    pub(super) now: Timestamp,
+    lost_at: Timestamp,
+    /// Who lost a seat that cools, and when.
+    pub(super) cool: BTreeMap<String, Timestamp>,
     /// The highest limit since the last look that came to its end: until then what it allowed may still be seen.
-    cap: usize,
+    pub(super) cap: usize,
     /// How much one look may do.
     at_most: usize,
 }
@@ -50,7 +57,7 @@ fn uid(text: String) -> Uid {
     Uid(text)
 }
 
-fn now() -> Timestamp {
+fn start() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
@@ -72,7 +79,7 @@ impl World {
                 product: "cad".parse().unwrap(),
                 customer: "acme".parse().unwrap(),
                 authority: "default".parse().ok(),
-                edition: None,
+                edition: "standard".parse().ok(),
                 terms: Terms::default(),
                 seats: 2,
                 overage_percent: 0,
@@ -92,49 +99,15 @@ impl World {
             },
             seats: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            belong: BTreeMap::new(),
             bound: BTreeSet::new(),
             made: 0,
+            now: start(),
+            lost_at: start(),
+            cool: BTreeMap::new(),
             cap: 2,
             at_most,
         }
-    }
-
-    pub(super) fn happens(&mut self, what: &Happens) {
-        match what {
-            Happens::Limit(limit) => self.license.seats = *limit,
-            Happens::Suspended(suspended) => self.license.suspended = *suspended,
-            Happens::Add(n) => {
-                self.made += 1;
-                let seat = Seat {
-                    uid: uid(format!("seat-{}", self.made)),
-                    name: format!("s{n}"),
-                    // Two Seats stand for one holder.
-                    holder: Holder::Email(format!("h{}@acme.example", (*n).min(3)).parse().unwrap()),
-                    priority: i32::from(*n == 2),
-                    created: Timestamp::from_second(self.made).unwrap(),
-                    place: 0,
-                    group: None,
-                    rests: None,
-                };
-                self.seats.entry(seat.name.clone()).or_insert(seat);
-            }
-            Happens::Remove(n) => {
-                if let Some(gone) = self.seats.remove(&format!("s{n}")) {
-                    self.bound.remove(&gone.uid);
-                }
-            }
-            Happens::LicenseAgain => {
-                self.made += 1;
-                self.license.uid = uid(format!("license-{}", self.made));
-            }
-            Happens::Collect => {
-                let living: BTreeSet<&Uid> =
-                    self.seats.values().map(|seat| &seat.uid).chain([&self.license.uid]).collect();
-                self.secrets.retain(|_, (subject, _)| living.contains(subject));
-            }
-            Happens::Look(_) | Happens::Lose => {}
-        }
-        self.cap = self.cap.max(usize::try_from(self.license.seats).unwrap());
     }
 
     /// One effect that others see: afterwards the limit must hold, and perhaps the operator crashes.
@@ -155,10 +128,12 @@ impl World {
 
     pub(super) async fn lose(&mut self) {
         self.lost += 1;
+        self.lost_at = self.now;
+        self.cool.clear();
         self.recoverable = true;
         let path = self.directory.join(format!("ledger-{}.db", self.lost));
         self.ledger = Sqlite::open(&path).await.unwrap();
-        self.ledger.recover(Loss::Missing, None, now()).await.unwrap();
+        self.ledger.recover(Loss::Missing, None, self.now).await.unwrap();
     }
 
     /// What the ledger knows is made true again, if it knows less than there is.
@@ -187,14 +162,45 @@ impl World {
             found: &found,
             keys: &[],
             facts: facts.as_ref(),
-            lost_at: now(),
+            lost_at: self.lost_at,
             is_younger: false,
         };
-        recover_license(&self.ledger, remains, self.at_most, now(), [9; 32]).await.unwrap().more
+        recover_license(&self.ledger, remains, self.at_most, self.now, [9; 32]).await.unwrap().more
+    }
+
+    /// What cools is given to nobody but its former holder, and a group has no more than its own seats.
+    fn after_commit(&mut self, before: &[Facts], after: &[Facts]) {
+        let holders = |facts: &[Facts]| -> BTreeSet<String> {
+            let own = facts.iter().find(|facts| facts.license == self.license.uid);
+            own.into_iter().flat_map(|facts| &facts.bindings).map(|binding| binding.holder.clone()).collect()
+        };
+        let (before, held) = (holders(before), holders(after));
+        let Reassign::After(seconds) = self.license.reassign else { return };
+        let cools = SignedDuration::from_secs(seconds);
+        self.cool.extend(before.difference(&held).map(|lost| (lost.clone(), self.now)));
+        self.cool.retain(|_, freed| *freed + cools > self.now);
+        let strangers = held.difference(&before).filter(|new| !self.cool.contains_key(*new)).count();
+        self.cool.retain(|holder, _| !held.contains(holder));
+        let limit = usize::try_from(self.license.limit()).unwrap();
+        assert!(strangers == 0 || held.len() + self.cool.len() <= limit, "{held:?} beside {:?}", self.cool);
+        for facts in after.iter().filter(|facts| facts.license == self.license.uid) {
+            let bound = |seat: &&Seat| facts.bindings.iter().any(|binding| binding.seat == seat.uid);
+            let members =
+                self.seats.values().filter(bound).filter(|seat| seat.group == Some(group())).count();
+            let most = self.license.groups.first().and_then(|group| group.seats);
+            assert!(
+                most.is_none_or(|most| members <= usize::try_from(most).unwrap()),
+                "{members} of {most:?}"
+            );
+        }
     }
 
     /// A look, in the order of `cluster::license`. Whether it is at rest.
     pub(super) async fn look(&mut self, left: &mut Option<u8>, entropy: u8) -> Result<bool, Crash> {
+        // What it follows cannot be read: nothing is decided, and nothing is taken away.
+        if self.license.edition.is_none() {
+            return Ok(true);
+        }
         let key = self.license.key.clone();
         let seats: Vec<Seat> = self.seats.values().cloned().collect();
         if self.recover(&seats).await {
@@ -210,11 +216,13 @@ impl World {
         };
         let facts = self.ledger.facts(&key).await.unwrap();
         let (wanted, entropy) = (Some(wanted), [entropy; 32]);
-        let looked = reconcile_license(&self.ledger, &key, &facts, wanted, self.at_most, now(), entropy);
+        let looked = reconcile_license(&self.ledger, &key, &facts, wanted, self.at_most, self.now, entropy);
         let outcome = looked.await.unwrap();
-        for facts in self.ledger.facts(&key).await.unwrap() {
+        let after = self.ledger.facts(&key).await.unwrap();
+        for facts in &after {
             assert!(facts.bindings.len() <= usize::try_from(facts.seats).unwrap(), "{facts:?}");
         }
+        self.after_commit(&facts, &after);
         self.effect(left)?;
         if !outcome.removals.is_empty() {
             let removals = outcome.removals.get(..self.at_most).unwrap_or(&outcome.removals);
@@ -224,7 +232,7 @@ impl World {
                     self.effect(left)?;
                 }
             }
-            settle(&self.ledger, &key, removals, now()).await.unwrap();
+            settle(&self.ledger, &key, removals, self.now).await.unwrap();
             self.effect(left)?;
             return Ok(false);
         }
@@ -280,11 +288,16 @@ impl World {
         Ok(true)
     }
 
-    /// Looks until there is nothing to do, and once more.
+    /// Looks until there is nothing to do, and once more. What cools has cooled by then, and there is an Edition.
     pub(super) async fn rests(&mut self) {
+        if self.license.edition.is_none() {
+            self.happens(&Happens::Edition(Some(false)));
+        }
         let mut looks = 0;
+        self.passes(100);
         while !self.look(&mut None, 200 + looks).await.unwrap_or(false) {
             looks += 1;
+            self.passes(100);
             assert!(looks < 40, "it does not come to rest");
         }
         let before = (self.facts().await, self.secrets.clone(), self.bound.clone());
