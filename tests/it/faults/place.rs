@@ -39,6 +39,11 @@ impl<'a> Place<'a> {
     /// A namespace of its own, watched from the beginning.
     pub async fn new(ground: &'a Ground) -> Self {
         let (client, namespace) = ground.namespace().await;
+        Self::there(ground, client, namespace).await
+    }
+
+    /// One that is there, watched from now on.
+    pub async fn there(ground: &'a Ground, client: Client, namespace: String) -> Self {
         let watcher = Watcher::start(&client, &namespace).await;
         Self { ground, client, namespace, watcher }
     }
