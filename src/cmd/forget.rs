@@ -138,7 +138,7 @@ fn holds(held: &[Held]) -> String {
     let licenses: Vec<String> = held.iter().map(|held| held.license.to_string()).collect();
     format!(
         "the person still holds a seat under {}, though no object in the cluster says so\n\
-         next: Usher frees it as soon as it sees that; if it runs, try again in a moment\n",
+         next: Usher frees it as soon as it looks at that License, which it does not while it is paused or stalled; if it runs, try again in a moment\n",
         licenses.join(", ")
     )
 }
