@@ -1,5 +1,7 @@
 //! The Helm chart: what it refuses, what it renders, and what becomes of it on a real API server.
 
+mod everything;
+
 use std::{collections::BTreeSet, process::Command};
 
 use crate::ground::{Ground, helm, until};
