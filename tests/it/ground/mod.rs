@@ -36,7 +36,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         LazyLock, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -68,8 +68,6 @@ pub struct Ground {
     kubeconfig: PathBuf,
     /// Only the API server's own log, or who carried Usher's requests, knows what was forbidden.
     witness: Witness,
-    /// Somebody means that something is forbidden here.
-    forgiven: AtomicBool,
 }
 
 enum Witness {
@@ -163,14 +161,12 @@ impl Ground {
         BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("KUBECONFIG="), "the control plane did not start: {line}");
         let kubeconfig = directory.path().join("kubeconfig");
-        let witness = Witness::Own { directory, supervisor, refused: Mutex::default() };
-        Self { kubeconfig, witness, forgiven: AtomicBool::new(false) }
+        Self { kubeconfig, witness: Witness::Own { directory, supervisor, refused: Mutex::default() } }
     }
 
     /// The cluster that `dev/borrow` lends, with Usher's resources and rights applied.
     fn borrowed(kubeconfig: PathBuf) -> Self {
-        let witness = Witness::Borrowed { forbidden: operator::Forbidden::default() };
-        Self { kubeconfig, witness, forgiven: AtomicBool::new(false) }
+        Self { kubeconfig, witness: Witness::Borrowed { forbidden: operator::Forbidden::default() } }
     }
 
     /// Runs kubectl as the administrator and returns what it printed.
@@ -244,18 +240,11 @@ impl Ground {
         }
     }
 
-    /// For a test that has Usher refused on purpose. Of every other one it is asked at its end that nothing was forbidden.
-    pub fn forgives(&self) {
-        self.forgiven.store(true, Ordering::Relaxed);
-    }
-
+    /// Asked of every test at its end.
     #[track_caller]
     fn assert_nothing_was_forbidden(&self) {
         let forbidden = self.forbidden();
-        assert!(
-            std::thread::panicking() || forbidden.is_empty() || self.forgiven.load(Ordering::Relaxed),
-            "Usher had no right to: {forbidden:#?}"
-        );
+        assert!(std::thread::panicking() || forbidden.is_empty(), "Usher had no right to: {forbidden:#?}");
     }
 
     /// A namespace for one test, and an Authority `default` that signs for all.
