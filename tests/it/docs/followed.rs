@@ -95,8 +95,8 @@ fn every_entry_of_the_tables_is_about_a_command_or_a_manifest_of_a_page() {
     let found = |pattern: &str| texts.iter().any(|text| Regex::new(pattern).unwrap().is_match(text));
     idle.extend(INSTEAD.iter().map(|(pattern, _)| *pattern).filter(|pattern| !found(pattern)));
     none(&idle.into_iter().map(|what| format!("{what} is about nothing")).collect::<Vec<_>>());
-    let why = |(_, why): &&(&str, &str)| !why.starts_with("needs ") && !why.starts_with("the tests have ");
-    assert!(NOT_RUN.iter().find(why).is_none(), "a reason says what is not there");
+    let says = |why: &str| why.starts_with("needs ") || why.starts_with("the tests have ");
+    assert!(NOT_RUN.iter().all(|(_, why)| says(why)), "a reason says what is not there");
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub const SEEN: &[(&str, &str)] = &[
     ("kubectl get idp -o wide", r"\nacme .*ProviderAway"),
     ("usher verify secret/cy-seat", r"^ok: seat/design/cy may use cad\n"),
     ("/a/acme/jwks.json", r#""kty":"OKP""#),
+    ("KEY=$(kubectl get secret cad-activation-keys", r"^$"),
+    ("/v1/activations -H", r"^$"),
     ("/v1/heartbeat", r#""parameters""#),
     ("/v1/sessions", r#""until""#),
     ("usher agent --server", r"(^|\n)cad runs(\n|$)"),
