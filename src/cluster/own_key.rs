@@ -64,6 +64,18 @@ pub(super) async fn found_or_made(
     Ok(Zeroizing::new(jwk))
 }
 
+/// The JWK that there is.
+pub(super) async fn found(
+    client: &Client,
+    namespace: &str,
+    which: Which,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let found = secrets.get_opt(which.secret).await;
+    let found = found.map_err(|source| Error::Cluster { doing: "reading", which, source })?;
+    Ok(found.map(|secret| Zeroizing::new(jwk(&secret.data.unwrap_or_default()).to_vec())))
+}
+
 /// What became of the Secret of a key that is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {

@@ -11,6 +11,7 @@
 //!    nowhere. Erasing the row that links the two erases the person, and the chain still verifies.
 //! 4. Whoever owns the file can make another chain. So a checkpoint of the head is signed now and then and put where
 //!    the file's owner does not write ([`Checkpoint`]); [`walk`] tells whether a chain passes through its checkpoints.
+//!    The key is never another one unless the chain itself says so ([`Entry::Rekey`]).
 //! 5. Old links go as a whole prefix that ends at a checkpoint, the *anchor*, and the chain says so itself
 //!    ([`Entry::Prune`]): a prefix that merely went missing shows.
 
@@ -239,6 +240,13 @@ pub enum Entry {
         from: String,
         /// That of the Usher that has it.
         by: String,
+    },
+    /// The audit key was lost, and somebody consented to another one: it seals this entry, and what follows.
+    Rekey {
+        /// The thumbprint of the key that sealed until then.
+        from: String,
+        /// That of the key that seals from now on.
+        to: String,
     },
     /// A document that was signed before the ledger was lost was found again.
     Adopt {

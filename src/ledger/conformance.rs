@@ -54,10 +54,7 @@ pub async fn check<L: Ledger, Guard>(open: impl AsyncFn() -> (L, Guard), another
     run(&open, every_commit_is_one_link_of_the_audit).await;
     run(&open, the_audit_says_how_many_seats_there_were).await;
     run(&open, the_audit_names_no_person).await;
-    run(&open, audit::a_checkpoint_seals_a_link_that_there_is_and_once).await;
-    run(&open, audit::whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
-    run(&open, audit::nothing_is_pruned_that_no_checkpoint_seals).await;
-    run(&open, audit::whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
+    audit::check(&open).await;
     run(&open, keys::an_activation_key_is_kept_until_its_name_goes_or_another_is_made).await;
     activations::check(&open).await;
     workloads::check(&open).await;

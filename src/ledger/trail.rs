@@ -43,6 +43,14 @@ pub trait Audit: Trail {
     /// Keeps a checkpoint. `Conflict` when the chain has no such link, or the link has one already.
     fn seal(&self, checkpoint: &audit::Checkpoint) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// Tells the audit that the key `to` seals from now on, instead of `from`: thumbprints.
+    fn rekey(
+        &self,
+        from: &str,
+        to: &str,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
     /// Makes the last checkpoint made before `before` the anchor, unless it is already; never that of the last link,
     /// which stays. Tells the audit. Returns whether the anchor moved. From then on [`Audit::sweep`] removes what lies before.
     fn prune(

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //!   last checkpoint ──► the links since must follow it ──► sign the head ──► checkpoint, in the ledger first
+//!                       (they may say that the key is another one)
 //! ```
 //!
-//! A tail that does not follow its checkpoint is not sealed: signing would make good what somebody has done to the file.
+//! A tail that does not follow its checkpoint is not sealed: signing would make good what somebody has done to the file. Nor is it
+//! by another key than the one whose turn it is.
 
 use jiff::{SignedDuration, Timestamp};
-use usher_license::CheckpointClaims;
+use usher_license::{CheckpointClaims, Thumbprint};
 
 use crate::{
     keys::AuditKey,
     ledger::{
         Audit, CommitError, Unavailable,
-        audit::{Checkpoint, Link},
+        audit::{Checkpoint, Entry, Link},
     },
 };
 
@@ -23,15 +25,16 @@ const PAGE: u32 = 500;
 /// Why nothing was sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The key that sealed before is another one.
+    /// It is the turn of another key.
     #[error(
-        "the Secret of the audit key was changed: it holds the key {found}, and the checkpoints are by {recorded}; restore it from a backup"
+        "the Secret of the audit key was changed: it holds the key {found}, and the checkpoints are by {recorded}; restore it from a \
+         backup, or, if there is none, delete that Secret and run: usher audit rekey"
     )]
     KeyChanged {
-        /// The key of the last checkpoint.
-        recorded: String,
+        /// The key whose turn it is.
+        recorded: Thumbprint,
         /// The key that there is.
-        found: String,
+        found: Thumbprint,
     },
     /// The chain is not whole.
     #[error(
@@ -49,15 +52,30 @@ pub enum SealError {
     Sign(#[from] serde_json::Error),
 }
 
-/// Signs the head of the chain if it is not sealed yet, and keeps the checkpoint.
+/// What the chain has grown by since its last checkpoint; it follows it.
+#[derive(Debug)]
+pub struct Tail {
+    /// Which chain.
+    chain: String,
+    /// The digest of that checkpoint.
+    previous: Option<String>,
+    key: Option<Thumbprint>,
+    head: Link,
+}
+
+impl Tail {
+    /// The key whose turn it is; nothing, if there is no checkpoint yet.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Thumbprint> {
+        self.key.as_ref()
+    }
+}
+
+/// What is to be sealed, if there is anything.
 ///
 /// # Errors
-/// When the chain does not follow, the key is not the one that sealed before, or the ledger is away.
-pub async fn seal_audit(
-    ledger: &impl Audit,
-    key: &AuditKey,
-    now: Timestamp,
-) -> Result<Option<Checkpoint>, SealError> {
+/// When the chain does not follow its last checkpoint, or the ledger is away.
+pub async fn unsealed(ledger: &impl Audit) -> Result<Option<Tail>, SealError> {
     let Some(head) = ledger.last_link().await? else { return Ok(None) };
     let last = ledger.last_checkpoints(1).await?.pop();
     if last.as_ref().is_some_and(|last| last.sequence >= head.sequence) {
@@ -65,50 +83,86 @@ pub async fn seal_audit(
     }
     let former =
         last.as_ref().and_then(|last| usher_license::Checkpoint::read_unproven(last.jws.as_bytes()).ok());
-    if let Some(former) = &former {
-        let recorded = former.unproven_claims().key.thumbprint();
-        if recorded != key.thumbprint() {
-            let (recorded, found) = (recorded.to_string(), key.thumbprint().to_string());
-            return Err(SealError::KeyChanged { recorded, found });
-        }
-    }
-    let (first, head) = follow(ledger, last.map(|last| (last.sequence, last.hash))).await?;
-    let claims = CheckpointClaims {
-        chain: former.as_ref().map_or(first, |former| former.unproven_claims().chain.clone()),
-        sequence: u64::try_from(head.sequence).unwrap_or(0),
-        hash: head.hash.clone(),
-        iat: u64::try_from(now.as_second()).unwrap_or(0),
-        previous: former.map(|former| former.digest().to_owned()),
-        key: key.public(),
+    let claims = former.as_ref().map(|former| former.unproven_claims());
+    let mut tail = Tail {
+        chain: claims.map(|claims| claims.chain.clone()).unwrap_or_default(),
+        previous: former.as_ref().map(|former| former.digest().to_owned()),
+        key: claims.map(|claims| claims.key.thumbprint()),
+        head,
     };
-    let jws = key.checkpoint(&claims)?;
-    let at = now.as_second().max(0);
-    let checkpoint = Checkpoint { sequence: head.sequence, hash: head.hash, at, jws, anchor: false };
-    ledger.seal(&checkpoint).await?;
-    Ok(Some(checkpoint))
+    follow(ledger, last.map(|last| (last.sequence, last.hash)), &mut tail).await?;
+    Ok(Some(tail))
 }
 
-/// Follows the chain from the last checkpoint to its end. Returns the hash of the first link on the way, and the last.
-async fn follow(ledger: &impl Audit, sealed: Option<(i64, String)>) -> Result<(String, Link), SealError> {
+/// Follows the chain from the last checkpoint to its end.
+async fn follow(
+    ledger: &impl Audit,
+    sealed: Option<(i64, String)>,
+    tail: &mut Tail,
+) -> Result<(), SealError> {
     let mut last = sealed;
-    let mut first = None;
-    let mut head = None;
+    let mut followed = false;
     loop {
         let from = last.as_ref().map_or(0, |(sequence, _)| *sequence);
         let page = ledger.audit(from, PAGE).await?;
         if page.is_empty() {
-            let broken = SealError::Broken(from + 1);
-            return Ok((first.ok_or(broken)?, head.ok_or(SealError::Broken(from + 1))?));
+            return if followed { Ok(()) } else { Err(SealError::Broken(from + 1)) };
         }
         for link in page {
             if !link.follows(last.as_ref().map(|(sequence, hash)| (*sequence, hash.as_str()))) {
                 return Err(SealError::Broken(link.sequence));
             }
             last = Some((link.sequence, link.hash.clone()));
-            first.get_or_insert_with(|| link.hash.clone());
-            head = Some(link);
+            if tail.chain.is_empty() {
+                tail.chain.clone_from(&link.hash);
+            }
+            tail.key = rekeyed(&link).or(tail.key.take());
+            tail.head = link;
+            followed = true;
         }
     }
+}
+
+/// The key whose turn it is from this link on, if it says so.
+fn rekeyed(link: &Link) -> Option<Thumbprint> {
+    if !link.entries.contains("\"rekey\"") {
+        return None;
+    }
+    let entries: Vec<Entry> = serde_json::from_str(&link.entries).ok()?;
+    entries.into_iter().rev().find_map(|entry| match entry {
+        Entry::Rekey { to, .. } => to.parse().ok(),
+        _ => None,
+    })
+}
+
+/// Signs the head of the chain, and keeps the checkpoint.
+///
+/// # Errors
+/// When it is the turn of another key, or the ledger is away.
+pub async fn seal(
+    ledger: &impl Audit,
+    tail: Tail,
+    key: &AuditKey,
+    now: Timestamp,
+) -> Result<Checkpoint, SealError> {
+    let Tail { chain, previous, key: recorded, head } = tail;
+    let found = key.thumbprint();
+    if let Some(recorded) = recorded.filter(|recorded| *recorded != found) {
+        return Err(SealError::KeyChanged { recorded, found });
+    }
+    let claims = CheckpointClaims {
+        chain,
+        sequence: u64::try_from(head.sequence).unwrap_or(0),
+        hash: head.hash.clone(),
+        iat: u64::try_from(now.as_second()).unwrap_or(0),
+        previous,
+        key: key.public(),
+    };
+    let jws = key.checkpoint(&claims)?;
+    let at = now.as_second().max(0);
+    let checkpoint = Checkpoint { sequence: head.sequence, hash: head.hash, at, jws, anchor: false };
+    ledger.seal(&checkpoint).await?;
+    Ok(checkpoint)
 }
 
 /// Gives up the entries that were sealed longer than `retention` ago: whole prefixes, each up to a checkpoint. Returns
@@ -132,7 +186,11 @@ mod tests {
     use crate::{
         domain::license::{Key, Uid},
         keys::KeyPair,
-        ledger::{Change, Ledger, Trail as _, sqlite::Sqlite},
+        ledger::{
+            Change, Ledger, Trail as _,
+            audit::{Finding, walk::Turn},
+            sqlite::Sqlite,
+        },
         service::verify_audit::verify_audit,
     };
 
@@ -142,6 +200,17 @@ mod tests {
 
     fn key(seed: u8) -> AuditKey {
         AuditKey::new(KeyPair::from_seed(&[seed; 32]))
+    }
+
+    async fn seal_audit(
+        ledger: &impl Audit,
+        key: &AuditKey,
+        now: Timestamp,
+    ) -> Result<Option<Checkpoint>, SealError> {
+        match unsealed(ledger).await? {
+            Some(tail) => seal(ledger, tail, key, now).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn grow(ledger: &impl Ledger, license: &str) {
@@ -184,6 +253,39 @@ mod tests {
         grow(&ledger, "b").await;
         let refused = seal_audit(&ledger, &key(2), at(11)).await.unwrap_err();
         assert!(matches!(refused, SealError::KeyChanged { .. }), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn another_key_seals_from_the_entry_on_that_says_so_and_the_former_one_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
+        grow(&ledger, "a").await;
+        let former = seal_audit(&ledger, &key(1), at(10)).await.unwrap().unwrap();
+        grow(&ledger, "b").await;
+        let [from, to] = [1, 2].map(|seed| key(seed).thumbprint());
+        ledger.rekey(from.as_str(), to.as_str(), at(11)).await.unwrap();
+        grow(&ledger, "c").await;
+        let refused = seal_audit(&ledger, &key(1), at(12)).await.unwrap_err();
+        assert!(matches!(refused, SealError::KeyChanged { .. }), "{refused}");
+        let sealed = seal_audit(&ledger, &key(2), at(12)).await.unwrap().unwrap();
+        let read =
+            |sealed: &Checkpoint| usher_license::Checkpoint::read_unproven(sealed.jws.as_bytes()).unwrap();
+        assert_eq!(read(&sealed).unproven_claims().previous.as_deref(), Some(read(&former).digest()));
+        grow(&ledger, "d").await;
+        seal_audit(&ledger, &key(2), at(13)).await.unwrap();
+
+        let turns = [Turn { sequence: 3, from: from.clone(), to: to.clone() }];
+        for (trusted, vouched) in [(Some(from), 1), (Some(to), 5), (None, 0)] {
+            let report = verify_audit(&ledger, &[], trusted.clone()).await.unwrap();
+            assert!(report.is_whole(), "{report:?}");
+            assert_eq!(
+                (report.vouched, report.sealed, &report.turns[..]),
+                (vouched, 5, &turns[..]),
+                "{trusted:?}"
+            );
+        }
+        let alien = verify_audit(&ledger, &[], Some(key(3).thumbprint())).await.unwrap();
+        assert!(matches!(alien.findings[..], [Finding::Untrusted { .. }]), "{alien:?}");
     }
 
     #[tokio::test]

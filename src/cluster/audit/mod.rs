@@ -7,10 +7,12 @@
 //!
 //! 1. The checkpoint is in the ledger before anybody sees it, so a cluster that is ahead of the ledger proves a loss.
 //! 2. Then the ConfigMap is left as it is: what it holds is the evidence. Everything else in it is repaired.
-//! 3. Nothing is written when nothing changed.
+//! 3. The key is made once; another one takes its place only by a consent (`rekey`).
+//! 4. Nothing is written when nothing changed.
 
 mod key;
 mod published;
+mod rekey;
 
 use std::convert::Infallible;
 
@@ -19,14 +21,16 @@ use tracing::{error, info};
 
 use crate::{
     cluster::Context,
-    ledger::{CommitError, Ledger, Unavailable},
+    ledger::{CommitError, Ledger, Unavailable, audit::Checkpoint},
     service::{
-        keep_audit::{SealError, prune_audit, seal_audit},
+        keep_audit::{self, SealError, prune_audit, unsealed},
         prune_activations::{PruneError, prune_activations},
     },
 };
 
+pub use key::SECRET;
 pub use published::{CHECKPOINTS, KEY, NAME};
+pub use rekey::REKEY;
 
 /// How often the audit is sealed: what is newer may be changed unseen by whoever owns the file.
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -42,6 +46,8 @@ enum Error {
     Seal(#[from] SealError),
     #[error("reading the audit failed")]
     Read(#[from] Unavailable),
+    #[error("writing down that the key is another one failed")]
+    Rekey(#[source] CommitError),
     #[error("pruning the audit failed")]
     Prune(#[source] CommitError),
     #[error("pruning the activations failed")]
@@ -80,20 +86,26 @@ async fn seal<L: Ledger>(context: &Context<L>, now: Timestamp) -> Result<(), Err
     let last = context.ledger.last_checkpoints(1).await?.pop();
     let told = |sealed: i64, at: i64| context.metrics.audited(head.sequence, sealed, at);
     told(last.as_ref().map_or(0, |last| last.sequence), last.as_ref().map_or(0, |last| last.at));
-    if last.as_ref().is_none_or(|last| last.sequence < head.sequence) {
-        let key = key::found_or_made(context, last.is_some()).await?;
-        if let Some(sealed) = seal_audit(&context.ledger, &key, now).await? {
-            context.metrics.sealed();
-            told(sealed.sequence, sealed.at);
-            info!(
-                sequence = sealed.sequence,
-                hash = sealed.hash,
-                checkpoint = sealed.jws,
-                "the audit is sealed"
-            );
-        }
+    let sealed = seal_tail(context, now).await;
+    // What is sealed already is shown all the same.
+    let shown = published::publish(context).await;
+    if let Some(sealed) = sealed? {
+        told(sealed.sequence, sealed.at);
     }
-    Ok(published::publish(context).await?)
+    Ok(shown?)
+}
+
+async fn seal_tail<L: Ledger>(context: &Context<L>, now: Timestamp) -> Result<Option<Checkpoint>, Error> {
+    // Once more if the key has just become another one: that is an entry, too.
+    for _ in 0..2 {
+        let Some(tail) = unsealed(&context.ledger).await? else { break };
+        let Some(key) = rekey::whose_turn(context, &tail, now).await? else { continue };
+        let sealed = keep_audit::seal(&context.ledger, tail, &key, now).await?;
+        context.metrics.sealed();
+        info!(sequence = sealed.sequence, hash = sealed.hash, checkpoint = sealed.jws, "the audit is sealed");
+        return Ok(Some(sealed));
+    }
+    Ok(None)
 }
 
 async fn prune<L: Ledger>(

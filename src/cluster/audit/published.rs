@@ -1,11 +1,16 @@
 //! The last checkpoints and the public key, in the ConfigMap `usher-audit` of Usher's own namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
-use usher_license::{CheckpointClaims, Thumbprint};
+use kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use usher_license::{CheckpointClaims, Jwk, Thumbprint};
 
+use super::rekey::{Consent, REKEY};
 use crate::{
     cluster::{Context, config_maps, labels},
     domain::license::Key,
@@ -32,6 +37,12 @@ pub(super) enum Error {
          checkpoints are shown again"
     )]
     Ahead(u64),
+    #[error(
+        "the ConfigMap {NAME} shows checkpoints by the key {shown}, and those of the ledger are by {ours}, to which nobody consented: the \
+         key was replaced, or the ledger. It is left as it is, as evidence: see `usher audit verify`; once you have a copy of it, delete \
+         it, and checkpoints are shown again"
+    )]
+    OtherKey { shown: Thumbprint, ours: Thumbprint },
     #[error("the ConfigMap {NAME} is not ours and is left alone: delete it, and checkpoints are shown there")]
     Taken,
     #[error("reading the audit failed")]
@@ -42,13 +53,47 @@ pub(super) enum Error {
     Write(#[from] serde_json::Error),
 }
 
+/// What is shown.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The key that it names, by which the last of the checkpoints was.
+    pub(super) key: Option<Thumbprint>,
+    checkpoints: String,
+    /// What somebody consented to.
+    pub(super) consent: Option<Consent>,
+    /// The version of the object.
+    pub(super) version: Option<String>,
+}
+
+/// What is shown now.
+pub(super) async fn shown<L>(context: &Context<L>) -> Result<Shown, Error> {
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.namespace);
+    let found = maps.get_opt(NAME).await;
+    let doing = "reading the published checkpoints";
+    let Some(map) = found.map_err(|source| Error::Cluster { doing, source })? else {
+        return Ok(Shown::default());
+    };
+    let consent = map.annotations().get(REKEY).and_then(|text| Consent::read(text));
+    let version = map.resource_version();
+    let mut data = map.data.unwrap_or_default();
+    let key = data.get(KEY).and_then(|json| serde_json::from_str::<Jwk>(json).ok());
+    Ok(Shown {
+        key: key.map(|key| key.thumbprint()),
+        checkpoints: data.remove(CHECKPOINTS).unwrap_or_default(),
+        consent,
+        version,
+    })
+}
+
 /// Shows the last checkpoints, if they are not shown already.
 pub(super) async fn publish<L: Ledger>(context: &Context<L>) -> Result<(), Error> {
     let recent = context.ledger.last_checkpoints(SHOWN).await?;
-    let Some(claims) = recent.last().and_then(|last| claims(&last.jws, None)) else { return Ok(()) };
+    let read: Vec<CheckpointClaims> =
+        recent.iter().filter_map(|checkpoint| claims(&checkpoint.jws)).collect();
+    let Some(last) = read.last() else { return Ok(()) };
     let labels = labels::of_usher();
     let data: BTreeMap<String, String> = [
-        (KEY, serde_json::to_string(&claims.key)?),
+        (KEY, serde_json::to_string(&last.key)?),
         (CHECKPOINTS, recent.iter().map(|checkpoint| format!("{}\n", checkpoint.jws)).collect()),
     ]
     .map(|(name, text)| (name.to_owned(), text))
@@ -57,45 +102,57 @@ pub(super) async fn publish<L: Ledger>(context: &Context<L>) -> Result<(), Error
     if context.index.config_map(&key).is_some_and(|seen| seen.digest == config_maps::digest(&labels, &data)) {
         return Ok(());
     }
+    let shown = shown(context).await?;
+    require_consent(&shown, &last.key.thumbprint())?;
+    require_passed(context, &read, &shown).await?;
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.namespace);
     let failed = |doing| move |source| Error::Cluster { doing, source };
-    let there = maps.get_opt(NAME).await.map_err(failed("reading the published checkpoints"))?;
-    let shown = there.and_then(|map| map.data).and_then(|mut data| data.remove(CHECKPOINTS));
-    require_passed(context, &claims, shown.as_deref().unwrap_or_default()).await?;
     let written = config_maps::apply(&maps, &key, &labels, &data).await;
-    let written = written.map_err(failed("publishing the checkpoints"))?.ok_or(Error::Taken)?;
+    let mut written = written.map_err(failed("publishing the checkpoints"))?.ok_or(Error::Taken)?;
+    if written.annotations().contains_key(REKEY) {
+        // The key of which it was is not shown any more, or is there: it would be for another time.
+        let patch = json!({"metadata": {"uid": written.metadata.uid, "annotations": {REKEY: null}}});
+        let taken_off = maps.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await;
+        written = taken_off.map_err(failed("taking off the consent"))?;
+    }
     context.index.note_config_map(config_maps::slim(written));
     Ok(())
 }
 
-fn claims(jws: &str, key: Option<&Thumbprint>) -> Option<CheckpointClaims> {
-    match key {
-        None => usher_license::Checkpoint::read_unproven(jws.as_bytes())
-            .ok()
-            .map(|read| read.unproven_claims().clone()),
-        Some(key) => {
-            usher_license::Checkpoint::verify(jws.as_bytes(), key).ok().map(|read| read.claims().clone())
-        }
-    }
+fn claims(jws: &str) -> Option<CheckpointClaims> {
+    let read = usher_license::Checkpoint::read_unproven(jws.as_bytes()).ok()?;
+    Some(read.unproven_claims().clone())
 }
 
-/// What is shown already must be the ledger's own: else it is evidence. Lines that the audit key did not sign are none.
+/// Whoever verifies takes the key from here: it becomes another one only by a consent, and then the one that was made for it.
+fn require_consent(shown: &Shown, ours: &Thumbprint) -> Result<(), Error> {
+    let Some(key) = shown.key.as_ref().filter(|key| *key != ours) else { return Ok(()) };
+    let consented = Consent { from: key.clone(), to: Some(ours.clone()) };
+    if shown.consent.as_ref() == Some(&consented) {
+        return Ok(());
+    }
+    Err(Error::OtherKey { shown: key.clone(), ours: ours.clone() })
+}
+
+/// What is shown already must be the ledger's own: else it is evidence. Lines that no audit key signed are none.
 async fn require_passed<L: Ledger>(
     context: &Context<L>,
-    ours: &CheckpointClaims,
-    shown: &str,
+    ours: &[CheckpointClaims],
+    shown: &Shown,
 ) -> Result<(), Error> {
-    let key = ours.key.thumbprint();
-    let shown = shown.lines().filter_map(|jws| Some((jws, claims(jws, Some(&key))?)));
+    let mut keys: BTreeSet<Thumbprint> = ours.iter().map(|claims| claims.key.thumbprint()).collect();
+    keys.extend(shown.key.clone());
+    let read = shown.checkpoints.lines().filter_map(|jws| Some((jws, claims(jws)?)));
+    let signed = read.filter(|(_, claims)| keys.contains(&claims.key.thumbprint()));
     // Each names the one before it, so that the last one stands for all.
-    let Some((jws, last)) = shown.max_by_key(|(_, claims)| claims.sequence) else { return Ok(()) };
+    let Some((jws, last)) = signed.max_by_key(|(_, claims)| claims.sequence) else { return Ok(()) };
     let sequence = i64::try_from(last.sequence).unwrap_or(i64::MAX);
     let kept = context.ledger.checkpoints(sequence.saturating_sub(1), 1).await?;
     let passed = |kept: &Checkpoint| kept.jws == jws || (kept.anchor && kept.sequence > sequence);
-    if last.chain == ours.chain && kept.first().is_some_and(passed) {
+    if ours.last().is_some_and(|ours| ours.chain == last.chain) && kept.first().is_some_and(passed) {
         return Ok(());
     }
     // Unless the ledger was lost, and its audit says so.
-    let walked = verify_audit(&context.ledger, &[jws.to_owned()], Some(key)).await?;
+    let walked = verify_audit(&context.ledger, &[jws.to_owned()], None).await?;
     if walked.is_whole() { Ok(()) } else { Err(Error::Ahead(last.sequence)) }
 }

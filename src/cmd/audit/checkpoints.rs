@@ -1,6 +1,6 @@
 //! Checkpoints that were kept outside of the ledger: in the cluster, or in a file of any form.
 
-use std::{path::Path, sync::LazyLock};
+use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -28,21 +28,40 @@ pub(super) struct Outside {
 
 /// Those in the ConfigMap of Usher's namespace.
 pub(super) async fn from_cluster(namespace: &Label) -> Result<Outside, Failure> {
-    let place = format!("ConfigMap {namespace}/{NAME}");
-    let maps: Api<ConfigMap> = Api::namespaced(Client::try_from(cmd::cluster().await?)?, namespace.as_str());
+    let data = shown(&Client::try_from(cmd::cluster().await?)?, namespace).await?;
+    let checkpoints = found_in(data.get(CHECKPOINTS).map_or("", String::as_str));
+    Ok(Outside { place: place(namespace), checkpoints, key: Some(key_in(&data, namespace)?) })
+}
+
+/// The key that the ConfigMap names.
+pub(super) async fn key_shown(client: &Client, namespace: &Label) -> Result<Thumbprint, Failure> {
+    key_in(&shown(client, namespace).await?, namespace)
+}
+
+fn place(namespace: &Label) -> String {
+    format!("ConfigMap {namespace}/{NAME}")
+}
+
+async fn shown(client: &Client, namespace: &Label) -> Result<BTreeMap<String, String>, Failure> {
+    let place = place(namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace.as_str());
     let found = maps.get_opt(NAME).await.map_err(|error| match error {
         kube::Error::Api(status) => format!("the cluster did not give the {place}: {}", status.message),
         error => format!("cannot reach the cluster: {}", cmd::with_causes(&error)),
     })?;
     let data = found.and_then(|map| map.data).ok_or_else(|| {
         format!(
-            "there is no {place}: Usher makes it within a minute of the first entry; without it, give what you kept with --checkpoints FILE"
+            "there is no {place}: Usher makes it within a minute of the first entry that it seals; what you kept elsewhere is for usher audit \
+             verify --checkpoints FILE"
         )
     })?;
+    Ok(data)
+}
+
+fn key_in(data: &BTreeMap<String, String>, namespace: &Label) -> Result<Thumbprint, Failure> {
     let key: Jwk = serde_json::from_str(data.get(KEY).map_or("", String::as_str))
-        .map_err(|error| format!("the {place} has no public key in {KEY}: {error}"))?;
-    let checkpoints = found_in(data.get(CHECKPOINTS).map_or("", String::as_str));
-    Ok(Outside { place, checkpoints, key: Some(key.thumbprint()) })
+        .map_err(|error| format!("the {} has no public key in {KEY}: {error}", place(namespace)))?;
+    Ok(key.thumbprint())
 }
 
 /// Those in a file: the log, a copy of the ConfigMap, or anything else with checkpoints in it.

@@ -1,7 +1,9 @@
-//! `usher audit`: reading the audit. The ledger is only read, as of one moment, also beside a running operator.
+//! `usher audit`: reading the audit, and giving up a key of it that is lost. The ledger is only read, as of one moment, also beside a
+//! running operator.
 
 mod checkpoints;
 mod list;
+mod rekey;
 mod verify;
 
 use std::process::ExitCode;
@@ -23,6 +25,8 @@ enum Command {
     Verify(verify::Args),
     /// Show the entries.
     List(list::Args),
+    /// Tell the operator that the audit key is lost for good, and that it may make another.
+    Rekey(rekey::Args),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -30,5 +34,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match &args.command {
         Command::Verify(args) => runtime.block_on(verify::run(args)),
         Command::List(args) => runtime.block_on(list::run(args)),
+        Command::Rekey(args) => runtime.block_on(rekey::run(args)),
     }
 }

@@ -17,7 +17,10 @@ use crate::{
         eprint, print, print_json, unix,
     },
     domain::text::Label,
-    ledger::{audit::walk::Report, opened},
+    ledger::{
+        audit::walk::{Report, Turn},
+        opened,
+    },
     service::{edge::Edge as _, verify_audit::verify_audit},
 };
 
@@ -53,7 +56,8 @@ Exit codes:
   0  whole: the chain passes through every checkpoint, those from outside of the ledger included
   1  broken: something was changed, removed, reordered or inserted; each finding says what and where
   2  the command line is wrong, or something could not be read
-  3  whole in itself, but compared with nothing outside of the ledger: whoever owns the file can have made it anew";
+  3  whole in itself, but whoever owns the ledger can have made it anew: it was compared with nothing outside, or its end is by a key
+     that is not the one that you trust";
 
 pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     // Before the ledger: what the cluster has is then never ahead of it, unless something is wrong.
@@ -64,10 +68,11 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let named = outside.as_ref().and_then(|outside| outside.key.clone());
     let trusted = args.trust.clone().or(named);
-    let proven = trusted.is_some() || outside.is_some();
+    let compared = trusted.is_some() || outside.is_some();
     let given = outside.as_ref().map(|outside| outside.checkpoints.as_slice()).unwrap_or_default();
     let report =
         opened!(&args.ledger.ledger, to_read, |ledger| verify_audit(&ledger, given, trusted).await?);
+    let proven = compared && report.vouched >= report.sealed;
     let now = unix(Machine.now());
     match args.output {
         Output::Json => print_json(&for_programs(&report, proven))?,
@@ -109,6 +114,10 @@ fn whole(report: &Report, outside: Option<&Outside>, proven: bool, now: u64) -> 
             format!("{} of before the ledger was lost or restored, as the audit itself says", report.lost);
         rows.push(("lost", lost));
     }
+    rows.extend(report.turns.iter().map(|Turn { sequence, from, to }| {
+        let said = format!("at entry {sequence}, from {from} to {to}, as somebody consented");
+        ("key changed", said)
+    }));
     let unsealed = report.head - report.sealed;
     let sealed = match (report.sealed, unsealed) {
         (_, 0) => "all".to_owned(),
@@ -119,8 +128,15 @@ fn whole(report: &Report, outside: Option<&Outside>, proven: bool, now: u64) -> 
     rows.extend(report.key.as_ref().map(|key| ("key", key.to_string())));
     let next = if proven {
         ""
-    } else {
+    } else if report.vouched == 0 {
         "next: compare with what is kept outside of the ledger: add --from-cluster, or --checkpoints with Usher's log\n"
+    } else {
+        rows.push((
+            "proven",
+            format!("up to entry {}, where the key that you trust sealed last", report.vouched),
+        ));
+        "next: a key says nothing of what another one sealed after it: ask whoever consented which key is theirs, and add --trust with it; or \
+         compare with a log that was kept elsewhere\n"
     };
     format!("{verdict}: {entries}\n{}{next}", columns(&rows))
 }
@@ -157,21 +173,46 @@ fn for_programs(report: &Report, proven: bool) -> Value {
         "head": report.head,
         "sealed": report.sealed,
         "checkpoints": {"ledger": report.checkpoints, "outside": report.outside, "lost": report.lost},
+        "proven": report.vouched,
         "key": report.key.as_ref().map(Thumbprint::as_str),
+        "keyChanges": report.turns,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::audit::{Checkpoint, Finding};
+    use crate::{
+        keys::KeyPair,
+        ledger::audit::{Checkpoint, Finding},
+    };
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
     fn report() -> Report {
-        Report { entries: 7, head: 7, sealed: 5, checkpoints: 2, outside: 1, ..Report::default() }
+        Report { entries: 7, head: 7, sealed: 5, vouched: 5, checkpoints: 2, outside: 1, ..Report::default() }
+    }
+
+    #[test]
+    fn an_audit_whose_key_changed_says_where_and_what_the_key_that_is_trusted_proves() {
+        let [from, to] = [1, 2].map(|seed| KeyPair::from_seed(&[seed; 32]).thumbprint());
+        let turns = vec![Turn { sequence: 4, from: from.clone(), to: to.clone() }];
+        let changed = Report { turns, vouched: 3, ..report() };
+        let said = plain(&whole(&changed, None, false, 0));
+        let row = format!("  key changed  at entry 4, from {from} to {to}, as somebody consented\n");
+        assert!(said.starts_with("whole in itself: ") && said.contains(&row), "{said}");
+        assert!(
+            said.contains(
+                "up to entry 3, where the key that you trust sealed last\nnext: a key says nothing"
+            ),
+            "{said}"
+        );
+        assert!(plain(&whole(&changed, None, true, 0)).contains(&row));
+        let json = for_programs(&changed, false);
+        let change = json!({"sequence": 4, "from": from, "to": to});
+        assert_eq!((&json["proven"], &json["keyChanges"][0]), (&3.into(), &change));
     }
 
     #[test]

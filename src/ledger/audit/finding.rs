@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use usher_license::Thumbprint;
 
 /// Something that is wrong with a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,22 @@ pub enum Finding {
         /// When it was made, in seconds since 1970-01-01 UTC.
         at: i64,
     },
+    /// Another key seals from here on, and the chain does not say that it was to.
+    KeyChanged {
+        /// Here.
+        sequence: i64,
+        /// The key whose turn it was.
+        from: Thumbprint,
+        /// The one that took its place.
+        to: Thumbprint,
+    },
+    /// The key that is trusted has sealed nothing, and the chain does not know it.
+    Untrusted {
+        /// The key that is trusted.
+        trusted: Thumbprint,
+        /// The one that seals.
+        key: Option<Thumbprint>,
+    },
     /// The beginning is gone, and the chain does not say that it was pruned.
     NotPruned {
         /// The last of the entries that are gone.
@@ -90,6 +107,11 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// A checkpoint from outside is by a key that the audit does not know.
+    pub(super) fn by_nobody(key: &Thumbprint) -> Self {
+        Self::ForgedOutside { why: format!("it is by the key {key}, which the audit does not know") }
+    }
+
     /// The word for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -104,6 +126,8 @@ impl Finding {
             Self::CheckpointMissing { .. } => "missing-checkpoint",
             Self::CheckpointReplaced { .. } => "replaced-checkpoint",
             Self::OtherChain { .. } => "other-chain",
+            Self::KeyChanged { .. } => "changed-key",
+            Self::Untrusted { .. } => "untrusted-key",
             Self::NotPruned { .. } => "not-pruned",
         }
     }
@@ -122,8 +146,9 @@ impl Finding {
             | Self::CheckpointMissing { before: sequence, .. }
             | Self::CheckpointReplaced { sequence }
             | Self::OtherChain { sequence, .. }
+            | Self::KeyChanged { sequence, .. }
             | Self::NotPruned { through: sequence } => Some(*sequence),
-            Self::ForgedOutside { .. } => None,
+            Self::ForgedOutside { .. } | Self::Untrusted { .. } => None,
         }
     }
 }
@@ -183,6 +208,15 @@ impl fmt::Display for Finding {
                 "the checkpoint of entry {sequence} of {} is of another chain: the ledger was replaced by another one",
                 Instant(*at)
             ),
+            Self::KeyChanged { sequence, from, to } => write!(
+                f,
+                "the key changed at entry {sequence}, from {from} to {to}, and no entry says that it was to: whoever put another \
+                 key there can have made anew whatever the former one had not sealed"
+            ),
+            Self::Untrusted { trusted, key } => {
+                write!(f, "the key {trusted} that you trust has sealed nothing here, and no entry names it")?;
+                key.as_ref().map_or(Ok(()), |key| write!(f, ": the checkpoints are by {key}"))
+            }
             Self::NotPruned { through } => write!(
                 f,
                 "the entries up to {through} are gone, and no entry says that they were pruned: they were removed"

@@ -11,10 +11,11 @@
 //! 4. An anchor counts only if the chain itself says that it was pruned up to there.
 //! 5. Checkpoints from outside that were made before the ledger was lost or restored, by the chain's own word, cannot be
 //!    passed any more: they are counted, and break nothing.
-//! 6. After a break the walk goes on as well as it can, so that one broken link is one finding.
+//! 6. Each checkpoint is by the key whose turn it is (`keys`), and that is another one only from an entry on which says so.
+//! 7. After a break the walk goes on as well as it can, so that one broken link is one finding.
 //!
 //! What it cannot find: a link that was wrong when it was written, and a change of what no checkpoint outside of the
-//! ledger seals, by somebody who has the audit key.
+//! ledger seals, by somebody who has the audit key. Nor can a key vouch for what follows the last checkpoint that it made.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,71 +23,44 @@ use serde_json::Value;
 use usher_license::{CheckpointClaims, Thumbprint};
 
 use super::{Checkpoint, Link, finding::Finding};
+use keys::Keys;
 
+mod keys;
+mod report;
 #[cfg(test)]
 mod tests;
+
+pub use keys::Turn;
+pub use report::Report;
 
 /// How many links after a break are searched for the one that belongs there.
 const LOOKAHEAD: usize = 256;
 /// The longest gap that is recognized although the links after it were numbered anew.
 const GAP: i64 = 16;
-/// How many findings are told; the rest are counted.
-const TOLD: usize = 20;
-
-/// What a walk came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// What is wrong, in order; at most twenty.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub more: usize,
-    /// The chain was pruned up to this one.
-    pub anchor: Option<Checkpoint>,
-    /// How many entries were read.
-    pub entries: u64,
-    /// The last entry.
-    pub head: i64,
-    /// The last entry that a checkpoint seals.
-    pub sealed: i64,
-    /// How many checkpoints of the ledger it passed.
-    pub checkpoints: u64,
-    /// How many checkpoints from outside it passed.
-    pub outside: u64,
-    /// How many checkpoints from outside are of what was lost before the ledger was recovered.
-    pub lost: u64,
-    /// The key that signed them.
-    pub key: Option<Thumbprint>,
-}
-
-impl Report {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    fn tell(&mut self, finding: Finding) {
-        if self.findings.len() < TOLD {
-            self.findings.push(finding);
-        } else {
-            self.more += 1;
-        }
-    }
-}
-
 /// A checkpoint that the chain still has to pass.
 #[derive(Debug)]
 struct Ahead {
     sequence: i64,
     hash: String,
     at: i64,
+    key: Thumbprint,
     outside: bool,
+}
+
+/// What a checkpoint from outside shows, unless the ledger was recovered after it was made.
+#[derive(Debug)]
+struct Doubt {
+    /// When it was made.
+    at: i64,
+    key: Thumbprint,
+    finding: Finding,
 }
 
 /// A walk along a chain.
 #[derive(Debug)]
 pub struct Walk {
     report: Report,
+    keys: Keys,
     /// The last link: its sequence and its hash. Before link 1: nothing.
     last: Option<(i64, String)>,
     /// By how much the sequences that are read differ from those that they had.
@@ -94,10 +68,9 @@ pub struct Walk {
     /// Links that stood where another belongs.
     strays: Vec<Link>,
     ahead: VecDeque<Ahead>,
-    /// Checkpoints from outside of which the ledger has not shown its own yet, and when they were made.
-    given: BTreeMap<i64, (String, i64)>,
-    /// What checkpoints from outside show, unless the ledger was recovered after they were made.
-    doubts: Vec<(i64, Finding)>,
+    /// Checkpoints from outside of which the ledger has not shown its own yet: what was signed, when, by which key.
+    given: BTreeMap<i64, (String, i64, Thumbprint)>,
+    doubts: Vec<Doubt>,
     /// The last checkpoint of the ledger: its sequence and digest.
     former: Option<(i64, String)>,
     chain: Option<String>,
@@ -111,11 +84,13 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk that begins after `anchor`. Checkpoints must be by the key `trusted`; without one, all by one and the same.
+    /// A walk that begins after `anchor`. It is told how far the key `trusted` vouches; without one, the keys that signed the
+    /// checkpoints from outside.
     #[must_use]
     pub fn new(anchor: Option<Checkpoint>, trusted: Option<Thumbprint>) -> Self {
         let mut walk = Self {
-            report: Report { key: trusted, ..Report::default() },
+            report: Report::default(),
+            keys: Keys::new(trusted),
             last: None,
             offset: 0,
             strays: Vec::new(),
@@ -147,29 +122,31 @@ impl Walk {
 
     /// A checkpoint from outside of the ledger, in any order; all of them before those of the ledger.
     pub fn outside(&mut self, jws: &str) {
-        let (claims, _) = match self.read(jws) {
+        let (claims, _) = match read(jws) {
             Ok(read) => read,
             Err(why) => return self.tell(Finding::ForgedOutside { why }),
         };
+        let key = claims.key.thumbprint();
+        self.keys.kept_outside(&key);
         let sequence = i64::try_from(claims.sequence).unwrap_or(i64::MAX);
         let at = i64::try_from(claims.iat).unwrap_or(i64::MAX);
         if self.chain.as_ref().is_some_and(|chain| *chain != claims.chain) {
-            return self.doubts.push((at, Finding::OtherChain { sequence, at }));
+            return self.doubts.push(Doubt { at, key, finding: Finding::OtherChain { sequence, at } });
         }
         // What lies before the anchor cannot be compared with anything any more.
         if self.report.anchor.as_ref().is_none_or(|anchor| sequence > anchor.sequence) {
-            self.given.insert(sequence, (jws.to_owned(), at));
-            self.must_pass(Ahead { sequence, hash: claims.hash, at, outside: true });
+            self.given.insert(sequence, (jws.to_owned(), at, key.clone()));
+            self.must_pass(Ahead { sequence, hash: claims.hash, at, key, outside: true });
         }
     }
 
     /// The next checkpoint of the ledger, the anchor included. Each must be given before the link that it seals.
     pub fn checkpoint(&mut self, row: &Checkpoint) {
         let (sequence, at) = (row.sequence, row.at);
-        if self.given.get(&sequence).is_some_and(|(given, _)| *given == row.jws) {
+        if self.given.get(&sequence).is_some_and(|(given, ..)| *given == row.jws) {
             self.given.remove(&sequence);
         }
-        let (claims, digest) = match self.read(&row.jws) {
+        let (claims, digest) = match read(&row.jws) {
             Ok(read) => read,
             Err(why) => return self.tell(Finding::Forged { sequence, why }),
         };
@@ -189,21 +166,12 @@ impl Walk {
             self.tell(Finding::CheckpointMissing { before: sequence, after });
         }
         self.chain = Some(claims.chain);
+        let key = claims.key.thumbprint();
         if !row.anchor {
-            self.must_pass(Ahead { sequence, hash: claims.hash, at, outside: false });
+            self.must_pass(Ahead { sequence, hash: claims.hash, at, key, outside: false });
+        } else if let Err(finding) = self.keys.sealed(sequence, &key) {
+            self.tell(finding);
         }
-    }
-
-    /// What the trusted key signed. The first checkpoint says which key that is, if nobody did.
-    fn read(&mut self, jws: &str) -> Result<(CheckpointClaims, String), String> {
-        let said = |error: usher_license::Error| error.to_string();
-        if self.report.key.is_none() {
-            let first = usher_license::Checkpoint::read_unproven(jws.as_bytes()).map_err(said)?;
-            self.report.key = Some(first.unproven_claims().key.thumbprint());
-        }
-        let Some(key) = &self.report.key else { return Err("it names no key".into()) };
-        let read = usher_license::Checkpoint::verify(jws.as_bytes(), key).map_err(said)?;
-        Ok((read.claims().clone(), read.digest().to_owned()))
     }
 
     fn must_pass(&mut self, ahead: Ahead) {
@@ -319,7 +287,7 @@ impl Walk {
 
     /// What the chain says of itself.
     fn hear(&mut self, link: &Link) {
-        if !["\"prune\"", "\"recover\""].iter().any(|kind| link.entries.contains(kind)) {
+        if !["\"prune\"", "\"recover\"", "\"rekey\""].iter().any(|kind| link.entries.contains(kind)) {
             return;
         }
         let entries: Vec<Value> = serde_json::from_str(&link.entries).unwrap_or_default();
@@ -330,6 +298,14 @@ impl Walk {
                     self.pruned_through = self.pruned_through.max(through);
                 }
                 Some("recover") => self.recovered_at = self.recovered_at.max(Some(link.at)),
+                Some("rekey") => {
+                    let key = |member: &str| entry.get(member)?.as_str()?.parse().ok();
+                    let (Some(from), Some(to)) = (key("from"), key("to")) else { continue };
+                    let turn = Turn { sequence: self.report.head, from, to };
+                    if let Err(finding) = self.keys.turn(turn) {
+                        self.tell(finding);
+                    }
+                }
                 _ => {}
             }
         }
@@ -338,21 +314,34 @@ impl Walk {
     fn compare(&mut self, checkpoint: &Ahead, hash: &str) {
         let Ahead { sequence, at, outside, .. } = *checkpoint;
         if checkpoint.hash == hash {
-            let passed = if outside { &mut self.report.outside } else { &mut self.report.checkpoints };
-            *passed += 1;
-            self.report.sealed = sequence;
-            self.told = false;
-            return;
+            return self.seal(checkpoint);
         }
         if self.told {
             return;
         }
         let finding = Finding::Rewritten { after: self.report.sealed, sequence, at, outside };
         if outside {
-            self.doubts.push((at, finding));
+            self.doubts.push(Doubt { at, key: checkpoint.key.clone(), finding });
         } else if !std::mem::replace(&mut self.strayed, true) {
             self.tell(finding);
         }
+    }
+
+    /// The chain passes through this checkpoint.
+    fn seal(&mut self, checkpoint: &Ahead) {
+        let Ahead { sequence, at, ref key, outside, .. } = *checkpoint;
+        if outside && !self.keys.is_turn_of(key) {
+            self.given.remove(&sequence);
+            let why = format!("it is by the key {key}, whose turn it was not");
+            return self.doubts.push(Doubt { at, key: key.clone(), finding: Finding::ForgedOutside { why } });
+        }
+        if let Err(finding) = self.keys.sealed(sequence, key) {
+            return self.tell(finding);
+        }
+        let passed = if outside { &mut self.report.outside } else { &mut self.report.checkpoints };
+        *passed += 1;
+        self.report.sealed = sequence;
+        self.told = false;
     }
 
     fn tell(&mut self, finding: Finding) {
@@ -363,26 +352,34 @@ impl Walk {
     /// The end of the chain.
     #[must_use]
     pub fn end(self) -> Report {
-        let head = self.report.head;
-        let recovered =
-            |at: i64, outside: bool| outside && self.recovered_at.is_some_and(|after| at <= after);
+        let Self { mut report, keys, .. } = self;
+        let (head, after) = (report.head, self.recovered_at);
+        let is_lost = |at: i64, outside: bool| outside && after.is_some_and(|after| at <= after);
         let (lost, ahead): (Vec<_>, Vec<_>) =
-            self.ahead.into_iter().partition(|ahead| recovered(ahead.at, ahead.outside));
+            self.ahead.into_iter().partition(|ahead| is_lost(ahead.at, ahead.outside));
         let replaced = self.given.into_iter().filter(|(sequence, _)| *sequence <= head);
-        let replaced = replaced.map(|(sequence, (_, at))| (at, Finding::CheckpointReplaced { sequence }));
+        let replaced = replaced.map(|(sequence, (_, at, key))| Doubt {
+            at,
+            key,
+            finding: Finding::CheckpointReplaced { sequence },
+        });
         let doubts = self.doubts.into_iter().chain(replaced);
-        let (of_lost, doubts): (Vec<_>, Vec<_>) = doubts.partition(|(at, _)| recovered(*at, true));
-        let mut report = self.report;
+        let (of_lost, doubts): (Vec<_>, Vec<_>) = doubts.partition(|doubt| is_lost(doubt.at, true));
         report.lost = u64::try_from(lost.len() + of_lost.len()).unwrap_or(u64::MAX);
+        let (ours, alien): (Vec<_>, Vec<_>) = ahead.into_iter().partition(|ahead| keys.knows(&ahead.key));
         let mut strayed = self.strayed;
-        for (_, doubt) in doubts {
+        for Doubt { key, finding, .. } in doubts {
+            let finding = if keys.knows(&key) { finding } else { Finding::by_nobody(&key) };
             // Once the chain has strayed it passes none of those that follow.
-            let again = matches!(doubt, Finding::Rewritten { .. }) && std::mem::replace(&mut strayed, true);
+            let again = matches!(finding, Finding::Rewritten { .. }) && std::mem::replace(&mut strayed, true);
             if !again {
-                report.tell(doubt);
+                report.tell(finding);
             }
         }
-        if let Some(Ahead { sequence, at, outside, .. }) = ahead.into_iter().next_back() {
+        for Ahead { key, .. } in alien {
+            report.tell(Finding::by_nobody(&key));
+        }
+        if let Some(Ahead { sequence, at, outside, .. }) = ours.into_iter().next_back() {
             report.tell(Finding::Truncated { head, sequence, at, outside });
         }
         if let Some(through) = report.anchor.as_ref().map(|anchor| anchor.sequence)
@@ -390,6 +387,13 @@ impl Walk {
         {
             report.tell(Finding::NotPruned { through });
         }
+        keys.tell(&mut report);
         report
     }
+}
+
+/// What a checkpoint says, and its digest, if it is signed by the key that it names.
+fn read(jws: &str) -> Result<(CheckpointClaims, String), String> {
+    let read = usher_license::Checkpoint::read_unproven(jws.as_bytes()).map_err(|error| error.to_string())?;
+    Ok((read.unproven_claims().clone(), read.digest().to_owned()))
 }

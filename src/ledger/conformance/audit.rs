@@ -1,10 +1,19 @@
 //! What every engine must do for the audit.
 
-use super::{Shared, at, bind, change, facts, key, uid};
+use super::{Shared, at, bind, change, facts, key, run, uid};
 use crate::ledger::{
     CommitError, EraseError, Freed, Held, Ledger,
     audit::{Checkpoint, Entry},
 };
+
+/// Runs this part of the suite.
+pub(super) async fn check<L: Ledger, Guard>(open: &impl AsyncFn() -> (L, Guard)) {
+    run(open, a_checkpoint_seals_a_link_that_there_is_and_once).await;
+    run(open, another_key_is_an_entry).await;
+    run(open, whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays).await;
+    run(open, nothing_is_pruned_that_no_checkpoint_seals).await;
+    run(open, whoever_holds_nothing_can_be_erased_and_the_chain_stays).await;
+}
 
 /// Changes the License so often, from this version on: each is one link.
 async fn grow<L: Ledger>(ledger: &L, from: i64, times: i64) {
@@ -29,7 +38,7 @@ async fn seal<L: Ledger>(ledger: &L, second: i64) -> Checkpoint {
     checkpoint
 }
 
-pub(super) async fn a_checkpoint_seals_a_link_that_there_is_and_once<L: Ledger>(ledger: Shared<L>) {
+async fn a_checkpoint_seals_a_link_that_there_is_and_once<L: Ledger>(ledger: Shared<L>) {
     assert_eq!(ledger.last_link().await.unwrap(), None);
     grow(&*ledger, 0, 3).await;
     let first = seal(&*ledger, 10).await;
@@ -49,9 +58,7 @@ pub(super) async fn a_checkpoint_seals_a_link_that_there_is_and_once<L: Ledger>(
     assert_eq!(ledger.audit(0, 10).await.unwrap().len(), 4, "sealing is no entry");
 }
 
-pub(super) async fn whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays<L: Ledger>(
-    ledger: Shared<L>,
-) {
+async fn whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_link_stays<L: Ledger>(ledger: Shared<L>) {
     grow(&*ledger, 0, 2).await;
     seal(&*ledger, 10).await;
     grow(&*ledger, 2, 2).await;
@@ -78,7 +85,7 @@ pub(super) async fn whole_prefixes_are_pruned_up_to_a_checkpoint_and_the_last_li
     assert_eq!(ledger.last_link().await.unwrap().unwrap().sequence, 7, "it counts on");
 }
 
-pub(super) async fn nothing_is_pruned_that_no_checkpoint_seals<L: Ledger>(ledger: Shared<L>) {
+async fn nothing_is_pruned_that_no_checkpoint_seals<L: Ledger>(ledger: Shared<L>) {
     grow(&*ledger, 0, 3).await;
     assert!(!ledger.prune(at(1_000), at(1_000)).await.unwrap());
     seal(&*ledger, 10).await;
@@ -86,7 +93,17 @@ pub(super) async fn nothing_is_pruned_that_no_checkpoint_seals<L: Ledger>(ledger
     assert_eq!((ledger.sweep(10).await.unwrap(), ledger.audit(0, 10).await.unwrap().len()), (0, 3));
 }
 
-pub(super) async fn whoever_holds_nothing_can_be_erased_and_the_chain_stays<L: Ledger>(ledger: Shared<L>) {
+async fn another_key_is_an_entry<L: Ledger>(ledger: Shared<L>) {
+    grow(&*ledger, 0, 1).await;
+    let former = ledger.last_link().await.unwrap().unwrap();
+    ledger.rekey("a", "b", at(50)).await.unwrap();
+    let link = ledger.last_link().await.unwrap().unwrap();
+    assert!(link.follows(Some((1, &former.hash))) && link.at == 50, "{link:?}");
+    let told: Vec<Entry> = serde_json::from_str(&link.entries).unwrap();
+    assert_eq!(told, [Entry::Rekey { from: "a".into(), to: "b".into() }]);
+}
+
+async fn whoever_holds_nothing_can_be_erased_and_the_chain_stays<L: Ledger>(ledger: Shared<L>) {
     let ann = "email:ann@acme.example".to_owned();
     grow(&*ledger, 0, 1).await;
     let links = ledger.audit(0, 10).await.unwrap();

@@ -46,6 +46,7 @@ async fn whoever_takes_the_lead_deposes_who_had_it<L: Ledger>(other: L, ledger: 
     assert!(second > first);
     assert!(!ledger.deposed(), "it does not know yet");
     assert!(matches!(ledger.commit(&change(Some(1))).await, Err(CommitError::Deposed)));
+    assert!(matches!(ledger.rekey("a", "b", at(1)).await, Err(CommitError::Deposed)));
     assert!(matches!(ledger.retain_authorities(&[], at(1)).await, Err(KeepError::Conflict)));
     assert!(ledger.deposed() && !other.deposed());
     assert_eq!(facts(&*ledger).await.version, 1, "nothing was committed, and reading goes on");

@@ -116,6 +116,13 @@ impl Audit for Handle {
         transaction.commit().await.map_err(failed)
     }
 
+    async fn rekey(&self, from: &str, to: &str, at: Timestamp) -> Result<(), CommitError> {
+        let mut transaction = self.begin().await?;
+        let (from, to) = (from.to_owned(), to.to_owned());
+        chain(&mut transaction, at, &[Entry::Rekey { from, to }]).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
     async fn prune(&self, before: Timestamp, at: Timestamp) -> Result<bool, CommitError> {
         let mut transaction = self.begin().await?;
         let found: Option<(i64, bool)> = sqlx::query_as(

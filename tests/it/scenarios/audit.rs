@@ -17,31 +17,40 @@ use super::Place;
 use crate::ground::{Ground, Operator, license, operator::Turned, seat, until, wait_for};
 
 /// A minute and a bit: the audit is sealed once in it.
-const MINUTE: SignedDuration = SignedDuration::from_secs(61);
+pub(super) const MINUTE: SignedDuration = SignedDuration::from_secs(61);
 
-struct World {
-    ground: Ground,
-    clock: Arc<Turned>,
-    directory: tempfile::TempDir,
-    place: Place,
+pub(super) struct World {
+    pub(super) ground: Ground,
+    pub(super) clock: Arc<Turned>,
+    pub(super) directory: tempfile::TempDir,
+    pub(super) place: Place,
 }
 
 impl World {
-    fn ledger(&self) -> PathBuf {
+    pub(super) async fn new() -> Self {
+        let ground = Ground::own();
+        let place = Place::new(&ground).await;
+        Self { ground, clock: Turned::new(), directory: tempfile::tempdir().unwrap(), place }
+    }
+
+    pub(super) fn ledger(&self) -> PathBuf {
         self.directory.path().join("ledger.db")
     }
 
-    async fn start(&self) -> Operator {
+    pub(super) async fn start(&self) -> Operator {
         let client = Client::try_from(self.ground.usher_config().await).unwrap();
         Operator::start(client, &self.ledger(), self.clock.clone()).await
     }
 
     /// Runs the program: its exit code, and what it said.
-    fn usher(&self, arguments: &[&str], ledger: &Path) -> (Option<i32>, String) {
+    pub(super) fn usher(&self, arguments: &[&str], ledger: &Path) -> (Option<i32>, String) {
+        self.program(&[arguments, &["--ledger", ledger.to_str().unwrap()]].concat())
+    }
+
+    /// The same, for what needs no ledger.
+    pub(super) fn program(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_usher"))
             .args(arguments)
-            .arg("--ledger")
-            .arg(ledger)
             .env("KUBECONFIG", self.ground.kubeconfig())
             .output()
             .unwrap();
@@ -50,13 +59,13 @@ impl World {
     }
 
     /// What `audit verify` makes of the ledger and the cluster.
-    fn verified(&self) -> Value {
+    pub(super) fn verified(&self) -> Value {
         let (_, said) = self.usher(&["audit", "verify", "--from-cluster", "-o", "json"], &self.ledger());
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
     }
 
     /// Turns the clock until everything is sealed and shown.
-    async fn sealed(&self) {
+    pub(super) async fn sealed(&self) {
         let report = until("all is sealed and shown", async || {
             self.clock.forward(MINUTE);
             let shown = self.place.published.get_opt("usher-audit").await.unwrap().is_some();
@@ -69,7 +78,7 @@ impl World {
     }
 
     /// A copy of the ledger, as of now, in which `sql` was done.
-    async fn copy(&self, name: &str, sql: &'static str) -> PathBuf {
+    pub(super) async fn copy(&self, name: &str, sql: &'static str) -> PathBuf {
         let path = self.directory.path().join(name);
         let open = async |path: &Path| {
             SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap()
@@ -86,10 +95,7 @@ impl World {
 // The program is waited for on this thread; the operator goes on on others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_to_the_audit_shows_and_what_is_forgotten_or_pruned_does_not_break_it() {
-    let ground = Ground::own();
-    let place = Place::new(&ground).await;
-    let directory = tempfile::tempdir().unwrap();
-    let world = World { ground, clock: Turned::new(), directory, place };
+    let world = World::new().await;
     let operator = world.start().await;
     let place = &world.place;
     place.apply(&license(2)).await;
@@ -207,7 +213,7 @@ fn measured(operator: &Operator, metric: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-fn failures(operator: &Operator) -> u64 {
+pub(super) fn failures(operator: &Operator) -> u64 {
     measured(operator, "usher_audit_failures_total")
 }
 

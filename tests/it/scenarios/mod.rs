@@ -16,6 +16,7 @@ mod large;
 mod least;
 mod policy;
 mod refused;
+mod rekey;
 mod repair;
 mod requests;
 mod rights;

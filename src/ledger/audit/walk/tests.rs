@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use usher_license::CheckpointClaims;
 
-use super::*;
+use super::{report::TOLD, *};
 use crate::keys::{AuditKey, KeyPair};
+
+mod keys;
 
 fn key(seed: u8) -> AuditKey {
     AuditKey::new(KeyPair::from_seed(&[seed; 32]))
@@ -75,8 +77,13 @@ impl Chain {
     }
 
     fn report_by_pages(&self, outside: &[Checkpoint], page: usize) -> Report {
+        self.report_to(None, outside, page)
+    }
+
+    /// As somebody sees it who trusts this key.
+    fn report_to(&self, trusted: Option<Thumbprint>, outside: &[Checkpoint], page: usize) -> Report {
         let anchor = self.checkpoints.first().filter(|first| first.anchor).cloned();
-        let mut walk = Walk::new(anchor, None);
+        let mut walk = Walk::new(anchor, trusted);
         if let Some(first) = self.links.first() {
             walk.begins_with(first);
         }
@@ -187,7 +194,8 @@ fn a_checkpoint_that_is_forged_removed_or_of_another_chain_is_found() {
 
     let mut forged = Chain::new(9, &[3]);
     forged.seal(6, &key(2));
-    assert!(matches!(forged.findings()[..], [Finding::Forged { sequence: 6, .. }]));
+    let [from, to] = [1, 2].map(|seed| key(seed).thumbprint());
+    assert_eq!(forged.findings(), [Finding::KeyChanged { sequence: 6, from, to }]);
     let mut beside = whole.clone();
     beside.checkpoints[1].hash = "0".repeat(64);
     assert!(matches!(beside.findings()[..], [Finding::Forged { sequence: 6, .. }, ..]));
