@@ -128,7 +128,7 @@ fn whole(report: &Report, outside: Option<&Outside>, proven: bool, now: u64) -> 
     rows.extend(report.key.as_ref().map(|key| ("key", key.to_string())));
     let next = if proven {
         ""
-    } else if report.vouched == 0 {
+    } else if report.turns.is_empty() || report.vouched == 0 {
         "next: compare with what is kept outside of the ledger: add --from-cluster, or --checkpoints with Usher's log\n"
     } else {
         rows.push((
