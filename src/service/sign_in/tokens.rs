@@ -99,7 +99,8 @@ impl Denied {
             Self::Proof(refusal) if refusal.code == Code::ProofStale => None,
             Self::Proof(_) => Some(NotSignedIn::Proof),
             Self::Failure(Failure::Refused(why)) => why.told(),
-            Self::DeviceName | Self::NotYet(_) | Self::Failure(Failure::Unavailable(_)) => None,
+            // Whether it is a repetition or a theft, the next one shows.
+            Self::DeviceName | Self::Late | Self::NotYet(_) | Self::Failure(Failure::Unavailable(_)) => None,
         }
     }
 }

@@ -8,8 +8,8 @@ use usher::{cluster::api::SeatState, domain::namespaces::Namespaces};
 use super::{
     Scene,
     device::clicks,
-    groups::admitting,
     for_people,
+    groups::admitting,
     people::{Machine, begun, fits, is_titled},
 };
 use crate::{

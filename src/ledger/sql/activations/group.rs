@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    BEGIN, Connection, Pool, asking::note, authorities, begin_steps, chain, failed,
+    BEGIN, Connection, Pool,
+    asking::note,
+    authorities, begin_steps, chain, failed,
     record::{go_on, goes_on, record},
     while_doing,
 };
