@@ -31,7 +31,7 @@ use crate::{
         Change, CommitError, CopyClaim, Document, Facts, Ledger, SecretClaim, Unavailable,
         activations::{
             Activated, Holding,
-            asking::{Asking, REMEMBERED},
+            asking::{ASKING, Asking, REMEMBERED},
         },
         sessions::OpenSessions,
     },
@@ -232,6 +232,8 @@ async fn asking(
         })
         .collect();
     asking.retain(|one| !named.contains(&one.device));
+    // Two replicas may have told of some at once.
+    asking.truncate(usize::try_from(ASKING).unwrap_or(usize::MAX));
     Ok(asking)
 }
 

@@ -40,21 +40,18 @@ pub async fn note(connection: &mut Connection, asking: &[Asking]) -> Result<(), 
 
 /// Those of a License that asked since then.
 pub async fn since(pool: &Pool, license: &Uid, since: Timestamp) -> Result<Vec<Asking>, sqlx::Error> {
-    sqlx::query(
-        "SELECT * FROM asking WHERE license = $1 AND asked_at >= $2 ORDER BY asked_at DESC, device LIMIT $3",
-    )
-    .bind(&license.0)
-    .bind(since.as_second())
-    .bind(i64::from(ASKING))
-    .try_map(|row: Row| {
-        let name: Option<String> = row.try_get("name")?;
-        Ok(Asking {
-            license: Uid(row.try_get("license")?),
-            device: row.try_get::<String, _>("device")?.parse().map_err(damaged)?,
-            name: name.map(|name| name.parse()).transpose().map_err(damaged)?,
-            at: instant(row.try_get("asked_at")?)?,
+    sqlx::query("SELECT * FROM asking WHERE license = $1 AND asked_at >= $2 ORDER BY asked_at DESC, device")
+        .bind(&license.0)
+        .bind(since.as_second())
+        .try_map(|row: Row| {
+            let name: Option<String> = row.try_get("name")?;
+            Ok(Asking {
+                license: Uid(row.try_get("license")?),
+                device: row.try_get::<String, _>("device")?.parse().map_err(damaged)?,
+                name: name.map(|name| name.parse()).transpose().map_err(damaged)?,
+                at: instant(row.try_get("asked_at")?)?,
+            })
         })
-    })
-    .fetch_all(pool)
-    .await
+        .fetch_all(pool)
+        .await
 }
