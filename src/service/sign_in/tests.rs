@@ -255,28 +255,6 @@ async fn a_code_is_for_the_program_that_asked_for_it() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_signs_nobody_out_and_a_former_token_everybody() {
-    let scene = Scene::new().await;
-    let first = scene.exchange(&scene.code().await).await.unwrap();
-    let lost = scene.refresh(&first).await.unwrap();
-    let second = scene.refresh(&first).await.unwrap();
-    assert!(scene.is_good(&second).await && !scene.is_good(&lost).await, "one access token at a time");
-    let third = scene.refresh(&second).await.unwrap();
-    assert!(scene.is_good(&third).await);
-    // The one that was lost comes up after all: somebody has it who should not.
-    assert!(why(scene.refresh(&lost).await).starts_with("the device token is unknown"));
-    assert!(!scene.is_good(&third).await);
-    assert!(why(scene.refresh(&third).await).starts_with("the device token is unknown"));
-
-    let first = scene.exchange(&scene.code().await).await.unwrap();
-    let second = scene.refresh(&first).await.unwrap();
-    let third = scene.refresh(&second).await.unwrap();
-    let fourth = scene.refresh(&third).await.unwrap();
-    assert!(why(scene.refresh(&first).await).starts_with("the device token is unknown"), "used long ago");
-    assert!(!scene.is_good(&fourth).await);
-}
-
-#[tokio::test]
 async fn whoever_signs_out_is_out_at_once_and_nobody_else() {
     let scene = Scene::new().await;
     let (mine, other) = (

@@ -10,6 +10,9 @@ pub const NOT_RUN: &[(&str, &str)] = &[
     ("createdb ", "needs a database server of one's own"),
     ("apiVersion: cert-manager.io/v1", "needs cert-manager"),
     ("kubectl top ", "needs a node, and a metrics server"),
+    ("usher login --server", "needs a person and a browser: `signin::people` runs it"),
+    ("usher agent --login", "needs whoever signed in by that: `signin::agent` runs it"),
+    ("usher audit rekey", "needs a key that is lost: `scenarios::rekey` runs it"),
     ("kubectl wait -n usher-system pod/usher-restore", "needs a node"),
     ("kubectl logs -n usher-system usher-restore", "needs a node; `kubectl attach` shows it here"),
 ];
