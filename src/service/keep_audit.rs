@@ -83,7 +83,7 @@ pub async fn unsealed(ledger: &impl Audit) -> Result<Option<Tail>, SealError> {
     }
     let former =
         last.as_ref().and_then(|last| usher_license::Checkpoint::read_unproven(last.jws.as_bytes()).ok());
-    let claims = former.as_ref().map(|former| former.unproven_claims());
+    let claims = former.as_ref().map(usher_license::Checkpoint::unproven_claims);
     let mut tail = Tail {
         chain: claims.map(|claims| claims.chain.clone()).unwrap_or_default(),
         previous: former.as_ref().map(|former| former.digest().to_owned()),

@@ -38,10 +38,7 @@ impl Keeper {
     pub(super) async fn open_session(&mut self) -> Option<End> {
         self.session = Some(Use::default());
         self.keep_session().await;
-        match &self.session.as_ref()?.refused {
-            Some(why) => Some(End::Full(why.to_string())),
-            None => None,
-        }
+        self.session.as_ref()?.refused.as_ref().map(|why| End::Full(why.to_string()))
     }
 
     /// Keeps it open, or opens it, if it is time to.

@@ -57,7 +57,7 @@ impl Keeper {
                 self.refresh().await?;
             }
             Ok(Some(until)) if watch.failures > 0 || Login::is_due(until, now) => {
-                self.ask_about_login().await?
+                self.ask_about_login().await?;
             }
             Ok(Some(_)) => {}
             Err(error) => {

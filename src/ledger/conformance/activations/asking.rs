@@ -17,14 +17,14 @@ pub(super) async fn of_those_who_asked_the_last_are_remembered<L: Ledger>(ledger
     let (a, b) = (asks("a", Some("Lab 3"), 100), asks("b", None, 200));
     ledger.note_asking(&[a.clone(), b.clone()]).await.unwrap();
     assert_eq!(ledger.asking(&uid("l"), at(0)).await.unwrap(), [b.clone(), a.clone()]);
-    assert_eq!(ledger.asking(&uid("l"), at(150)).await.unwrap(), [b.clone()]);
+    assert_eq!(ledger.asking(&uid("l"), at(150)).await.unwrap(), std::slice::from_ref(&b));
     assert_eq!(ledger.asking(&uid("m"), at(0)).await.unwrap(), none);
 
     // Soon after, nothing is written; later it is, with what it is called by then.
     ledger.note_asking(&[asks("a", Some("Lab 4"), 100 + 15 * 60 - 1)]).await.unwrap();
     assert_eq!(ledger.asking(&uid("l"), at(0)).await.unwrap(), [b.clone(), a]);
     let again = asks("a", Some("Lab 4"), 100 + 15 * 60);
-    ledger.note_asking(&[again.clone()]).await.unwrap();
+    ledger.note_asking(std::slice::from_ref(&again)).await.unwrap();
     assert_eq!(ledger.asking(&uid("l"), at(0)).await.unwrap(), [again, b]);
 
     for number in 0..=ASKING {

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::{Connection, Pool, Row, damaged, instant};
 use crate::{
-    domain::license::Uid,
+    domain::{license::Uid, text::DeviceName},
     ledger::activations::asking::{ASKING, Asking, PAUSE},
 };
 
@@ -19,7 +19,7 @@ pub async fn note(connection: &mut Connection, asking: &[Asking]) -> Result<(), 
         )
         .bind(&one.license.0)
         .bind(one.device.as_str())
-        .bind(one.name.as_ref().map(|name| name.as_str()))
+        .bind(one.name.as_ref().map(DeviceName::as_str))
         .bind(one.at.as_second())
         .bind(PAUSE)
         .execute(&mut *connection)
