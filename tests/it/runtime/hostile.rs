@@ -37,6 +37,8 @@ struct Attack {
 /// Takes down an attack.
 type On<'a> = dyn FnMut(&str, Raw, u16, &'static [&'static str]) + 'a;
 
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 const INVALID: &[&str] = &["request-invalid"];
 const UNPROVEN: &[&str] = &["proof-invalid"];
 /// What may be said of an id that is nobody's.
@@ -89,13 +91,15 @@ impl Attacker {
                 _ => {}
             }
         }
-        let body = operation.get("requestBody").map(|_| self.body(template));
-        headers.extend(body.is_some().then(|| header("content-type", "application/json")));
+        let kind = kind_of(operation);
+        let body = kind
+            .map(|kind| if kind == FORM { "token=x".to_owned() } else { self.body(template).to_string() });
+        headers.extend(kind.map(|kind| header("content-type", kind)));
         Raw {
             method: method.to_ascii_uppercase(),
             path: template.replace("{id}", id),
             headers,
-            content: Content::Whole(body.map(|body| body.to_string().into_bytes()).unwrap_or_default()),
+            content: Content::Whole(body.unwrap_or_default().into_bytes()),
         }
     }
 
@@ -224,19 +228,20 @@ fn on_bodies(good: &Raw, operation: &Value, on: &mut On<'_>) {
             on("a large body", with(&vec![b' '; length]), 413, &["request-too-large"]);
         }
     }
-    let Some(takes) = takes else { return };
-    for kind in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "application/jsonp",
-        "",
-        "*/*",
-    ] {
+    let (Some(takes), Some(own)) = (takes, kind_of(operation)) else { return };
+    let kinds = ["text/plain", FORM, JSON, "multipart/form-data; boundary=x", "application/jsonp", "", "*/*"];
+    for kind in kinds.into_iter().filter(|kind| *kind != own) {
         let raw = good.clone().without("content-type").with("content-type", kind.as_bytes());
         on(&format!("a body of {kind}"), raw, 415, &["media-type-unsupported"]);
     }
-    on("two kinds", good.clone().with("content-type", b"application/json"), 400, INVALID);
+    on("two kinds", good.clone().with("content-type", own.as_bytes()), 400, INVALID);
+    if own == FORM {
+        for no_form in [&b""[..], b"x=1", b"token=a&token=b", b"{\"token\": \"x\"}"] {
+            let begin = String::from_utf8_lossy(no_form);
+            on(&format!("a form that is no request: {begin}"), with(no_form), 400, INVALID);
+        }
+        return;
+    }
     let Content::Whole(body) = &good.content else { return };
     let deep = [b"[".repeat(30_000), b"]".repeat(30_000)].concat();
     let doubled = [b"{\"activation\": \"a\", \"license\": \"a\", ", &body[1..]].concat();
@@ -260,13 +265,18 @@ fn on_bodies(good: &Raw, operation: &Value, on: &mut On<'_>) {
         on(&format!("a body that is no request: {begin}"), with(no_json), 400, INVALID);
     }
     let good_one: Value = serde_json::from_slice(body).unwrap();
-    for (what, broken) in broken(&takes["content"]["application/json"]["schema"], &good_one) {
+    for (what, broken) in broken(&takes["content"][JSON]["schema"], &good_one) {
         on(&what, with(broken.to_string().as_bytes()), 400, INVALID);
     }
 }
 
 fn parameters(operation: &Value) -> Vec<Value> {
     operation["parameters"].as_array().unwrap().iter().map(resolved).collect()
+}
+
+/// What kind of body the call takes.
+fn kind_of(operation: &Value) -> Option<&str> {
+    operation.get("requestBody").and_then(|takes| first_key(&takes["content"]))
 }
 
 fn first_key(object: &Value) -> Option<&str> {
