@@ -5,6 +5,7 @@
 //!   watches ──► index ──► queue ──► license::reconcile, authority::reconcile ──► Secrets, status, events
 //!           │                ├────► identity_provider::reconcile ──► status, event
 //!           └► identity_provider::keep ──► Registry: where people sign in, on every replica
+//!                            ├────► unreadable: what this Usher cannot read says so
 //!                            └────► namespace::reconcile: may we? ──► rights ──► a watch more, or less
 //! ```
 
@@ -42,6 +43,7 @@ pub mod saml_key;
 mod secrets;
 pub mod standing;
 mod status;
+mod unreadable;
 mod watch;
 pub mod witness;
 

@@ -18,14 +18,16 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     cluster::{
-        Context, arrivals, audit, authority, identity_provider,
+        Context,
+        api::{Seat, UserAssignment},
+        arrivals, audit, authority, identity_provider,
         leader::{
             Campaign, observe, reach,
             take_up::{self, take_up},
         },
         license, namespace, others,
         queue::{Done, Task},
-        rebuild, runtime, standing, watch,
+        rebuild, runtime, standing, unreadable, watch,
         witness::{self, Keeper},
     },
     domain::{
@@ -294,6 +296,7 @@ async fn everything<L: Ledger>(context: &Context<L>) -> Result<(), Unavailable> 
     context.push(authorities.map(Task::Authority).chain(namespaces));
     context.push(providers.map(Task::IdentityProvider));
     context.push(keys.into_iter().map(Task::License).chain(left).collect::<BTreeSet<_>>());
+    context.push(context.index.unreadable_members());
     Ok(())
 }
 
@@ -375,6 +378,8 @@ async fn look<L: Ledger>(context: Arc<Context<L>>, task: Task) -> Done {
         Task::License(key) => license::reconcile(&context, key).await,
         Task::Authority(name) => authority::reconcile(&context, name).await,
         Task::IdentityProvider(name) => identity_provider::reconcile(&context, name).await,
+        Task::Seat(key) => unreadable::reconcile::<Seat, _>(&context, key).await,
+        Task::UserAssignment(key) => unreadable::reconcile::<UserAssignment, _>(&context, key).await,
         Task::Namespace(name) => namespace::reconcile(&context, name).await,
     };
     let outcome = match done {

@@ -24,9 +24,10 @@ use crate::{
         Context,
         api::{Authority, REVOKE_KEYS, ROTATE_KEY, paused, schedule},
         queue::{Done, Task},
+        unreadable,
     },
     domain::{
-        license::Uid,
+        license::{Key, Uid},
         reason::{Because, Reason},
     },
     ledger::{KeepError, Ledger},
@@ -75,15 +76,20 @@ async fn look<L: Ledger>(context: &Context<L>, name: &str) -> Result<Done, Error
         gone(context, name).await?;
         return Ok(Done::Rest);
     };
-    // An Authority that cannot be read waits for its next edit, and goes on signing if it did.
+    // An Authority that cannot be read says so, and waits for its next edit. Under it nothing is signed, and nothing is taken away.
     let authority = match &guard.0 {
         Ok(authority) => authority,
-        Err(invalid) if context.signing(name).is_none() => {
-            let message = format!("the Authority cannot be read: {}; correct it", invalid.error);
-            context.set_signing(name, None, Some(Err(Because::new(Reason::InvalidSpec, message))));
+        Err(invalid) => {
+            if context.signing(name).is_none() {
+                let message = format!("the Authority cannot be read: {}; correct it", invalid.error);
+                context.set_signing(name, None, Some(Err(Because::new(Reason::InvalidSpec, message))));
+            }
+            let doing = "saying that an Authority cannot be read";
+            let said = unreadable::say::<Authority, _>(context, &Key::new("", name), None).await;
+            said.map_err(|source| Error::Cluster { doing, source })?;
+            context.push(context.index.licenses_under(name).into_iter().map(Task::License));
             return Ok(Done::Rest);
         }
-        Err(_) => return Ok(Done::Rest),
     };
     let declaration = (authority.uid(), authority.metadata.generation);
     match established(context, name, authority).await? {

@@ -88,13 +88,16 @@ async fn turn<L>(context: &Context<L>) -> bool {
     let is_news =
         |name: &String, outcome: &Outcome| former.get(name).is_none_or(|former| !outcome.is_like(former));
     let news = outcomes.iter().filter(|(name, outcome)| is_news(name, outcome));
+    let unreadable = found.iter().filter(|guard| guard.0.is_err()).map(|guard| guard.name_any());
+    let unreadable: Vec<Task> = unreadable.map(Task::IdentityProvider).collect();
     let news: Vec<Task> = news.map(|(name, _)| Task::IdentityProvider(name.clone())).collect();
     // Their people may count now, or no more.
     let gone = former.keys().any(|name| !outcomes.contains_key(name));
     let admitting = (gone || !news.is_empty()).then(|| context.index.licenses_that_admit());
     context.identities.replace(outcomes);
     // Even if there is none: the operator waits for the first turn.
-    context.push(news.into_iter().chain(admitting.into_iter().flatten().map(Task::License)));
+    context
+        .push(news.into_iter().chain(unreadable).chain(admitting.into_iter().flatten().map(Task::License)));
     again
 }
 

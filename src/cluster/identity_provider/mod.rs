@@ -24,11 +24,15 @@ use tracing::error;
 pub(super) use keep::keep;
 pub(super) use outcomes::Outcomes;
 
-use crate::cluster::{
-    Context,
-    api::{IdentityProvider, Type, paused},
-    queue::Done,
-    status::write,
+use crate::{
+    cluster::{
+        Context,
+        api::{IdentityProvider, Type, paused},
+        queue::Done,
+        status::write,
+        unreadable,
+    },
+    domain::license::Key,
 };
 
 /// The type of the Secrets in which client secrets are. It is what lets Usher send one to a provider: whoever may write IdentityProviders
@@ -49,9 +53,10 @@ pub(super) async fn reconcile<L>(context: &Context<L>, name: &str) -> Done {
 }
 
 async fn look<L>(context: &Context<L>, name: &str) -> Result<(), kube::Error> {
-    // One that cannot be read waits for its next edit.
     let Some(found) = context.index.identity_provider(name) else { return Ok(()) };
-    let Ok(provider) = &found.0 else { return Ok(()) };
+    let Ok(provider) = &found.0 else {
+        return unreadable::say::<IdentityProvider, _>(context, &Key::new("", name), None).await;
+    };
     if provider.meta().deletion_timestamp.is_some() || paused(&provider.metadata) {
         return Ok(());
     }

@@ -65,6 +65,8 @@ pub(super) struct Touched {
     pub(super) licenses: BTreeSet<Key>,
     /// Any License of these namespaces: what could not be read went, or can be read.
     pub(super) namespaces: BTreeSet<String>,
+    /// These objects came, or changed, and cannot be read.
+    pub(super) unreadable: BTreeSet<Key>,
 }
 
 /// The License that an object names. One that cannot be read names none.
@@ -98,6 +100,7 @@ impl<T: NamesLicense> Members<T> {
             match self.shelf.items.get(&key).filter(|object| object.0.is_err()) {
                 Some(object) => {
                     let uid = Uid(object.meta().uid.clone().unwrap_or_default());
+                    touched.unreadable.insert(key.clone());
                     self.unreadable.insert(key, uid);
                 }
                 None => {

@@ -72,10 +72,11 @@ pub struct Index(RwLock<Shelves>);
 
 impl Shelves {
     /// The looks that a change of a Seat or a UserAssignment calls for.
-    fn tasks(&self, touched: Touched) -> BTreeSet<Task> {
+    fn tasks(&self, touched: Touched, unreadable: fn(Key) -> Task) -> BTreeSet<Task> {
         // Any License of its namespace may have been the one.
         let near = self.licenses.items.keys().filter(|key| touched.namespaces.contains(&key.namespace));
-        near.cloned().chain(touched.licenses).map(Task::License).collect()
+        let looks = near.cloned().chain(touched.licenses).map(Task::License);
+        looks.chain(touched.unreadable.into_iter().map(unreadable)).collect()
     }
 
     /// The Authority of a License: its own, else that of its Edition.
@@ -130,7 +131,7 @@ impl Index {
     pub fn seat_event(&self, event: Event<DeserializeGuard<Seat>>) -> BTreeSet<Task> {
         self.write(|s| {
             let touched = s.seats.event(event);
-            s.tasks(touched)
+            s.tasks(touched, Task::Seat)
         })
     }
 
@@ -138,7 +139,7 @@ impl Index {
     pub fn assignment_event(&self, event: Event<DeserializeGuard<UserAssignment>>) -> BTreeSet<Task> {
         self.write(|s| {
             let touched = s.assignments.event(event);
-            s.tasks(touched)
+            s.tasks(touched, Task::UserAssignment)
         })
     }
 
@@ -286,6 +287,14 @@ impl Index {
     /// The Seats of a namespace that cannot be read, with their names.
     pub fn unreadable_seats(&self, namespace: &str) -> BTreeMap<Uid, String> {
         self.read(|s| s.seats.unreadable_in(namespace))
+    }
+
+    /// The Seats and UserAssignments that cannot be read, each to be looked at by itself.
+    pub fn unreadable_members(&self) -> Vec<Task> {
+        self.read(|s| {
+            let seats = s.seats.unreadable.keys().cloned().map(Task::Seat);
+            seats.chain(s.assignments.unreadable.keys().cloned().map(Task::UserAssignment)).collect()
+        })
     }
 
     /// Whether there are UserAssignments in a namespace that cannot be read: nobody knows whom they name.

@@ -234,7 +234,7 @@ async fn decide<L: Ledger>(
     let wanted = validated.map(|validated| Wanted {
         license: &validated.license,
         seats: &validated.seats.seats,
-        unreadable: &gathered.unreadable_seats,
+        unreadable: &validated.seats.held,
         signer: validated.keys.as_deref(),
         may_grant: validated.signer.is_ok(),
     });

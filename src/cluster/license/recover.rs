@@ -106,7 +106,7 @@ async fn bring_back<L: Ledger>(
     let remains = Remains {
         license,
         seats: &validated.seats.seats,
-        unreadable: &gathered.unreadable_seats,
+        unreadable: &validated.seats.held,
         signer,
         found: &found,
         keys: &keys,

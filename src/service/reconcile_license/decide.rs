@@ -68,6 +68,7 @@ pub(super) fn decide(
     let outcome = Outcome {
         phase: Some(license.phase(now)),
         over: over::over(&license, &bound, (seated.kept, known.elsewhere)),
+        kept: seated.kept,
         cooling: seated.cooling.len(),
         activated: seated.activated,
         forked: known.facts.map(|facts| facts.forked.clone()).unwrap_or_default(),

@@ -78,6 +78,8 @@ pub struct Outcome {
     pub refused: Option<Because>,
     /// Seats that hold a seat beyond a number that the License says.
     pub over: BTreeMap<Uid, Beyond>,
+    /// How many are held by Seats that cannot be read, and so have no standing.
+    pub kept: usize,
     /// How many seats are free and not given yet.
     pub cooling: usize,
     /// How many places activations hold by themselves.

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use usher::cluster::api::SeatState;
 
-use super::{Place, license_conditions, ready, with};
+use super::{Place, license_conditions, ready, unreadable, with};
 use crate::{
     ground::{
         Call, Ground, Listening, license,
@@ -156,28 +156,12 @@ async fn everything(ground: &Ground, place: &Place, farm: &Place, port: u16) {
     })
     .await;
 
-    // One that cannot be read: of a newer version, say.
-    let open = r#"[{"op": "replace", "value": {"type": "string"},
-        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspended"}]"#;
-    ground.kubectl(&["patch", "crd", "licenses.usher.dev", "--type=json", "-p", open]);
+    // What cannot be read: of a newer version, say.
+    unreadable::loosen(ground);
     let newer = with(license(1), &json!({"metadata": {"name": "newer"}, "spec": {"suspended": "at night"}}));
-    until("the schema is open", async || {
-        crate::ground::apply(&place.client, &place.namespace, &newer).await.ok()
-    })
-    .await;
-    until("it says so", async || {
-        let newer = [
-            "get",
-            "license",
-            "newer",
-            "-n",
-            &place.namespace,
-            "-o",
-            "jsonpath={.status.conditions[*].reason}",
-        ];
-        ground.kubectl(&newer).contains("InvalidSpec").then_some(())
-    })
-    .await;
+    unreadable::stored(place, &newer).await;
+    unreadable::says(ground, place, "license", "newer", "spec.suspended").await;
+    unreadable::each_says_so(ground, place).await;
 
     // An administrator ends an activation.
     place.apply(&with(license(3), &json!({"spec": {"activationKeys": [{"name": "lab"}]}}))).await;

@@ -25,6 +25,7 @@ mod rotation;
 mod states;
 pub mod turned;
 mod uninstall;
+mod unreadable;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt as _, api::DeleteParams};

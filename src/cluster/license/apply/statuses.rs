@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt as _,
-    core::{ApiResource, DynamicObject},
-};
-use serde_json::json;
+use kube::ResourceExt as _;
 
 use super::{
     AT_ONCE, Outcomes, failed,
@@ -16,8 +12,8 @@ use super::{
 };
 use crate::{
     cluster::{
-        self, Context,
-        api::{self, Condition, Conditions, SeatStatus, Type},
+        Context,
+        api::{self, Condition, SeatStatus, Type},
         license::{
             Error,
             gather::Gathered,
@@ -25,6 +21,7 @@ use crate::{
             troubles::Troubles,
             validate,
         },
+        unreadable,
     },
     domain::{
         allocation::Standing,
@@ -172,27 +169,7 @@ pub(in crate::cluster::license) async fn stalled<L>(
     because: &Because,
 ) -> Result<(), Error> {
     let doing = "writing the status of a License that cannot be read";
-    let resource = ApiResource::erase::<api::License>(&());
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), &gathered.key.namespace, &resource);
-    let Some(object) = api.get_opt(&gathered.key.name).await.map_err(failed(doing))? else { return Ok(()) };
-    let mut status = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
-    let former: Vec<Condition> = status
-        .get("conditions")
-        .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
-        .unwrap_or_default();
-    let generation = object.metadata.generation.unwrap_or(0);
-    let conditions = Conditions::after(&former, generation, context.edge.now()).ready(because, Some(because));
-    let conditions = conditions.list();
-    if former == conditions {
-        return Ok(());
-    }
-    if let Some(status) = status.as_object_mut() {
-        status.insert("conditions".into(), json!(conditions));
-        status.insert("observedGeneration".into(), json!(generation));
-    }
-    cluster::status::apply(&api, "License", &object.metadata, &status).await.map_err(failed(doing))?;
-    Ok(())
+    unreadable::say::<api::License, _>(context, &gathered.key, Some(because)).await.map_err(failed(doing))
 }
 
 /// The UserAssignments of the License.

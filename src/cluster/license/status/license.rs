@@ -80,11 +80,12 @@ fn counts(license: &License, outcome: &Outcome) -> SeatCounts {
     let count = |wanted: fn(&Standing) -> bool| {
         i64::try_from(outcome.standings.values().filter(|s| wanted(s)).count()).unwrap_or(i64::MAX)
     };
+    let bound = count(|standing| *standing == Standing::Bound);
     SeatCounts {
         limit: i64::from(license.seats),
         cooling: i64::try_from(outcome.cooling).unwrap_or(i64::MAX),
         activated: i64::try_from(outcome.activated).unwrap_or(i64::MAX),
-        bound: count(|standing| *standing == Standing::Bound),
+        bound: bound.saturating_add(i64::try_from(outcome.kept).unwrap_or(i64::MAX)),
         waiting: count(|standing| matches!(standing, Standing::Waiting { .. })),
     }
 }

@@ -50,6 +50,8 @@ pub(in crate::cluster::license) struct Owner {
 pub(in crate::cluster::license) struct Seats {
     /// Those that count.
     pub(in crate::cluster::license) seats: Vec<Seat>,
+    /// Those that stay as they stand, with their names: nobody can read them, or who has them made, or what that gives them.
+    pub(in crate::cluster::license) held: BTreeMap<Uid, String>,
     /// Those that Usher has to make or to mend.
     pub(in crate::cluster::license) missing: Vec<Made>,
     /// Those that Usher made and nobody needs any more, by name and UID.
@@ -73,6 +75,11 @@ pub(super) fn seats(
         let kept = || seat.spec.holder.holder().is_some_and(|holder| kept.contains(&holder.identity()));
         is_made(seat) && known && !made.contains_key(&seat.name_any()) && !kept()
     };
+    let is_held = |seat: &api::Seat| {
+        let holder = seat.spec.holder.holder().map(|holder| holder.identity());
+        let named = holder.is_some_and(|holder| assigned.contains_key(&holder) || kept.contains(&holder));
+        is_made(seat) && gathered.unreadable_assignments && !named
+    };
     let by_hand: BTreeSet<String> = there
         .iter()
         .filter(|seat| !is_made(seat))
@@ -81,7 +88,7 @@ pub(super) fn seats(
     let all_members = gathered.members.counting.iter().chain(&gathered.members.kept);
     let members: HashMap<String, &Member> =
         all_members.map(|(holder, member)| (holder.identity(), member)).collect();
-    let counting = there.iter().filter(|seat| !is_unwanted(seat)).filter_map(|seat| {
+    let counting = there.iter().filter(|seat| !is_unwanted(seat) && !is_held(seat)).filter_map(|seat| {
         let holder = seat.spec.holder.holder()?;
         let assigned = assigned.get(&holder.identity());
         let by_hand = by_hand.contains(&holder.identity());
@@ -108,7 +115,10 @@ pub(super) fn seats(
     };
     let mut missing: Vec<Made> = made.values().filter(|made| resolved && !is_there(made)).cloned().collect();
     missing.sort_by_key(|made| made.place);
+    let held = there.iter().filter(|seat| is_held(seat));
+    let held = held.filter_map(|seat| Some((Uid(seat.uid()?), seat.name_any())));
     Seats {
+        held: gathered.unreadable_seats.clone().into_iter().chain(held).collect(),
         seats: counting.collect(),
         unwanted: unwanted.filter_map(|seat| Some((seat.name_any(), Uid(seat.uid()?)))).collect(),
         missing,
