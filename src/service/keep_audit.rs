@@ -60,10 +60,21 @@ pub struct Tail {
     /// The digest of that checkpoint.
     previous: Option<String>,
     key: Option<Thumbprint>,
+    /// The key by which that checkpoint is.
+    sealed_by: Option<Thumbprint>,
+    /// The changes of keys that it tells of, from which to which: nobody has sealed them yet.
+    turns: Vec<(Thumbprint, Thumbprint)>,
     head: Link,
 }
 
 impl Tail {
+    /// The keys that change in it, if any do: from the first to the last. To seal that takes a consent to just this.
+    #[must_use]
+    pub fn turn(&self) -> Option<(&Thumbprint, &Thumbprint)> {
+        let ((first, _), (_, last)) = (self.turns.first()?, self.turns.last()?);
+        Some((self.sealed_by.as_ref().unwrap_or(first), last))
+    }
+
     /// The key whose turn it is; nothing, if there is no checkpoint yet.
     #[must_use]
     pub const fn key(&self) -> Option<&Thumbprint> {
@@ -88,6 +99,8 @@ pub async fn unsealed(ledger: &impl Audit) -> Result<Option<Tail>, SealError> {
         chain: claims.map(|claims| claims.chain.clone()).unwrap_or_default(),
         previous: former.as_ref().map(|former| former.digest().to_owned()),
         key: claims.map(|claims| claims.key.thumbprint()),
+        sealed_by: claims.map(|claims| claims.key.thumbprint()),
+        turns: Vec::new(),
         head,
     };
     follow(ledger, last.map(|last| (last.sequence, last.hash)), &mut tail).await?;
@@ -116,23 +129,25 @@ async fn follow(
             if tail.chain.is_empty() {
                 tail.chain.clone_from(&link.hash);
             }
-            tail.key = rekeyed(&link).or(tail.key.take());
+            tail.turns.extend(turns(&link));
+            tail.key = tail.turns.last().map(|(_, to)| to.clone()).or(tail.key.take());
             tail.head = link;
             followed = true;
         }
     }
 }
 
-/// The key whose turn it is from this link on, if it says so.
-fn rekeyed(link: &Link) -> Option<Thumbprint> {
+/// The changes of keys of which this link tells.
+fn turns(link: &Link) -> Vec<(Thumbprint, Thumbprint)> {
     if !link.entries.contains("\"rekey\"") {
-        return None;
+        return Vec::new();
     }
-    let entries: Vec<Entry> = serde_json::from_str(&link.entries).ok()?;
-    entries.into_iter().rev().find_map(|entry| match entry {
-        Entry::Rekey { to, .. } => to.parse().ok(),
+    let entries: Vec<Entry> = serde_json::from_str(&link.entries).unwrap_or_default();
+    let turn = |entry| match entry {
+        Entry::Rekey { from, to, .. } => Some((from.parse().ok()?, to.parse().ok()?)),
         _ => None,
-    })
+    };
+    entries.into_iter().filter_map(turn).collect()
 }
 
 /// Signs the head of the chain, and keeps the checkpoint.
@@ -145,7 +160,7 @@ pub async fn seal(
     key: &AuditKey,
     now: Timestamp,
 ) -> Result<Checkpoint, SealError> {
-    let Tail { chain, previous, key: recorded, head } = tail;
+    let Tail { chain, previous, key: recorded, head, .. } = tail;
     let found = key.thumbprint();
     if let Some(recorded) = recorded.filter(|recorded| *recorded != found) {
         return Err(SealError::KeyChanged { recorded, found });
@@ -256,6 +271,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whatever_an_entry_gives_up_it_is_the_key_that_sealed_last_that_would_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
+        grow(&ledger, "a").await;
+        let [forged, other, ours] = [1, 2, 3].map(|seed| key(seed).thumbprint());
+        seal_audit(&ledger, &key(1), at(10)).await.unwrap();
+        ledger.rekey(other.as_str(), ours.as_str(), at(11)).await.unwrap();
+        assert_eq!(unsealed(&ledger).await.unwrap().unwrap().turn(), Some((&forged, &ours)));
+    }
+
+    #[tokio::test]
     async fn another_key_seals_from_the_entry_on_that_says_so_and_the_former_one_no_more() {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.db")).await.unwrap();
@@ -267,11 +293,13 @@ mod tests {
         grow(&ledger, "c").await;
         let refused = seal_audit(&ledger, &key(1), at(12)).await.unwrap_err();
         assert!(matches!(refused, SealError::KeyChanged { .. }), "{refused}");
+        assert_eq!(unsealed(&ledger).await.unwrap().unwrap().turn(), Some((&from, &to)));
         let sealed = seal_audit(&ledger, &key(2), at(12)).await.unwrap().unwrap();
         let read =
             |sealed: &Checkpoint| usher_license::Checkpoint::read_unproven(sealed.jws.as_bytes()).unwrap();
         assert_eq!(read(&sealed).unproven_claims().previous.as_deref(), Some(read(&former).digest()));
         grow(&ledger, "d").await;
+        assert_eq!(unsealed(&ledger).await.unwrap().unwrap().turn(), None, "that is sealed");
         seal_audit(&ledger, &key(2), at(13)).await.unwrap();
 
         let turns = [Turn { sequence: 3, from: from.clone(), to: to.clone() }];

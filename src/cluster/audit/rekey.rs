@@ -52,6 +52,15 @@ impl Consent {
     }
 }
 
+impl Shown {
+    /// Whether there is the consent to just this change, with the key that Usher wrote down before it made it. Whoever owns the ledger can write
+    /// that a key changed, and by no key of theirs that they give up may ours seal.
+    fn consents_to(&self, from: &Thumbprint, to: &Thumbprint) -> bool {
+        let consent = Consent { from: from.clone(), to: Some(to.clone()) };
+        self.consent.as_ref() == Some(&consent)
+    }
+}
+
 /// The key whose turn it is, by which `tail` is to be sealed. Nothing, if another one's turn has just begun: look again.
 pub(super) async fn whose_turn<L: Ledger>(
     context: &Context<L>,
@@ -60,10 +69,15 @@ pub(super) async fn whose_turn<L: Ledger>(
 ) -> Result<Option<AuditKey>, Error> {
     let found = key::found(context).await?;
     let ours = |recorded: &Thumbprint| found.as_ref().is_some_and(|found| found.thumbprint() == *recorded);
-    if tail.key().is_some_and(ours) {
+    let is_ours = tail.key().is_some_and(ours);
+    if is_ours && tail.turn().is_none() {
         return Ok(found);
     }
     let shown = published::shown(context).await?;
+    if let Some((from, to)) = tail.turn().filter(|_| is_ours) {
+        let changed = || SealError::KeyChanged { recorded: from.clone(), found: to.clone() };
+        return if shown.consents_to(from, to) { Ok(found) } else { Err(changed().into()) };
+    }
     // A ledger that has sealed nothing yet may be one that was made anew: then what is shown is by the key that there was.
     let Some(recorded) = tail.key().or(shown.key.as_ref()) else {
         return match found {
@@ -118,6 +132,18 @@ async fn write_down<L>(context: &Context<L>, shown: &Shown, consent: &str) -> Re
 mod tests {
     use super::*;
     use crate::keys::KeyPair;
+
+    #[test]
+    fn a_change_that_only_the_ledger_tells_of_is_not_consented_to() {
+        let [ours, forged, next] = [1, 2, 3].map(|seed| KeyPair::from_seed(&[seed; 32]).thumbprint());
+        let mut shown = Shown::default();
+        assert!(!shown.consents_to(&forged, &ours));
+        shown.consent = Consent::read(ours.as_str());
+        assert!(!shown.consents_to(&ours, &next), "Usher has not begun to make it");
+        shown.consent = Consent::read(&format!("{ours}/{next}"));
+        assert!(shown.consents_to(&ours, &next));
+        assert!(!shown.consents_to(&forged, &next) && !shown.consents_to(&ours, &forged));
+    }
 
     #[test]
     fn a_consent_names_the_key_that_is_given_up_and_what_cannot_be_read_is_none() {

@@ -38,6 +38,9 @@ Exit codes:
 pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let namespace = args.namespace.as_str();
     let client = Client::try_from(cmd::cluster().await?)?;
+    // Before the Secret: what is written then is refused if Usher has written meanwhile.
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let version = maps.get_metadata_opt(NAME).await?.and_then(|map| map.metadata.resource_version);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     if secrets.get_metadata_opt(SECRET).await?.is_some() {
         return Err(format!(
@@ -46,8 +49,7 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
         .into());
     }
     let from = checkpoints::key_shown(&client, &args.namespace).await?;
-    let maps: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let patch = json!({"metadata": {"annotations": {REKEY: from.as_str()}}});
+    let patch = json!({"metadata": {"resourceVersion": version, "annotations": {REKEY: from.as_str()}}});
     maps.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await?;
     print(&format!("Usher may make another audit key instead of {from}\n"))?;
     eprint(

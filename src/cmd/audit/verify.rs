@@ -72,7 +72,8 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let given = outside.as_ref().map(|outside| outside.checkpoints.as_slice()).unwrap_or_default();
     let report =
         opened!(&args.ledger.ledger, to_read, |ledger| verify_audit(&ledger, given, trusted).await?);
-    let proven = compared && report.vouched >= report.sealed;
+    // A key of which nothing is there vouches for nothing.
+    let proven = compared && report.vouched >= report.sealed && (report.vouched > 0 || report.head == 0);
     let now = unix(Machine.now());
     match args.output {
         Output::Json => print_json(&for_programs(&report, proven))?,

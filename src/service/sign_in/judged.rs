@@ -19,7 +19,9 @@ use super::{
     Denied, Failure, People, SignIn,
     recheck::{NO, OVER, Outcome},
 };
-use crate::{identity::oidc, ledger::people::Login, service::providers::Provider};
+use crate::{
+    domain::login::is_to_be_asked, identity::oidc, ledger::people::Login, service::providers::Provider,
+};
 
 /// About so many others a provider is asked at once, those that were used last: whoever is still there uses one of these.
 pub(super) const OTHERS: u32 = 8;
@@ -76,8 +78,9 @@ impl<L: People> SignIn<L> {
             let Some(again) = self.again(oidc, &other.login).filter(|again| !again.is_over(now)) else {
                 continue;
             };
-            if !self.ledger.ask_provider(&other.login, now).await? {
-                // Somebody asks about it at this moment, and will know.
+            // Somebody asks about it at this moment, and will know. A token that is shown twice may be worth nothing.
+            let is_asked = other.login.in_doubt && !is_to_be_asked(other.login.asked_at, now);
+            if is_asked || !self.ledger.ask_provider(&other.login, now).await? {
                 return Ok(Word::Unknown);
             }
             let claimed = Login { asked_at: now, ..other.login.clone() };
@@ -86,7 +89,13 @@ impl<L: People> SignIn<L> {
                 Outcome::No => {
                     self.ledger.end_login(&claimed.id).await?;
                 }
-                Outcome::Away | Outcome::Lost => return Ok(Word::Unknown),
+                outcome @ (Outcome::Away | Outcome::Lost) => {
+                    // Whoever comes next asks again.
+                    let in_doubt = claimed.in_doubt || outcome == Outcome::Lost;
+                    let unanswered = Login { in_doubt, ..claimed };
+                    self.ledger.unasked(&unanswered, other.login.asked_at).await?;
+                    return Ok(Word::Unknown);
+                }
                 Outcome::UsedUp | Outcome::Over | Outcome::Another | Outcome::Unbelieved => {}
             }
         }

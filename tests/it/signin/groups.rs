@@ -80,8 +80,11 @@ async fn members_of_a_group_take_seats_as_they_come_and_give_them_up_when_they_l
     // Her group of the License is that of her group at the provider, which has one seat; there is but one anyway.
     assert_eq!(scene.comes("bob", &["staff"], &cad).await.code(), "seat-missing");
     assert_eq!(scene.comes("cy", &["cad-users"], &cad).await.code(), "seat-waiting");
-    let said = scene.assignment_says("Assigned").await;
-    assert!(said.starts_with("1 of 2 users hold a seat of License cad, 1 wait"), "{said}");
+    until("the UserAssignment counts who waits", async || {
+        let said = scene.assignment_says("Assigned").await;
+        said.starts_with("1 of 2 users hold a seat of License cad, 1 wait").then_some(())
+    })
+    .await;
 
     // Her provider says that she is in the group no more.
     scene.token_in("ann", Ok("ann@acme.example"), &["staff"]).await;

@@ -122,3 +122,20 @@ async fn of_many_sign_ins_those_are_asked_about_that_were_used_last() {
     assert_eq!(fake.was_asked(), [vec!["r0".to_owned()], asked].concat());
     assert!(!scene.is_good(&last.unwrap()).await);
 }
+
+#[tokio::test]
+async fn a_sign_in_that_is_asked_about_at_this_moment_is_left_to_whoever_asks() {
+    let (scene, fake, old) = begun().await;
+    let live = and(&scene, &fake, "live").await;
+    let asked = known(&scene, &live).await.login;
+    assert!(scene.sign_in.ledger.ask_provider(&asked, scene.hand.now()).await.unwrap());
+    fake.says_no();
+    assert!(matches!(scene.refresh(&old).await, Err(Denied::Failure(Failure::Unavailable(_)))));
+    assert_eq!(fake.was_asked(), ["r0"], "its token is not shown a second time");
+    assert!(scene.is_good(&old).await && scene.is_good(&live).await);
+    // Whoever asked has died.
+    scene.hand.turn(PAUSE);
+    fake.says_no();
+    fake.says_who(&json!({}), scene.hand.now(), &json!({}));
+    assert!(why(scene.refresh(&old).await).starts_with(OVER));
+}
