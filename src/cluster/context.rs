@@ -229,10 +229,9 @@ impl<L> Context<L> {
     pub(super) fn push(&self, tasks: impl IntoIterator<Item = Task>) {
         let tasks: Vec<Task> = tasks.into_iter().collect();
         let untold = (tasks.len() > MANY).then(|| self.index.untold());
-        let is_news = |task: &Task| match (&untold, task) {
-            (Some(untold), Task::License(key)) => untold.contains(key),
-            (untold, _) => untold.is_none(),
-        };
+        let is_untold =
+            |untold: &HashSet<Key>, task: &Task| matches!(task, Task::License(key) if untold.contains(key));
+        let is_news = |task: &Task| untold.as_ref().is_none_or(|untold| is_untold(untold, task));
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for task in tasks {
             if is_news(&task) { queue.push(task) } else { queue.review(task) }

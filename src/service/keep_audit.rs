@@ -59,7 +59,6 @@ pub struct Tail {
     chain: String,
     /// The digest of that checkpoint.
     previous: Option<String>,
-    key: Option<Thumbprint>,
     /// The key by which that checkpoint is.
     sealed_by: Option<Thumbprint>,
     /// The changes of keys that it tells of, from which to which: nobody has sealed them yet.
@@ -77,8 +76,8 @@ impl Tail {
 
     /// The key whose turn it is; nothing, if there is no checkpoint yet.
     #[must_use]
-    pub const fn key(&self) -> Option<&Thumbprint> {
-        self.key.as_ref()
+    pub fn key(&self) -> Option<&Thumbprint> {
+        self.turns.last().map(|(_, to)| to).or(self.sealed_by.as_ref())
     }
 }
 
@@ -98,7 +97,6 @@ pub async fn unsealed(ledger: &impl Audit) -> Result<Option<Tail>, SealError> {
     let mut tail = Tail {
         chain: claims.map(|claims| claims.chain.clone()).unwrap_or_default(),
         previous: former.as_ref().map(|former| former.digest().to_owned()),
-        key: claims.map(|claims| claims.key.thumbprint()),
         sealed_by: claims.map(|claims| claims.key.thumbprint()),
         turns: Vec::new(),
         head,
@@ -130,7 +128,6 @@ async fn follow(
                 tail.chain.clone_from(&link.hash);
             }
             tail.turns.extend(turns(&link));
-            tail.key = tail.turns.last().map(|(_, to)| to.clone()).or(tail.key.take());
             tail.head = link;
             followed = true;
         }
@@ -160,11 +157,11 @@ pub async fn seal(
     key: &AuditKey,
     now: Timestamp,
 ) -> Result<Checkpoint, SealError> {
-    let Tail { chain, previous, key: recorded, head, .. } = tail;
     let found = key.thumbprint();
-    if let Some(recorded) = recorded.filter(|recorded| *recorded != found) {
-        return Err(SealError::KeyChanged { recorded, found });
+    if let Some(recorded) = tail.key().filter(|recorded| **recorded != found) {
+        return Err(SealError::KeyChanged { recorded: recorded.clone(), found });
     }
+    let Tail { chain, previous, head, .. } = tail;
     let claims = CheckpointClaims {
         chain,
         sequence: u64::try_from(head.sequence).unwrap_or(0),

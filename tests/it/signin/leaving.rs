@@ -1,5 +1,7 @@
 //! Whoever leaves the company, or a group there, while their programs go on.
 
+use std::sync::Arc;
+
 use fantoccini::Locator;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -36,6 +38,16 @@ async fn signed_in(scene: &Scene, name: &str) -> Machine {
     machine
 }
 
+/// Where members of the group take seats of the License that is named, too.
+async fn for_members(clock: &Arc<Turned>) -> (Scene, String) {
+    let scene = Scene::by("localhost", clock.clone()).await;
+    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
+    scene.place.apply(&admitting("Members")).await;
+    scene.place.apply(&members()).await;
+    let cad = format!("{}/cad", scene.place.namespace);
+    (scene, cad)
+}
+
 /// A program goes on by this device token.
 async fn goes_on(scene: &Scene, device_token: &str) -> (u16, Value) {
     let fields = [("grant_type", "refresh_token"), ("client_id", "usher"), ("refresh_token", device_token)];
@@ -45,11 +57,7 @@ async fn goes_on(scene: &Scene, device_token: &str) -> (u16, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_disabled_or_loses_the_group_is_out_at_the_next_recheck_and_who_waits_is_in() {
     let clock = Turned::new();
-    let scene = Scene::by("localhost", clock.clone()).await;
-    let cad = format!("{}/cad", scene.place.namespace);
-    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
-    scene.place.apply(&admitting("Members")).await;
-    scene.place.apply(&members()).await;
+    let (scene, cad) = for_members(&clock).await;
     let admin = Admin::new();
     let dee_id = admin.takes_on("dee", "cad-users").await;
     let eli_id = admin.takes_on("eli", "cad-users").await;
@@ -103,11 +111,7 @@ async fn whoever_is_disabled_or_loses_the_group_is_out_at_the_next_recheck_and_w
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_has_ended_on_one_machine_costs_nobody_the_seat_and_a_leaver_is_out_on_all() {
     let clock = Turned::new();
-    let scene = Scene::by("localhost", clock.clone()).await;
-    let cad = format!("{}/cad", scene.place.namespace);
-    scene.people_count_in(&json!({"from": "All"}), Namespaces::All).await;
-    scene.place.apply(&admitting("Members")).await;
-    scene.place.apply(&members()).await;
+    let (scene, cad) = for_members(&clock).await;
     let admin = Admin::new();
     let gil_id = admin.takes_on("gil", "cad-users").await;
     admin.takes_on("hal", "cad-users").await;
